@@ -1,0 +1,64 @@
+# The two commands that matter: `make serve` and `make test`. Both need nothing but Python, make and git.
+PYTHON ?= python3
+VENV ?= .venv
+
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+else
+BIN := $(VENV)/bin
+endif
+PY := $(BIN)/python
+STAMP := $(VENV)/.installed
+COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help serve models install test lint format lock upgrade clean
+
+help: ## Say what can be made
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+serve: models ## Install, build the models that are missing, serve on port 8000
+	@exec $(PY) -m service
+
+models: $(STAMP) ## Build the models that are missing
+	@$(PY) -m model_build all --missing
+
+install: $(STAMP) ## Make the virtual environment
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: no $(PYTHON) found; name one: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' || \
+		{ echo "make: Fovea needs Python 3.11 to 3.14, $(PYTHON) is `$(PYTHON) -V 2>&1`; name another: make PYTHON=/path/to/python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@test -x $(PY) || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
+	@echo "Installing what requirements/dev.txt pins"
+	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+test: lint ## Install, then lint, types, import contracts and all tests
+	@$(PY) -m pytest --cov --cov-report=term
+
+lint: $(STAMP) ## Style, types and import contracts
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@$(BIN)/lint-imports
+
+format: $(STAMP) ## Bring the code into the house format
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
+	@$(COMPILE) --extra cpu --extra build --extra package --extra test --extra dev --output-file requirements/dev.txt
+	@$(COMPILE) --constraints requirements/dev.txt --extra cpu --output-file requirements/cpu.txt
+	@$(COMPILE) --constraints requirements/dev.txt --extra gpu --output-file requirements/gpu.txt
+	@$(COMPILE) --constraints requirements/dev.txt --extra cpu --extra build --extra package --output-file requirements/build.txt
+
+upgrade: ## Lock the newest versions
+	@$(MAKE) lock UPGRADE=--upgrade
+
+clean: ## Remove what was made here: the environment, the models, the caches
+	rm -rf $(VENV) models .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
+	find anatomy model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +

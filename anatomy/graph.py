@@ -1,0 +1,157 @@
+"""A small read-only view of an ONNX graph: nodes in topological order, constants as arrays, inferred shapes,
+producers and consumers."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from anatomy.shapes import inferred
+
+Dim = int | str | None
+"""A known, symbolic or unknown size."""
+
+Shape = tuple[Dim, ...]
+
+
+class GraphError(ValueError):
+    """The protobuf is no graph that we can read: a cycle, a tensor that nobody makes, an unreadable attribute."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operator: its type, its name and its tensors. A missing optional tensor is the empty string."""
+
+    operator: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    domain: str = ""
+
+
+class Graph:
+    """What `anatomy` needs to know of an ONNX model's main graph.
+
+    `input_shape` settles what the first input's shape leaves open. Shapes come from ONNX shape inference; where it
+    fails, a shape is what the file declares, or None. Raises GraphError when nodes form a cycle or read a tensor that
+    nothing produces.
+    """
+
+    def __init__(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> None:
+        self.opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
+        graph = proto.graph
+        self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
+        nodes = [_node(node) for node in graph.node]
+        self.constants: Mapping[str, np.ndarray] = {
+            **{tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer},
+            **{node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
+        }
+        self.inputs = tuple(value.name for value in graph.input if value.name not in self.constants)
+        self.outputs = tuple(value.name for value in graph.output)
+        self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *self.constants})
+
+    def shape(self, name: str) -> Shape | None:
+        """Sizes of a tensor, batch first as the graph has it; None if its rank is unknown."""
+        if name in self.constants:
+            return tuple(self.constants[name].shape)
+        return self._shapes.get(name)
+
+    def dtype(self, name: str) -> np.dtype[Any] | None:
+        """Element type of a tensor; None if unknown."""
+        if name in self.constants:
+            return self.constants[name].dtype
+        return self._dtypes.get(name)
+
+    def producer(self, name: str) -> Node | None:
+        """The node that makes a tensor; None for inputs and constants."""
+        return self._producers.get(name)
+
+    def consumers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read a tensor, in topological order."""
+        return tuple(self._consumers.get(name, ()))
+
+    @cached_property
+    def _producers(self) -> dict[str, Node]:
+        return {output: node for node in self.nodes for output in node.outputs if output}
+
+    @cached_property
+    def _consumers(self) -> dict[str, list[Node]]:
+        consumers: defaultdict[str, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            for name in dict.fromkeys(node.inputs):
+                consumers[name].append(node)
+        return dict(consumers)
+
+
+def _declared(graph: onnx.GraphProto) -> tuple[dict[str, Shape], dict[str, np.dtype[Any]]]:
+    shapes: dict[str, Shape] = {}
+    dtypes: dict[str, np.dtype[Any]] = {}
+    for value in (*graph.value_info, *graph.output, *graph.input):
+        tensor = value.type.tensor_type
+        if tensor.HasField("shape"):
+            shapes[value.name] = tuple(_dim(dim) for dim in tensor.shape.dim)
+        if tensor.elem_type:
+            dtypes[value.name] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    return shapes, dtypes
+
+
+def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
+    if dim.HasField("dim_value"):
+        return int(dim.dim_value)
+    return dim.dim_param or None
+
+
+def _node(proto: onnx.NodeProto) -> Node:
+    attributes = {attribute.name: _attribute(attribute) for attribute in proto.attribute}
+    name = proto.name or next((output for output in proto.output if output), proto.op_type)
+    domain = "" if proto.domain == "ai.onnx" else proto.domain
+    return Node(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes, domain)
+
+
+def _attribute(attribute: onnx.AttributeProto) -> Any:
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, onnx.TensorProto):
+        return numpy_helper.to_array(value)
+    if attribute.type in (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS):
+        return tuple(value)
+    if attribute.type == onnx.AttributeProto.STRINGS:
+        return tuple(item.decode("utf-8", "replace") for item in value)
+    return value
+
+
+def _constant(node: Node) -> np.ndarray:
+    ((kind, value),) = node.attributes.items()
+    if kind.startswith("sparse"):
+        raise GraphError(f"Constant '{node.name}' is sparse; only dense constants are read")
+    dtype = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
+    return np.asarray(value, dtype.get(kind))
+
+
+def _sorted(nodes: list[Node], known: set[str]) -> tuple[Node, ...]:
+    """Topological order that keeps the file's order where it can (Kahn 1962)."""
+    available = known | {""}
+    ordered: list[Node] = []
+    waiting = nodes
+    while waiting:
+        blocked: list[Node] = []
+        for node in waiting:
+            if available.issuperset(node.inputs):
+                ordered.append(node)
+                available.update(node.outputs)
+            else:
+                blocked.append(node)
+        if len(blocked) == len(waiting):
+            missing = next(name for name in blocked[0].inputs if name not in available)
+            raise GraphError(
+                f"{blocked[0].operator} '{blocked[0].name}' reads '{missing}', which nothing before it produces"
+            )
+        waiting = blocked
+    return tuple(ordered)

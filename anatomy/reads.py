@@ -1,0 +1,83 @@
+"""What an operator reads: a table `operator -> rule`, each rule a few lines of axis maps.
+
+A rule answers for the data inputs of a node. For every axis of such an input it gives a `Read`: which output axis it
+follows and by which map. `ALL` means that each unit reads the axis whole, as a channel contraction does. `WIDENED`
+means the same, but only because the rule does not know better. A node without a rule widens everything: unknown is
+never identity.
+"""
+
+from collections.abc import Mapping
+
+from anatomy.graph import Graph, Node
+from anatomy.rules import mixing, placing, sliding
+from anatomy.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
+
+
+def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
+    """What one output of a node reads, by input position; inputs left out carry weights or sizes, never features.
+
+    Unknown operators, and nodes whose rule cannot tell, read every input whole and say so.
+    """
+    rule = RULES.get(node.operator) if node.domain == "" else None
+    try:
+        if node.operator == "Split" and node.domain == "":
+            return placing.split(node, graph, output)
+        if rule is not None:
+            return rule(node, graph)
+    except Unruled:
+        pass
+    return {i: tuple(WIDENED for _ in graph.shape(name) or ()) for i, name in enumerate(node.inputs) if name}
+
+
+UNARY = (
+    "Abs Acos Acosh Asin Asinh Atan Atanh BatchNormalization BitwiseNot Cast Ceil Celu Clip Cos Cosh DequantizeLinear "
+    "Dropout Elu Erf Exp Floor Gelu HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu Log Mish Neg Not "
+    "QuantizeLinear Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Sqrt Swish "
+    "Tan Tanh ThresholdedRelu"
+).split()
+
+
+BINARY = (
+    "Add And BitwiseAnd BitwiseOr BitwiseXor CastLike Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min "
+    "Mod Mul Or PRelu Pow Sub Sum Where Xor"
+).split()
+
+
+REDUCTIONS = [f"Reduce{name}" for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()]
+
+
+RULES: Mapping[str, Rule] = {
+    **dict.fromkeys(UNARY, placing.unary),
+    **dict.fromkeys(BINARY, placing.broadcast),
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), sliding.convolution),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), sliding.pool),
+    **dict.fromkeys(
+        ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "InstanceNormalization"), mixing.global_pool
+    ),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), mixing.softmax),
+    **dict.fromkeys(REDUCTIONS, mixing.reduce),
+    **dict.fromkeys(("Shape", "Size"), placing.nothing),
+    **dict.fromkeys(("Resize", "Upsample"), placing.resize),
+    "ConvTranspose": sliding.transposed_convolution,
+    "Concat": placing.concat,
+    "DepthToSpace": placing.depth_to_space,
+    "Expand": placing.broadcast,
+    "Flatten": placing.flatten,
+    "Gather": placing.gather,
+    "Gemm": mixing.gemm,
+    "GroupNormalization": lambda node, graph: mixing.whole_along(
+        node, graph, range(1, len(shape_of(graph, node.inputs[0])))
+    ),
+    "LRN": lambda node, graph: mixing.whole_along(node, graph, [1]),
+    "LayerNormalization": mixing.layer_norm,
+    "LpNormalization": lambda node, graph: mixing.whole_along(node, graph, [node.attributes.get("axis", -1)]),
+    "MatMul": mixing.matmul,
+    "Pad": placing.pad,
+    "Reshape": placing.reshape,
+    "Slice": placing.slice_,
+    "SpaceToDepth": placing.space_to_depth,
+    "Squeeze": placing.squeeze,
+    "Tile": placing.tile,
+    "Transpose": placing.transpose,
+    "Unsqueeze": placing.unsqueeze,
+}

@@ -1,0 +1,89 @@
+"""Shape inference as the runtime computes: ONNX's own, with one of its faults mended.
+
+A pool with `ceil_mode` ignores windows that would start in the padding after its input (ONNX operator specification of
+MaxPool); ONNX Runtime does so, `onnx.shape_inference` counts them.
+"""
+
+from collections.abc import Sequence
+
+import onnx
+from onnx import shape_inference
+
+POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
+
+
+def inferred(proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> onnx.ModelProto:
+    """A copy of the model with the shape of every tensor that can be known; the model as it is if inference fails.
+
+    `input_shape` stands in for the shape of the first input; what the file says of later tensors is then left out.
+    """
+    mended = onnx.ModelProto()
+    mended.CopyFrom(proto)
+    if input_shape is not None:
+        _settle(mended.graph, input_shape)
+    result = _infer(mended)
+    for index, node in enumerate(proto.graph.node):
+        if node.op_type in POOLS and _flag(node, "ceil_mode") and _mend(mended.graph.node[index], result):
+            result = _infer(mended)
+    return result
+
+
+def _settle(graph: onnx.GraphProto, input_shape: Sequence[int]) -> None:
+    initialised = {tensor.name for tensor in graph.initializer}
+    value = next(value for value in graph.input if value.name not in initialised)
+    del value.type.tensor_type.shape.dim[:]
+    value.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in input_shape)
+    del graph.value_info[:]
+    for output in graph.output:
+        output.type.tensor_type.ClearField("shape")
+
+
+def _infer(proto: onnx.ModelProto) -> onnx.ModelProto:
+    try:
+        return shape_inference.infer_shapes(proto, data_prop=True)
+    except shape_inference.InferenceError:
+        return proto
+
+
+def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
+    """Give a pool the padding with which rounding down yields the size that it has. True if inference had it wrong."""
+    sizes = _sizes(known.graph, node.input[0])
+    kernel = _ints(node, "kernel_shape", [])
+    if sizes is None or not kernel or _attribute(node, "auto_pad") is not None:
+        return False
+    rank = len(kernel)
+    strides, dilations = _ints(node, "strides", [1] * rank), _ints(node, "dilations", [1] * rank)
+    pads = _ints(node, "pads", [0] * 2 * rank)
+    wrong = False
+    for axis, size in enumerate(sizes[2:]):
+        reach, stride, before = dilations[axis] * (kernel[axis] - 1) + 1, strides[axis], pads[axis]
+        count = -(-(size + before + pads[rank + axis] - reach) // stride) + 1
+        if (count - 1) * stride >= size + before:
+            count, wrong = count - 1, True
+        pads[rank + axis] = (count - 1) * stride + reach - size - before
+    if wrong:
+        kept = [attribute for attribute in node.attribute if attribute.name not in ("pads", "ceil_mode")]
+        del node.attribute[:]
+        node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
+    return wrong
+
+
+def _sizes(graph: onnx.GraphProto, tensor: str) -> list[int] | None:
+    value = next((value for value in (*graph.value_info, *graph.input) if value.name == tensor), None)
+    if value is None or not all(dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim[2:]):
+        return None
+    return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+
+
+def _attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto | None:
+    return next((attribute for attribute in node.attribute if attribute.name == name), None)
+
+
+def _flag(node: onnx.NodeProto, name: str) -> bool:
+    attribute = _attribute(node, name)
+    return attribute is not None and bool(attribute.i)
+
+
+def _ints(node: onnx.NodeProto, name: str, default: list[int]) -> list[int]:
+    attribute = _attribute(node, name)
+    return default if attribute is None else list(attribute.ints)

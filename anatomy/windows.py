@@ -1,0 +1,244 @@
+"""Arithmetic of receptive fields along one axis.
+
+A `Window` says in closed form what unit i of a tensor sees of an input: `i*stride + lo … i*stride + hi` (Araujo,
+Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, where r = hi - lo + 1, S =
+stride, P = -lo). An axis map says which indices of its input one operator reads for each index of its output, padding
+included.
+"""
+
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Indices = NDArray[np.int64]
+Pairs = tuple[Indices, Indices]
+"""Output indices and the input indices that they read, one entry a connection."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """Unit i sees `i*stride + lo … i*stride + hi` of the input; `lo` is None where the padding depends on an unknown
+    size."""
+
+    stride: Fraction
+    lo: Fraction | None
+    extent: Fraction
+    """hi - lo: the field's size less one."""
+
+    @property
+    def centre(self) -> Fraction | None:
+        """What the middle of unit 0's field is, in input indices."""
+        return None if self.lo is None else self.lo + self.extent / 2
+
+
+IDENTITY = Window(Fraction(1), Fraction(0), Fraction(0))
+
+
+def hull(first: Window, second: Window) -> Window:
+    """The smallest window that holds both; their strides must be equal."""
+    if first.lo is None or second.lo is None:
+        return Window(first.stride, None, max(first.extent, second.extent))
+    lo = min(first.lo, second.lo)
+    return Window(first.stride, lo, max(first.lo + first.extent, second.lo + second.extent) - lo)
+
+
+class AxisMap(Hashable, Protocol):
+    """How one operator reads one axis of its input for the indices of one axis of its output."""
+
+    def through(self, inner: Window) -> Window | None:
+        """The window of the output, given the input's; None where no closed form exists."""
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        """First and last index read by the outputs lo … hi as if nothing ended; `size` is that of the input axis."""
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        """Every connection inside a tensor of `outputs` by one of `inputs` indices; what is padding is left out."""
+
+
+@dataclass(frozen=True)
+class Taps:
+    """Output i reads `i*stride + offset + dilation*t` for t in 0 … count-1: convolution, pool, pad, slice,
+    broadcast."""
+
+    stride: int = 1
+    offset: int | None = 0
+    dilation: int = 1
+    count: int = 1
+
+    def through(self, inner: Window) -> Window:
+        reach = self.dilation * (self.count - 1) * inner.stride
+        if self.offset is None or inner.lo is None:
+            return Window(self.stride * inner.stride, None, inner.extent + abs(reach))
+        lo = inner.lo + self.offset * inner.stride + min(reach, Fraction(0))
+        return Window(self.stride * inner.stride, lo, inner.extent + abs(reach))
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        ends = self._known_offset() + np.stack([lo, hi]) * self.stride
+        return ends.min(axis=0), ends.max(axis=0) + self.dilation * (self.count - 1)
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        units = np.arange(outputs)[:, None]
+        read = units * self.stride + self._known_offset() + self.dilation * np.arange(self.count)
+        return _inside(np.broadcast_to(units, read.shape), read, inputs)
+
+    def _known_offset(self) -> int:
+        if self.offset is None:
+            raise UnknownSizeError("padding SAME depends on a size that the model leaves open")
+        return self.offset
+
+
+@dataclass(frozen=True)
+class Scatter:
+    """Transposed convolution: output j reads each i with `i*stride + dilation*t - padding = j` for some t in 0 …
+    count-1."""
+
+    stride: int
+    padding: int | None
+    dilation: int = 1
+    count: int = 1
+
+    def through(self, inner: Window) -> Window:
+        step = inner.stride / self.stride
+        reach = self.dilation * (self.count - 1) * step
+        lo = None if self.padding is None or inner.lo is None else inner.lo + self.padding * step - reach
+        return Window(step, lo, inner.extent + reach)
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        first = lo + self._known_padding() - self.dilation * (self.count - 1)
+        return -(-first // self.stride), (hi + self._known_padding()) // self.stride
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        units = np.arange(inputs)[:, None]
+        written = units * self.stride - self._known_padding() + self.dilation * np.arange(self.count)
+        read, units = _inside(np.broadcast_to(units, written.shape), written, outputs)
+        return units, read
+
+    def _known_padding(self) -> int:
+        if self.padding is None:
+            raise UnknownSizeError("padding SAME depends on a size that the model leaves open")
+        return self.padding
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Output i reads input `i // size`: depth to space, and every resize by a whole factor without interpolation."""
+
+    size: int
+
+    def through(self, inner: Window) -> Window | None:
+        return inner if self.size == 1 else None
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        return lo // self.size, hi // self.size
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        units = np.arange(outputs)
+        return _inside(units, units // self.size, inputs)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One input of a concatenation along this axis: output i reads input `i - start`, if it lies in that input."""
+
+    start: int
+    first: bool
+    last: bool
+
+    def through(self, inner: Window) -> Window:
+        return Taps(offset=-self.start).through(inner)
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        if size is None:
+            raise UnknownSizeError("a concatenation along this axis has a size that the model leaves open")
+        lo, hi = lo - self.start, hi - self.start
+        return (lo if self.first else np.maximum(lo, 0)), (hi if self.last else np.minimum(hi, size - 1))
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        return Taps(offset=-self.start).pairs(outputs, inputs)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Output i reads the input indices `rows[i]`: interpolation, reflection, a gather with constant indices."""
+
+    rows: tuple[tuple[int, ...], ...]
+
+    def through(self, inner: Window) -> Window | None:
+        return None
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        last = len(self.rows) - 1
+        firsts, lasts = _running([min(row) for row in self.rows]), _running([max(row) for row in self.rows])
+        first, final = np.clip(lo, 0, last), np.clip(hi, 0, last)
+        return firsts.between(first, final)[0] + lo - first, lasts.between(first, final)[1] + hi - final
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        units = np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
+        return _inside(units, np.fromiter((index for row in self.rows for index in row), np.int64), inputs)
+
+
+class UnknownSizeError(ValueError):
+    """A field asks for a size that the model leaves open; give the input's shape."""
+
+
+@dataclass(frozen=True)
+class _Extremes:
+    values: Indices
+
+    def between(self, lo: Indices, hi: Indices) -> tuple[Indices, Indices]:
+        ranges: Iterable[tuple[int, int]] = zip(lo.tolist(), hi.tolist(), strict=True)
+        parts = [self.values[a : b + 1] for a, b in ranges]
+        return np.array([part.min() for part in parts], np.int64), np.array([part.max() for part in parts], np.int64)
+
+
+def _running(values: list[int]) -> _Extremes:
+    return _Extremes(np.array(values, np.int64))
+
+
+def _inside(units: Indices, read: Indices, size: int) -> Pairs:
+    valid = (read >= 0) & (read < size)
+    return units[valid], read[valid]
+
+
+@dataclass(frozen=True)
+class Relation:
+    """The connections of one operator along one axis, split into passes in each of which no index occurs twice."""
+
+    outputs: int
+    inputs: int
+    passes: tuple[Pairs, ...]
+
+    def pull(self, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Inputs [U, inputs] that are read by any of the outputs marked in [U, outputs]."""
+        read = np.zeros((len(seen), self.inputs), np.bool_)
+        for units, indices in self.passes:
+            read[:, indices] |= seen[:, units]
+        return read
+
+    def push(self, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Outputs [U, outputs] that read any of the inputs marked in [U, inputs]."""
+        reached = np.zeros((len(seen), self.outputs), np.bool_)
+        for units, indices in self.passes:
+            reached[:, units] |= seen[:, indices]
+        return reached
+
+
+@lru_cache(maxsize=4096)
+def relation(axis_map: AxisMap, outputs: int, inputs: int) -> Relation:
+    """The map between tensors of these sizes."""
+    units, indices = axis_map.pairs(outputs, inputs)
+    passes = []
+    while len(units):
+        _, first_use = np.unique(indices, return_index=True)
+        _, first_unit = np.unique(units[first_use], return_index=True)
+        chosen = first_use[first_unit]
+        passes.append((units[chosen], indices[chosen]))
+        rest = np.ones(len(units), np.bool_)
+        rest[chosen] = False
+        units, indices = units[rest], indices[rest]
+    return Relation(outputs, inputs, tuple(passes))

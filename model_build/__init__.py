@@ -1,0 +1,1 @@
+"""The builder: networks written directly as ONNX graphs, and their learned weights."""

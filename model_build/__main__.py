@@ -1,0 +1,192 @@
+"""`python -m model_build`: build the networks of the zoo, or adopt a foreign ONNX file."""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from anatomy.card import Card, CardError, Resize
+from anatomy.model_file import ModelFileError, read, write
+from model_build.adopt import AdoptError, Recipe, adopt
+from model_build.packages import MissingPackageError
+from model_build.weights import WeightsError
+
+
+class CommandError(Exception):
+    """The command cannot be carried out; the message says why and what to do."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 if it succeeded, 2 with one line on standard error if it could not."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (AdoptError, CardError, CommandError, ModelFileError, OSError) as error:
+        print(f"model_build: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _imagenet() -> tuple[onnx.ModelProto, Card]:
+    # The optional extra: adopting a file and finding nothing missing need no onnxscript.
+    try:
+        from model_build import imagenet  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CommandError(f'{error.name} is not installed; builds need: pip install -e ".[cpu,build]"') from None
+    try:
+        return imagenet.build()
+    except (MissingPackageError, WeightsError) as error:
+        raise CommandError(str(error)) from None
+
+
+BUILDERS: dict[str, Callable[[], tuple[onnx.ModelProto, Card]]] = {"imagenet": _imagenet}
+
+
+def _build(options: argparse.Namespace) -> None:
+    for name in options.names:
+        path = _path(options.out, name)
+        if options.missing and path.is_file():
+            print(f"{path} is there")
+            continue
+        _write(path, BUILDERS[name])
+
+
+def _adopt(options: argparse.Namespace) -> None:
+    path = _path(options.out, options.name)
+    if path.exists() and not options.replace:
+        raise CommandError(f"{path} exists; choose another --name or add --replace")
+    recipe = Recipe(
+        mean=options.mean,
+        deviation=options.std,
+        scale=options.scale,
+        colour=options.colour,
+        layout=options.layout,
+        size=options.size,
+        resize=options.resize,
+        softmax=options.softmax,
+    )
+    card = Card(
+        title=options.title or options.name,
+        description=options.description,
+        labels=_labels(options.labels) if options.labels else (),
+        provenance=options.provenance or _provenance(options.file),
+        licence=options.licence,
+    )
+    _write(path, lambda: adopt(read(options.file), recipe, card))
+
+
+def _provenance(file: Path) -> str:
+    if not file.is_file():
+        raise CommandError(f"there is no file {file}")
+    return f"Adopted from {file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+
+
+def _write(path: Path, build: Callable[[], tuple[onnx.ModelProto, Card]]) -> None:
+    start = time.perf_counter()
+    proto, card = build()
+    write(proto, path, card)
+    parameters = sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer)
+    took = time.perf_counter() - start
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {parameters / 1e6:.2f} million parameters, {took:.1f} s")
+
+
+def _path(out: Path, name: str) -> Path:
+    if name in ("", ".", "..") or not all(sign.isalnum() or sign in "-_." for sign in name):
+        raise CommandError(f"the name {name!r} may hold letters, digits, '-', '_' and '.' only")
+    return out / name / "1" / "model.onnx"
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    """One label a line, or a JSON list."""
+    text = path.read_text(encoding="utf-8")
+    if not text.lstrip().startswith("["):
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"{path.name} is no JSON list of labels: {error}") from None
+    return tuple(found)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m model_build", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name in BUILDERS:
+        command = commands.add_parser(name, help=f"build the model {name}")
+        command.set_defaults(run=_build, names=[name], missing=False)
+        _add_out(command)
+    command = commands.add_parser("all", help="build every model")
+    command.add_argument("--missing", action="store_true", help="only those that are not there yet")
+    command.set_defaults(run=_build, names=list(BUILDERS))
+    _add_out(command)
+    _add_adopt(commands.add_parser("adopt", help="wrap a foreign ONNX file: preprocessing, softmax, labels"))
+    return parser
+
+
+def _add_out(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--out", type=Path, default=Path("models"), help="folder of models (models)")
+
+
+def _add_adopt(command: argparse.ArgumentParser) -> None:
+    command.set_defaults(run=_adopt)
+    _add_out(command)
+    add = command.add_argument
+    add("file", type=Path, metavar="FILE", help="the ONNX file")
+    add("--name", required=True, help="the name it is served under")
+    add("--replace", action="store_true", help="write over a model of that name")
+    add("--labels", type=Path, metavar="FILE", help="class names: one a line, or a JSON list")
+    add("--mean", type=_numbers, default=(0.0,), help="one number or one per channel (0)")
+    add("--std", type=_numbers, default=(1.0,), help="one number or one per channel (1)")
+    add("--scale", type=float, default=255.0, help="what pixels are divided by before mean and std (255)")
+    add("--colour", choices=["RGB", "BGR", "L"], help="the network's channels (RGB, or L where it has one)")
+    add("--layout", choices=["NCHW", "NHWC"], help="the order of the network's axes (found from the graph)")
+    add("--size", type=_size, metavar="H,W", help="the input's size, where the graph leaves it open")
+    add(
+        "--resize",
+        type=_resize,
+        default=Resize(),
+        metavar="RULE",
+        help="centre_crop[:FRACTION][:INTERPOLATION], stretch[:INTERPOLATION] or pad[:INTERPOLATION] (centre_crop)",
+    )
+    add("--softmax", action="store_true", help="the network ends in logits: append a softmax")
+    add("--title", default="")
+    add("--description", default="")
+    add("--provenance", default="")
+    add("--licence", default="")
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from None
+
+
+def _size(text: str) -> tuple[int, int]:
+    try:
+        height, width = (int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected H,W, got {text!r}") from None
+    return height, width
+
+
+def _resize(text: str) -> Resize:
+    rule, *rest = text.split(":")
+    given: dict[str, Any] = {"rule": rule}
+    for part in rest:
+        given["fraction" if part[:1].isdigit() else "interpolation"] = float(part) if part[:1].isdigit() else part
+    try:
+        return Resize(**given)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

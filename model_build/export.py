@@ -1,0 +1,82 @@
+"""From a module to a finished ONNX model: traced, batch norms folded, named by module path, shapes inferred, checked.
+
+The same module with the same weights gives the same bytes, on every machine.
+"""
+
+import ast
+from collections import Counter
+from typing import NamedTuple
+
+import onnx
+import onnx.checker
+import onnx.shape_inference
+import onnx_ir as ir
+from onnxscript import GraphBuilder
+
+from model_build.fold import fold_batch_norms
+from model_build.nn import Module, ShapeError
+
+OPSET = 20
+IR_VERSION = 10
+_SCOPES = "pkg.onnxscript.name_scopes"
+
+
+class Signature(NamedTuple):
+    """The model's one input and one output: names, and the input's element type and shape (a string is symbolic)."""
+
+    input: str
+    dtype: ir.DataType
+    shape: tuple[int | str, ...]
+    output: str
+
+
+IMAGE_OUTPUT = "probabilities"
+IMAGE_INPUT = "image"
+
+
+def image_signature(height: int, width: int, channels: int = 3) -> Signature:
+    """What every image classifier of ours takes and gives: uint8 [N, H, W, C] in, probabilities out."""
+    return Signature(IMAGE_INPUT, ir.DataType.UINT8, ("N", height, width, channels), IMAGE_OUTPUT)
+
+
+def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
+    """The module as a checked ONNX model; raises nn.ShapeError where its sizes do not fit or weights are missing."""
+    if empty := sorted(path for path, parameter in module.named_parameters() if parameter.const_value is None):
+        raise ShapeError(f"parameters without weights: {', '.join(empty)}")
+    model = _trace(module, signature, name)
+    fold_batch_norms(model)
+    _name_by_path(model.graph)
+    proto = ir.to_proto(model)
+    del proto.graph.value_info[:]
+    proto = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    onnx.checker.check_model(proto, full_check=True)
+    return proto
+
+
+def _trace(module: Module, signature: Signature, name: str) -> ir.Model:
+    graph = ir.Graph([], [], nodes=[], name=name, opset_imports={"": OPSET})
+    builder = GraphBuilder(graph)
+    x = builder.input(signature.input, signature.dtype, signature.shape)
+    builder.add_output(module(builder.op, x), signature.output)
+    return ir.Model(graph, ir_version=IR_VERSION, producer_name="fovea")
+
+
+def _name_by_path(graph: ir.Graph) -> None:
+    """A module's only node has the module's path, of several each adds its operator; first outputs likewise."""
+    paths = {node: _path(node) for node in graph}
+    nodes_at = Counter(paths.values())
+    seen: Counter[str] = Counter()
+    for node, path in paths.items():
+        name = path if nodes_at[path] == 1 and path else f"{path}.{node.op_type.lower()}".lstrip(".")
+        seen[name] += 1
+        node.name = name if seen[name] == 1 else f"{name}.{seen[name] - 1}"
+        node.metadata_props.clear()
+        for index, output in enumerate(node.outputs):
+            output.metadata_props.clear()
+            if not output.is_graph_output():
+                output.name = node.name if index == 0 else f"{node.name}.{index}"
+
+
+def _path(node: ir.Node) -> str:
+    scopes: list[str] = ast.literal_eval(node.metadata_props[_SCOPES])
+    return ".".join(scope for scope in scopes if scope)

@@ -1,0 +1,1 @@
+"""The networks, one a file: each is written from its paper and holds no weights."""

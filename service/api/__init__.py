@@ -1,0 +1,1 @@
+"""HTTP only: routes, bodies, problem responses and pages. The use cases are in `predictor` and `inspector`."""

@@ -1,0 +1,195 @@
+"""`GET /layers`, and the activations, kernels and receptive fields of each."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi.responses import Response
+
+from anatomy.report import layer_reference, layers_body
+from service import errors, pictures
+from service.api import bodies, problems, schemas
+from service.api.accept import choose
+from service.api.predictions import PICTURE_PROBLEMS
+from service.api.problems import NotAcceptable
+from service.api.rendering import JSON, NPY, PNG, as_json, as_npy, as_png
+from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
+from service.feed import Feed, Picture, make_ready
+from service.inspector import Activations, Field, Tap, Unit, kernels, statistics
+from service.repository import Model
+from service.services import Services
+
+router = APIRouter(tags=["layers"])
+
+LayerPath = Annotated[
+    str, Path(description="index or name of a layer; a name is percent-encoded and may hold slashes", examples=["0"])
+]
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_LOOK_UPS = (errors.UnknownModel, errors.UnknownLayer, errors.QueueFull, errors.NotReady, errors.DeadlinePassed)
+
+
+def offered(schema: type[schemas.Body], text: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's answer 200 of a route that gives JSON, the array itself, or a picture of it."""
+    reference = {"schema": {"$ref": f"#/components/schemas/{schema.__name__}"}}
+    return {200: {"description": text, "content": {JSON: reference, NPY: _BINARY, PNG: _BINARY}}}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What of a layer's activations is wanted."""
+
+    tap: Annotated[
+        Tap, Query(description="`post`: after the operators that follow; `pre`: the anchor's own output")
+    ] = "post"
+    channel: Annotated[tuple[int, ...], Query(description="only these channels; may be repeated")] = ()
+    units: Annotated[int, Query(ge=0, le=1000, description="how many of the strongest units (JSON only)")] = 10
+    full: Annotated[bool, Query(description="also the values themselves, as nested lists (JSON only)")] = False
+
+
+Selected = Annotated[Selection, Depends()]
+
+
+@router.get(
+    "/layers",
+    summary="Every layer",
+    response_model=schemas.Layers,
+    responses=problems.documented(errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.DeadlinePassed),
+)
+async def layers(services: Serving, model: ChosenModel) -> Response:
+    """Each layer with its shapes, parameters, MACs and receptive field, in topological order."""
+
+    def work() -> Response:
+        fields = services.inspector.fields(model)
+        return as_json(layers_body(model.file.graph, model.layers, fields, model.name, model.version))
+
+    return (await queued(services, deadline_of(services), work)).result
+
+
+@router.post(
+    "/layers/{n:path}/activations",
+    summary="Activations for a picture",
+    response_class=Response,
+    responses=offered(schemas.Activations, "The activations")
+    | problems.documented(*PICTURE_PROBLEMS, errors.UnknownLayer, errors.UnknownChannel, NotAcceptable),
+    openapi_extra=bodies.documented(several=False),
+)
+async def post_activations(
+    request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
+) -> Response:
+    """What the layer answers to the picture: statistics and strongest units, the whole array, or an image of it."""
+    deadline = deadline_of(services)
+    layer = model.layer(n)
+    kind = _kind(request)
+    given = await bodies.read_one(request, limits_of(services))
+
+    def work() -> Response:
+        feed = make_ready(model, given, services.settings.max_pixels)
+        input_id = services.store.put(given.data) if isinstance(given, Picture) else None
+        found = services.inspector.activations(model, layer, feed, deadline, selection.tap, selection.channel)
+        return _answer(services, model, found, feed, input_id, selection, kind)
+
+    return (await queued(services, deadline, work)).result
+
+
+@router.get(
+    "/layers/{n:path}/activations",
+    summary="Activations for a picture posted before",
+    response_class=Response,
+    responses=offered(schemas.Activations, "The activations")
+    | problems.documented(
+        *_LOOK_UPS, errors.UnknownInput, errors.Impossible, errors.NoImageInput, errors.UnknownChannel, NotAcceptable
+    ),
+)
+async def get_activations(
+    request: Request,
+    services: Serving,
+    model: ChosenModel,
+    n: LayerPath,
+    input_id: Annotated[str, Query(description="as /predict gave it")],
+    selection: Selected,
+) -> Response:
+    """The same as the POST, for a picture that was posted before."""
+    deadline = deadline_of(services)
+    layer = model.layer(n)
+    kind = _kind(request)
+
+    def work() -> Response:
+        feed = make_ready(model, Picture(services.store.get(input_id)), services.settings.max_pixels)
+        found = services.inspector.activations(model, layer, feed, deadline, selection.tap, selection.channel)
+        return _answer(services, model, found, feed, input_id, selection, kind)
+
+    return (await queued(services, deadline, work)).result
+
+
+@router.get(
+    "/layers/{n:path}/kernels",
+    summary="The learned kernels",
+    response_class=Response,
+    responses=offered(schemas.Kernels, "The kernels")
+    | problems.documented(*_LOOK_UPS, errors.Impossible, NotAcceptable),
+)
+async def get_kernels(request: Request, services: Serving, model: ChosenModel, n: LayerPath) -> Response:
+    """The layer's weights as the file holds them: as nested lists, as an array, or as a picture."""
+    layer = model.layer(n)
+    kind = _kind(request)
+
+    def work() -> Response:
+        weights = kernels(layer, model)
+        if kind == NPY:
+            return as_npy(weights)
+        if kind == PNG:
+            return as_png(pictures.kernels(weights))
+        about = {"model": model.name, "version": model.version, "layer": layer_reference(layer)}
+        return as_json({**about, "shape": list(weights.shape), "kernels": weights})
+
+    return (await queued(services, deadline_of(services), work)).result
+
+
+def _kind(request: Request) -> str:
+    accept = request.headers.get("accept")
+    kind = choose(accept, (JSON, NPY, PNG))
+    if kind is None:
+        raise NotAcceptable(
+            f"this route gives {JSON}, {NPY} or {PNG}; Accept: {(accept or '')[:80]} takes none of them"
+        )
+    return kind
+
+
+def _answer(
+    services: Services,
+    model: Model,
+    found: Activations,
+    feed: Feed,
+    input_id: str | None,
+    selection: Selection,
+    kind: str,
+) -> Response:
+    headers = {"X-Input-Id": input_id} if input_id else {}
+    if kind == NPY:
+        return as_npy(found.tensor, headers)
+    if kind == PNG:
+        return as_png(pictures.feature_maps(found.values), headers)
+    strongest = services.inspector.strongest(model, found, feed, selection.units)
+    body = {
+        "model": model.name,
+        "version": model.version,
+        "input_id": input_id,
+        "tap": selection.tap,
+        "layer": layer_reference(found.layer) | {"output_shape": list(found.shape)},
+        "channels": statistics(found),
+        "units": [_unit(each) for each in strongest],
+    }
+    return as_json(body | ({"values": found.values} if selection.full else {}))
+
+
+def _unit(unit: Unit) -> dict[str, Any]:
+    return {
+        "channel": unit.channel,
+        "position": unit.position,
+        "value": unit.value,
+        "receptive_field": None if unit.field is None else _field(unit.field),
+    }
+
+
+def _field(field: Field) -> dict[str, Any]:
+    return {"interval": field.interval, "clipped": field.clipped, "picture": field.picture}

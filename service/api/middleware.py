@@ -1,0 +1,104 @@
+"""Around every request: its id, the access log, metrics, refusal while draining, and the last resort for failures."""
+
+import time
+from typing import Any
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service import errors
+from service.api import problems
+from service.health import Health
+from service.logs import request_id
+from service.metrics import Metrics
+
+ID_HEADER = "X-Request-ID"
+PROBES = frozenset(("/livez", "/readyz", "/metrics"))
+_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+CLIENT_GONE = 499
+
+log = structlog.get_logger("service.access")
+
+
+class Requests:
+    """Pure ASGI: bodies and answers pass through untouched."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, health: Health) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._health = health
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        exchange = _Exchange(scope, send)
+        work = scope["path"] not in PROBES
+        self._count(1 if work else 0)
+        structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
+        try:
+            await self._answer(exchange, receive, work)
+        finally:
+            self._count(-1 if work else 0)
+            self._record(exchange, work)
+            structlog.contextvars.unbind_contextvars("request_id")
+
+    def _count(self, step: int) -> None:
+        self._health.in_flight += step
+        self._metrics.in_flight.set(self._health.in_flight)
+
+    async def _answer(self, exchange: "_Exchange", receive: Receive, work: bool) -> None:
+        try:
+            if self._health.draining and work:
+                kind = problems.KINDS[errors.NotReady]
+                text = "the service is shutting down; ask another instance, or try again later"
+                headers = {"Retry-After": "5", "Connection": "close"}
+                refusal = problems.response(kind, text, exchange.request_id, headers)
+                await refusal(exchange.scope, receive, exchange.send)
+                return
+            await self._app(exchange.scope, receive, exchange.send)
+        except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_GONE
+        except Exception:
+            log.exception("request failed", method=exchange.scope["method"], path=exchange.scope["path"])
+            if exchange.status:
+                raise
+            text = "the service failed on this request; report it with the request id"
+            failure = problems.response(problems.INTERNAL, text, exchange.request_id)
+            await failure(exchange.scope, receive, exchange.send)
+
+    def _record(self, exchange: "_Exchange", work: bool) -> None:
+        seconds = time.monotonic() - exchange.started
+        scope, status = exchange.scope, exchange.status or CLIENT_GONE
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.request(method, _template(scope), status, seconds)
+        write = log.info if work else log.debug
+        write("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 3))
+
+
+class _Exchange:
+    """One request and what was answered so far."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        self.started = time.monotonic()
+        self.status = 0
+        self.request_id = request_id(Headers(scope=scope).get(ID_HEADER))
+        self.scope = scope
+        self._send = send
+        scope.setdefault("state", {})["request_id"] = self.request_id
+
+    async def send(self, message: Message) -> None:
+        """Pass a message on; the head of the answer gets the request's id."""
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            MutableHeaders(scope=message)[ID_HEADER] = self.request_id
+        await self._send(message)
+
+
+def _template(scope: Scope) -> str:
+    """The route's pattern: paths themselves would make endless metrics."""
+    route: Any = scope.get("route")
+    return str(getattr(route, "path", "") or "(none)")

@@ -1,0 +1,58 @@
+"""`GET /models`: what is served, and what was refused."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+
+from service import errors
+from service.api import problems
+from service.api.rendering import as_json
+from service.api.schemas import Models, ModelSummary
+from service.api.work import Serving
+from service.repository import Model, Repository, newest
+
+router = APIRouter(tags=["models"])
+
+
+@router.get("/models", summary="What is served", response_model=Models, responses=problems.documented())
+async def models(services: Serving) -> Response:
+    """Each model by its newest version, with its card and the provider really in use; and the files refused."""
+    repository = services.repository
+    served = [_summary(repository, repository.get(name)) for name in repository.models]
+    refused = [{"name": each.name, "version": each.version, "reason": each.reason} for each in repository.refused]
+    return as_json({"models": served, "refused": refused})
+
+
+@router.get(
+    "/models/{name}",
+    summary="One model",
+    response_model=ModelSummary,
+    responses=problems.documented(errors.UnknownModel, errors.NotReady),
+)
+async def model(services: Serving, name: str) -> Response:
+    """The newest version of a model; `NAME:VERSION` asks for another."""
+    return as_json(_summary(services.repository, services.repository.get(name)))
+
+
+def _summary(repository: Repository, model: Model) -> dict[str, Any]:
+    graph, name = model.file.graph, model.file.input
+    dtype = graph.dtype(name)
+    versions = sorted(repository.models[model.name], key=int)
+    return {
+        "name": model.name,
+        "versions": versions,
+        "version": model.version,
+        "default": _is_default(repository, model, newest(repository.models[model.name])),
+        "provider": model.provider,
+        "layers": len(model.layers),
+        "parameters": model.parameters,
+        "macs": model.macs,
+        "input": {"name": name, "type": None if dtype is None else str(dtype), "shape": list(graph.shape(name) or ())},
+        "card": None if model.file.card is None else model.file.card.to_dict(),
+    }
+
+
+def _is_default(repository: Repository, model: Model, newest_version: str) -> bool:
+    name, _, version = (repository.default or "").partition(":")
+    return model.name == name and model.version == (version or newest_version)

@@ -1,0 +1,55 @@
+"""Answers as bytes: JSON without NaN or Infinity, and .npy."""
+
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from fastapi.responses import Response
+
+NPY = "application/x-npy"
+PNG = "image/png"
+JSON = "application/json"
+_NULL = np.array(None, object)
+
+
+def plain(value: Any) -> Any:
+    """The value as JSON knows it: arrays as nested lists, numbers that are not finite as None."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.ndarray):
+        return nested(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(each) for each in value]
+    return value
+
+
+def nested(array: np.ndarray) -> Any:
+    """Nested lists, None for what is not finite; exactly the array's numbers."""
+    if array.dtype.kind not in "biu":
+        wide = array.astype(np.float64)
+        finite = np.isfinite(wide)
+        return wide.tolist() if finite.all() else np.where(finite, wide.astype(object), _NULL).tolist()
+    return array.tolist()
+
+
+def as_json(body: Any, status: int = 200) -> Response:
+    """A JSON response; raises ValueError rather than write NaN."""
+    text = json.dumps(plain(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return Response(text.encode("utf-8", "replace"), status, media_type=JSON)
+
+
+def as_npy(array: np.ndarray, headers: Mapping[str, str] | None = None) -> Response:
+    """A response that numpy.load reads."""
+    stream = io.BytesIO()
+    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+    return Response(stream.getvalue(), media_type=NPY, headers=dict(headers or {}))
+
+
+def as_png(data: bytes, headers: Mapping[str, str] | None = None) -> Response:
+    """A PNG response."""
+    return Response(data, media_type=PNG, headers=dict(headers or {}))

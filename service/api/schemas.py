@@ -1,0 +1,226 @@
+"""The bodies of answers, as pydantic models: what /openapi.json says, and what the tests hold the answers to.
+
+Intervals are half-open [start, stop), one for each spatial axis in the order of the axes. What is not finite is null.
+"""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Number = float | None
+Interval = tuple[int, int]
+
+
+class Body(BaseModel):
+    """An answer: it has these fields and no others."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Scored(Body):
+    """A class and its probability."""
+
+    index: int
+    label: str | None = Field(description="null where the model card has no labels")
+    probability: Number = Field(description="what the network computed")
+
+
+class Timings(Body):
+    """Milliseconds."""
+
+    decode: float = Field(description="decode, orient, crop and resize")
+    queue: float = Field(description="wait for a free runner")
+    run: float = Field(description="the network itself")
+
+
+class Prediction(Body):
+    """The strongest classes of one input."""
+
+    model: str
+    version: str
+    provider: str = Field(description="ONNX Runtime's execution provider in use")
+    input_id: str | None = Field(description="SHA-256 of the picture; null for tensors")
+    predictions: list[Scored]
+    timings_ms: Timings
+
+
+class Predictions(Body):
+    """The answers to several files, in their order."""
+
+    results: list[Prediction]
+
+
+class ModelSummary(Body):
+    """A model that is served."""
+
+    name: str
+    versions: list[str]
+    version: str = Field(description="the version described here; the newest unless another was asked for")
+    default: bool = Field(description="whether it answers where a request names no model")
+    provider: str
+    layers: int
+    parameters: int
+    macs: int | None = Field(description="multiply-adds for one input; null where a size is open")
+    input: dict[str, Any] = Field(description="name, type and shape of the network's input")
+    card: dict[str, Any] | None
+
+
+class RefusedModel(Body):
+    """A model file that is not served."""
+
+    name: str
+    version: str
+    reason: str
+
+
+class Models(Body):
+    """What is served, and what was refused."""
+
+    models: list[ModelSummary]
+    refused: list[RefusedModel]
+
+
+class LayerField(Body):
+    """The receptive field of a layer: size, stride, padding per axis; null, with a reason, where there is none."""
+
+    status: Literal["exact", "whole_input", "upper_bound"]
+    size: list[int] | None
+    stride: list[float] | None
+    padding: list[float] | None
+    reason: str | None = None
+    operator: str | None = Field(default=None, description="the operator that widened the answer")
+
+
+class Layer(Body):
+    """One layer."""
+
+    index: int
+    name: str
+    kind: str
+    operator: str
+    tensor: str = Field(description="the tensor that is served as its activations")
+    inputs: list[str] = Field(description="the layers it reads")
+    kernel_shape: list[int] | None
+    strides: list[int] | None
+    pads: list[int] | None
+    dilations: list[int] | None
+    groups: int | None
+    output_shape: list[int | None] = Field(description="without the batch axis")
+    parameters: int
+    macs: int | None
+    receptive_field: LayerField
+
+
+class InputTensor(Body):
+    """The network's input."""
+
+    name: str
+    shape: list[int | str | None]
+
+
+class Layers(Body):
+    """Every layer of a model, in topological order."""
+
+    model: str
+    version: str
+    input: InputTensor
+    layers: list[Layer]
+
+
+class LayerReference(Body):
+    """Which layer an answer is about."""
+
+    index: int
+    name: str
+    output_shape: list[int | None]
+
+
+class Channel(Body):
+    """Statistics of one channel."""
+
+    channel: int
+    min: Number
+    max: Number
+    mean: Number
+    zeros: Number = Field(description="fraction of zeros")
+
+
+class SeenPatch(Body):
+    """What a unit sees."""
+
+    interval: list[Interval] = Field(description="with padding")
+    clipped: list[Interval] = Field(description="within the input")
+    picture: list[Interval] | None = Field(description="rows, then columns, in pixels of the posted picture")
+
+
+class Unit(Body):
+    """One unit and its value."""
+
+    channel: int
+    position: list[int]
+    value: Number
+    receptive_field: SeenPatch | None
+
+
+class Activations(Body):
+    """What a layer answered to an input."""
+
+    model: str
+    version: str
+    input_id: str | None
+    tap: Literal["post", "pre"]
+    layer: LayerReference
+    channels: list[Channel]
+    units: list[Unit] = Field(description="the largest values of the channels asked for, largest first")
+    values: list[Any] | None = Field(default=None, description="with full=true: nested lists, channels first")
+
+
+class Kernels(Body):
+    """A layer's learned weights."""
+
+    model: str
+    version: str
+    layer: LayerReference
+    shape: list[int]
+    kernels: list[Any]
+
+
+class UnitField(Body):
+    """The receptive field of one unit."""
+
+    model: str
+    version: str
+    layer: LayerReference
+    of: LayerReference | None = Field(default=None, description="the layer on which the intervals lie; else the input")
+    unit: list[int]
+    status: Literal["exact", "whole_input", "upper_bound"]
+    interval: list[Interval]
+    clipped: list[Interval]
+    picture: list[Interval] | None = Field(description="with input_id: rows, then columns, in pixels of that picture")
+
+
+class WholeField(LayerField):
+    """The receptive field of a layer."""
+
+    model: str
+    version: str
+    layer: LayerReference
+    of: LayerReference | None = None
+
+
+class ProjectiveField(Body):
+    """Which units of a layer see a pixel."""
+
+    model: str
+    version: str
+    layer: LayerReference
+    of: LayerReference | None = None
+    pixel: list[int]
+    units: list[Interval] = Field(description="half-open per spatial axis of the layer; [0, 0] where none sees it")
+
+
+class Status(Body):
+    """Health."""
+
+    status: str
+    detail: str | None = None

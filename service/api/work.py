@@ -1,0 +1,57 @@
+"""What the routes share: the services, the limits, and work done on the queue's threads instead of the event loop's."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Annotated, TypeVar, cast
+
+from fastapi import Depends, Query, Request
+
+from service import errors
+from service.api.bodies import Limits
+from service.batcher import Done
+from service.repository import Model
+from service.services import Services
+
+Result = TypeVar("Result")
+
+
+def services_of(request: Request) -> Services:
+    """The services of the app that answers this request."""
+    return cast(Services, request.state.services)
+
+
+Serving = Annotated[Services, Depends(services_of)]
+ModelSpec = Annotated[
+    str | None,
+    Query(description="NAME or NAME:VERSION; without it the default model answers", examples=["imagenet"]),
+]
+
+
+def chosen_model(services: Serving, model: ModelSpec = None) -> Model:
+    """The model that the request names, or the default one."""
+    return services.repository.get(model)
+
+
+ChosenModel = Annotated[Model, Depends(chosen_model)]
+
+
+def limits_of(services: Services) -> Limits:
+    """The limits of request bodies."""
+    return Limits(services.settings.max_bytes, services.settings.max_files)
+
+
+def deadline_of(services: Services) -> float:
+    """The point of `time.monotonic()` by which a request that starts now is to be answered."""
+    return time.monotonic() + services.settings.deadline_seconds
+
+
+async def queued(services: Services, deadline: float, work: Callable[[], Result]) -> Done[Result]:
+    """Run blocking work on the queue; raises QueueFull, or DeadlinePassed if its turn does not come in time."""
+
+    def in_time() -> Result:
+        if time.monotonic() > deadline:
+            raise errors.DeadlinePassed("the request waited longer than allowed; try again later")
+        return work()
+
+    return await asyncio.wrap_future(services.batcher.submit(in_time))

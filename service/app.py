@@ -1,0 +1,105 @@
+"""The app factory: routes, middleware and the services they use. Importing this does nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+from typing import TypedDict
+
+import structlog
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from service.api import inputs, layers, models, operations, pages, predictions, problems, receptive_fields
+from service.api.documents import describe
+from service.api.middleware import ID_HEADER, Requests
+from service.draining import drain_on_signals
+from service.health import Health
+from service.logs import configure
+from service.metrics import Metrics
+from service.services import Services
+from service.settings import Settings
+
+ROUTERS = (predictions, models, layers, receptive_fields, inputs, operations, problems)
+
+log = structlog.get_logger(__name__)
+
+
+class State(TypedDict):
+    """What the lifespan hands to every request."""
+
+    services: Services
+
+
+def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
+    """The app with these settings; it starts the services on its way up, unless they are given, and closes them."""
+    metrics, health = Metrics(), Health()
+    app = FastAPI(
+        title="Fovea",
+        version=_version(),
+        summary="Serves convolutional networks and shows what every unit sees.",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan(settings, services, metrics, health),
+    )
+    app.state.metrics, app.state.health = metrics, health
+    problems.install(app)
+    for module in ROUTERS:
+        app.include_router(module.router)
+    pages.install(app)
+    describe(app)
+    if settings.cors_origins:
+        exposed = (ID_HEADER, "X-Input-Id", "Retry-After")
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=exposed,
+        )
+    app.add_middleware(Requests, metrics=metrics, health=health)
+    return app
+
+
+def app_from_environment() -> FastAPI:
+    """What a worker process makes its app of."""
+    settings = Settings.load()
+    configure(settings.log_format, settings.log_level)
+    return create_app(settings)
+
+
+def _lifespan(
+    settings: Settings, given: Services | None, metrics: Metrics, health: Health
+) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        services = given if given is not None else await asyncio.to_thread(Services.start, settings)
+        _announce(services, metrics)
+        try:
+            with drain_on_signals(health, settings.shutdown_seconds):
+                yield {"services": services}
+        finally:
+            await asyncio.to_thread(services.close)
+
+    return lifespan
+
+
+def _announce(services: Services, metrics: Metrics) -> None:
+    """Say once what was found: the provider, each model, and each that was refused."""
+    engine, repository = services.engine, services.repository
+    metrics.engine(engine.provider, engine.version)
+    metrics.models(sum(1 for _ in repository), len(repository.refused))
+    log.info("engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None)
+    for model in repository:
+        log.info("model served", model=model.name, version=model.version, layers=len(model.layers))
+    for each in repository.refused:
+        log.error("model refused", model=each.name, version=each.version, reason=each.reason)
+    if repository.trouble:
+        log.error("not ready", reason=repository.trouble)
+
+
+def _version() -> str:
+    try:
+        return version("fovea")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,249 @@
+"""What the clients say and hear: each function here makes one `Call`, a request with the way to read its answer.
+
+Nothing is sent here, so that `service/client.py` can send the same calls with and without waiting.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+
+Picture = bytes | Path
+Tap = Literal["post", "pre"]
+Interval = tuple[int, int]
+Array = np.ndarray[Any, Any]
+Answer = TypeVar("Answer")
+
+NPY = "application/x-npy"
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+class ProblemError(Exception):
+    """The service refused (RFC 9457): `type`, `title`, `status`, `detail`; `retry_after` in seconds if it said when."""
+
+    def __init__(self, type: str, title: str, status: int, detail: str, retry_after: float | None = None) -> None:  # noqa: A002
+        super().__init__(f"{status} {title}: {detail}")
+        self.type = type
+        self.title = title
+        self.status = status
+        self.detail = detail
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A class with its probability; no label where the model has none."""
+
+    index: int
+    label: str | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The strongest classes first. `input_id` stands for the picture in later calls."""
+
+    model: str
+    version: str
+    provider: str
+    input_id: str | None
+    predictions: tuple[Scored, ...]
+    timings_ms: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class LayerField:
+    """The receptive field of a layer, per spatial axis; None with a `reason` where there is no single number."""
+
+    status: str
+    size: tuple[float, ...] | None
+    stride: tuple[float, ...] | None
+    padding: tuple[float, ...] | None
+    reason: str | None = None
+    operator: str | None = None
+
+
+@dataclass(frozen=True)
+class UnitField:
+    """What one unit sees: half-open per axis, also clipped to the input, and in pixels of the picture named, if any."""
+
+    status: str
+    unit: tuple[int, ...]
+    interval: tuple[Interval, ...]
+    clipped: tuple[Interval, ...]
+    picture: tuple[Interval, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer, as `GET /layers` lists it; shapes are without the batch."""
+
+    index: int
+    name: str
+    kind: str
+    operator: str
+    tensor: str
+    inputs: tuple[str, ...]
+    output_shape: tuple[int | None, ...]
+    parameters: int
+    macs: int | None
+    receptive_field: LayerField
+    kernel_shape: tuple[int, ...] | None = None
+    strides: tuple[int, ...] | None = None
+    pads: tuple[int, ...] | None = None
+    dilations: tuple[int, ...] | None = None
+    groups: int | None = None
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that is served."""
+
+    name: str
+    versions: tuple[str, ...]
+    default: bool
+    provider: str
+    layers: int
+    parameters: int
+    macs: int | None
+    card: Mapping[str, Any] | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """One request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], Answer]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    files: Sequence[tuple[str, tuple[str, bytes]]] | None = None
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The arguments of `httpx.Client.request`; parameters that are None are left out."""
+        params = {name: value for name, value in self.params.items() if value is not None}
+        body = {"content": self.content, "files": self.files}
+        return {"method": self.method, "url": self.path, "params": params, "headers": dict(self.headers), **body}
+
+    def answer(self, response: httpx.Response) -> Answer:
+        """The answer in a response; raises ProblemError."""
+        if not response.is_success:
+            raise _problem(response)
+        try:
+            return self.read(response)
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
+            detail = f"the answer is not one of this service's: {error!r}; is {response.url} its address?"
+            raise ProblemError("about:blank", "Unreadable answer", response.status_code, detail) from error
+
+
+def predict(
+    picture: Picture | Sequence[Picture], top_k: int | None, model: str | None
+) -> Call[Prediction | tuple[Prediction, ...]]:
+    """`POST /predict`: one picture raw, several as files of a form."""
+    params = {"top_k": top_k, "model": model}
+    if isinstance(picture, bytes | Path):
+        return Call("POST", "predict", lambda answer: _prediction(answer.json()), params, RAW, _bytes(picture))
+    files = [("file", (f"{number}", _bytes(each))) for number, each in enumerate(picture)]
+    return Call("POST", "predict", _predictions, params, files=files)
+
+
+def models() -> Call[tuple[Model, ...]]:
+    """`GET /models`."""
+    return Call("GET", "models", lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]))
+
+
+def layers(model: str | None) -> Call[tuple[Layer, ...]]:
+    """`GET /layers`."""
+    return Call("GET", "layers", lambda answer: tuple(map(_layer, answer.json()["layers"])), {"model": model})
+
+
+def activations(
+    layer: int | str,
+    picture: Picture | None,
+    input_id: str | None,
+    channel: int | Sequence[int] | None,
+    tap: Tap | None,
+    model: str | None,
+) -> Call[Array]:
+    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given a picture or an input_id."""
+    if (picture is None) == (input_id is None):
+        raise ValueError("give either a picture or the input_id of one posted before")
+    path, accept = _path(layer, "activations"), {"Accept": NPY}
+    params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
+    if picture is None:
+        return Call("GET", path, _array, params, accept)
+    return Call("POST", path, _array, params, accept | RAW, _bytes(picture))
+
+
+def receptive_field(
+    layer: int | str, unit: Sequence[int] | None, input_id: str | None, of: int | str | None, model: str | None
+) -> Call[LayerField | UnitField]:
+    """`GET /layers/{n}/receptive-field`, of the layer or of one unit."""
+    position = None if unit is None else ",".join(str(index) for index in unit)
+    params = {"unit": position, "input_id": input_id, "of": of, "model": model}
+    kind: type[LayerField | UnitField] = LayerField if unit is None else UnitField
+    return Call("GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params)
+
+
+def _path(layer: int | str, what: str) -> str:
+    return f"layers/{quote(str(layer), safe='')}/{what}"
+
+
+def _bytes(picture: Picture) -> bytes:
+    return picture.read_bytes() if isinstance(picture, Path) else picture
+
+
+def _prediction(body: Any) -> Prediction:
+    scored = tuple(_make(Scored, each) for each in body["predictions"])
+    return _make(Prediction, body | {"predictions": scored})
+
+
+def _predictions(answer: httpx.Response) -> tuple[Prediction, ...]:
+    body = answer.json()
+    return tuple(map(_prediction, body.get("results", [body])))
+
+
+def _layer(body: Any) -> Layer:
+    return _make(Layer, body | {"receptive_field": _make(LayerField, body["receptive_field"])})
+
+
+def _array(answer: httpx.Response) -> Array:
+    array: Array = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    return array
+
+
+def _make(kind: type[Answer], body: Any) -> Answer:
+    """The dataclass from the fields of a JSON object that it knows; KeyError where one without a default is absent."""
+    known = [each for each in fields(kind) if each.name in body or each.default is MISSING]  # type: ignore[arg-type]
+    return kind(**{each.name: _frozen(body[each.name]) for each in known})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
+def _problem(response: httpx.Response) -> ProblemError:
+    """The problem in a response; a proxy's error page becomes one too."""
+    try:
+        body = dict(response.json())
+    except (TypeError, ValueError):
+        body = {}
+    return ProblemError(
+        str(body.get("type", "about:blank")),
+        str(body.get("title", response.reason_phrase)),
+        response.status_code,
+        str(body.get("detail", response.text[:200])),
+        _seconds(response.headers.get("retry-after")),
+    )
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdecimal() else None

@@ -1,0 +1,188 @@
+"""ONNX Runtime: sessions on the device that was asked for, arrays in and arrays out. No pictures, no HTTP, no asyncio.
+
+`cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What `auto` got is in
+`Engine.provider`, and why it is not CUDA in `Engine.note`.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+
+from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+Device = Literal["auto", "cpu", "cuda"]
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
+# The same answer on either device matters more here than TF32's speed; the exhaustive search for the fastest
+# convolution would be paid again by each sub-graph session.
+_CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+
+_PROBE = """<ir_version: 8, opset_import: ["" : 17]>
+probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,1,1,1}> { y = Conv(x, w) }"""
+
+
+class UnloadableModel(Exception):
+    """ONNX Runtime takes no session of this graph; the message is its reason, in one line."""
+
+
+class Session:
+    """One graph, loaded. Safe to run from several threads at once."""
+
+    def __init__(self, session: Any, runtime: Any) -> None:
+        self._session = session
+        self._runtime = runtime
+        self.inputs: tuple[str, ...] = tuple(value.name for value in session.get_inputs())
+        self.outputs: tuple[str, ...] = tuple(value.name for value in session.get_outputs())
+        self.providers: tuple[str, ...] = tuple(session.get_providers())
+
+    def run(self, feeds: Mapping[str, np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
+        """All outputs for these inputs, in the order of `outputs`.
+
+        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is terminated.
+        Raises Impossible for inputs whose names, types or shapes the graph does not take.
+        """
+        options = self._runtime.RunOptions()
+        with _Alarm(options, deadline):
+            try:
+                return list(self._session.run(None, dict(feeds), options))
+            except _exceptions() as error:
+                if options.terminate:
+                    raise DeadlinePassed("the run took longer than allowed and was ended; try again later") from None
+                if type(error).__name__ == "InvalidArgument":
+                    raise Impossible(self._mismatch(feeds)) from None
+                raise
+
+    def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
+        expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())
+        got = ", ".join(f"{name}: {array.dtype} {list(array.shape)}" for name, array in feeds.items())
+        return f"the network takes {expected}; this input is {got}"
+
+
+class Engine:
+    """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own choice).
+
+    Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is installed.
+    """
+
+    def __init__(self, device: Device = "auto", threads: int = 0) -> None:
+        self._runtime = _runtime()
+        self._threads = threads
+        self._lock = threading.Lock()
+        self._sessions = 0
+        self.note = ""
+        self.provider = self._choose(device)
+
+    @property
+    def version(self) -> str:
+        """ONNX Runtime's version."""
+        return str(self._runtime.__version__)
+
+    @property
+    def sessions_built(self) -> int:
+        """How many sessions were built since the start."""
+        return self._sessions
+
+    def load(self, proto: onnx.ModelProto) -> Session:
+        """A session of this graph; raises UnloadableModel."""
+        session = self._open(proto, self.provider)
+        with self._lock:
+            self._sessions += 1
+        return session
+
+    def _choose(self, device: Device) -> str:
+        if device == "cpu":
+            return CPU
+        reason = self._cuda_missing()
+        if not reason:
+            return CUDA
+        if device == "cuda":
+            raise DeviceUnavailable(f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {reason}")
+        self.note = reason
+        return CPU
+
+    def _cuda_missing(self) -> str:
+        """Why there is no CUDA here; empty if a convolution ran on it."""
+        if CUDA not in self._runtime.get_available_providers():
+            return "this ONNX Runtime is built without CUDA; install fovea[gpu] in place of fovea[cpu]"
+        if hasattr(self._runtime, "preload_dlls"):
+            self._runtime.preload_dlls()
+        try:
+            session = self._open(onnx.parser.parse_model(_PROBE), CUDA)
+            (result,) = session.run({"x": np.ones((1, 1, 4, 4), np.float32)})
+        except _exceptions() as error:
+            return _first_line(error)
+        return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
+
+    def _open(self, proto: onnx.ModelProto, provider: str) -> Session:
+        providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, _CUDA_OPTIONS), CPU]
+        try:
+            inner = self._runtime.InferenceSession(
+                proto.SerializeToString(), self._options(), providers=providers, enable_fallback=0
+            )
+        except _exceptions() as error:
+            raise UnloadableModel(_first_line(error)) from error
+        session = Session(inner, self._runtime)
+        if session.providers[0] != provider:
+            raise UnloadableModel(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
+        return session
+
+    def _options(self) -> Any:
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = self._threads
+        options.log_severity_level = 3
+        # Threads that spin between runs take the cores from decoding and from the other sessions.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        return options
+
+
+class _Alarm:
+    """Sets `terminate` on the run's options when the deadline comes before the run's end."""
+
+    def __init__(self, options: Any, deadline: float | None) -> None:
+        self._timer: threading.Timer | None = None
+        self._options = options
+        self._deadline = deadline
+
+    def __enter__(self) -> None:
+        if self._deadline is None:
+            return
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise DeadlinePassed("the deadline passed before the run could start; try again later")
+        self._timer = threading.Timer(left, setattr, (self._options, "terminate", True))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def _runtime() -> Any:
+    try:
+        import onnxruntime  # noqa: PLC0415 - one of two extras brings it
+    except ImportError:
+        raise DeviceUnavailable(
+            "ONNX Runtime is not installed: install fovea[cpu], or fovea[gpu] for an NVIDIA GPU"
+        ) from None
+    return onnxruntime
+
+
+def _exceptions() -> tuple[type[Exception], ...]:
+    """What loading and running raise: ONNX Runtime's exceptions have no common base but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - one of two extras brings it
+
+    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    return (UnloadableModel, RuntimeError, ValueError, *own)
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

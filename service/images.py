@@ -1,0 +1,226 @@
+"""Pictures: bytes in, upright 8-bit grey or RGB out, and from there the array that a network takes.
+
+What a picture is, its content says, not its name. The header is read and the pixels are counted before anything is
+decoded, and only the first frame ever is. Alpha is laid on white, deeper pixels are scaled to 8 bits, CMYK is converted
+without a profile. Embedded colour profiles (ICC) and gamma are ignored: networks are trained on pictures read that way.
+Pillow's process-wide pixel limit is neither used nor touched; `Image.open` is avoided because it warns by that limit.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageChops,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+from anatomy.card import ImageInput
+from service.errors import BrokenPicture, EmptyBody, TooManyPixels, UnsupportedPicture
+from service.geometry import Geometry, frame
+
+ACCEPTED = "JPEG, PNG, WebP, GIF, BMP or TIFF"
+UPRIGHT: Mapping[int, Image.Transpose] = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+ORIENTATION = 0x0112
+PHOTOMETRIC = 262
+WHITE_IS_ZERO = 0
+
+
+@dataclass(frozen=True)
+class Format:
+    """A picture format: its name, media type, first bytes, and Pillow's reader of its header."""
+
+    name: str
+    media_type: str
+    signatures: tuple[bytes, ...]
+    read: Callable[[BytesIO], ImageFile.ImageFile]
+
+
+FORMATS = (
+    Format("JPEG", "image/jpeg", (b"\xff\xd8\xff",), JpegImagePlugin.JpegImageFile),
+    Format("PNG", "image/png", (b"\x89PNG\r\n\x1a\n",), PngImagePlugin.PngImageFile),
+    Format("WebP", "image/webp", (b"RIFF",), WebPImagePlugin.WebPImageFile),
+    Format("GIF", "image/gif", (b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
+    Format("BMP", "image/bmp", (b"BM",), BmpImagePlugin.BmpImageFile),
+    Format("TIFF", "image/tiff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What the network is given, and how it lies in the picture."""
+
+    array: np.ndarray[Any, np.dtype[np.uint8]]
+    """uint8 [H, W, C]"""
+    geometry: Geometry
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """x0, y0, x1, y1 of the whole network input in the upright picture; beyond the picture where padded."""
+        return self.geometry.box
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the upright picture."""
+        return self.geometry.picture_size
+
+
+def recognise(data: bytes) -> Format:
+    """The format of these bytes by their signature.
+
+    Raises EmptyBody for none and UnsupportedPicture for anything that is not an accepted picture format.
+    """
+    if not data:
+        raise EmptyBody(f"the body is empty; post the bytes of a picture ({ACCEPTED})")
+    for each in FORMATS:
+        if data.startswith(each.signatures) and (each.name != "WebP" or data[8:12] == b"WEBP"):
+            return each
+    raise UnsupportedPicture(f"this is not a picture in an accepted format; post {ACCEPTED}")
+
+
+def decode(data: bytes, max_pixels: int) -> Image.Image:
+    """The first frame as an upright 8-bit picture: mode L if it is grey, else RGB.
+
+    Raises EmptyBody, UnsupportedPicture, TooManyPixels (before decoding) or BrokenPicture.
+    """
+    found = recognise(data)
+    if found.name == "WebP":
+        # Its reader allocates the whole canvas when it is made.
+        _count(_webp_size(data), max_pixels)
+    with _reading(found):
+        picture = found.read(BytesIO(data))
+    _count(picture.size, max_pixels)
+    with _reading(found):
+        picture.load()
+        plain = _plain(picture)
+    turn = UPRIGHT.get(_orientation(picture))
+    return plain if turn is None else plain.transpose(turn)
+
+
+def prepare(image: Image.Image, spec: ImageInput) -> Prepared:
+    """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was taken from."""
+    geometry = frame((image.height, image.width), spec)
+    image = image.convert(spec.colour)
+    (top, bottom), (left, right) = geometry.inner
+    seen = image.resize(
+        (right - left, bottom - top), Image.Resampling[spec.resize.interpolation.upper()], geometry.crop
+    )
+    height, width = spec.size
+    if seen.size != (width, height):
+        canvas = Image.new(spec.colour, (width, height))
+        canvas.paste(seen, (left, top))
+        seen = canvas
+    return Prepared(np.array(seen).reshape(height, width, spec.channels), geometry)
+
+
+@contextmanager
+def _reading(found: Format) -> Iterator[None]:
+    """Whatever the reader of a file raises, the file is to blame: readers fail in a dozen ways on bad data."""
+    try:
+        yield
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise TooManyPixels("the picture has too many pixels; make it smaller") from error
+    except MemoryError:
+        raise
+    except Exception as error:
+        raise BrokenPicture(
+            f"the {found.name} picture cannot be decoded: it is truncated, corrupt or of a rare kind; "
+            "save it again as JPEG or PNG"
+        ) from error
+
+
+def _count(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise TooManyPixels(
+            f"the picture has {width} x {height} = {width * height} pixels, more than the {max_pixels} allowed; "
+            "make it smaller"
+        )
+
+
+def _webp_size(data: bytes) -> tuple[int, int]:
+    """Width and height from the first chunk (RFC 9649); 0, 0 where there is none, for the reader to refuse."""
+    kind, head = data[12:16], data[20:30].ljust(10, b"\0")
+    if kind == b"VP8X":
+        return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
+    if kind == b"VP8L":
+        bits = int.from_bytes(head[1:5], "little")
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b"VP8 ":
+        return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+    return 0, 0
+
+
+def _orientation(picture: ImageFile.ImageFile) -> int:
+    """The EXIF orientation; 1 (upright) where the EXIF data is absent or unreadable, as every viewer has it."""
+    try:
+        return int(picture.getexif().get(ORIENTATION, 1))
+    except (ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+        return 1
+
+
+def _plain(picture: ImageFile.ImageFile) -> Image.Image:
+    """Any mode as L or RGB, without alpha."""
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        return _narrowed(picture)
+    if picture.mode == "CMYK" and picture.format == "JPEG" and "adobe" not in picture.info:
+        # Pillow takes every CMYK JPEG for one of Adobe's, whose inks are inverted.
+        return ImageChops.invert(picture).convert("RGB")
+    grey = picture.mode in ("1", "L", "LA", "La")
+    if picture.has_transparency_data:
+        return _on_white(picture.convert("LA" if grey else "RGBA"))
+    return picture.convert("L" if grey else "RGB")
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    mode = "L" if image.mode == "LA" else "RGB"
+    page = Image.new(mode, image.size, "white")
+    page.paste(image.convert(mode), mask=image.getchannel("A"))
+    return page
+
+
+def _narrowed(picture: ImageFile.ImageFile) -> Image.Image:
+    """Grey of 16 bits, 32 bits or floats, as 8 bits.
+
+    Integers are 0 ... 65535 (what is beyond is clipped). Floats are 0 ... 1; a picture with larger values is taken as
+    0 ... 255, or 0 ... 65535, or up to its own maximum; what is not a number is black.
+    """
+    values = np.asarray(picture)
+    grey = _bytes_of_floats(values) if picture.mode == "F" else _bytes_of_integers(values)
+    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+        grey = 255 - grey
+    if isinstance(key := picture.info.get("transparency"), int):
+        grey = np.where(values == key, np.uint8(255), grey)
+    return Image.fromarray(grey)
+
+
+def _bytes_of_integers(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    table: np.ndarray[Any, Any] = (np.arange(65536, dtype=np.uint32) * 255 + 32767) // 65535
+    grey: np.ndarray[Any, Any] = table.astype(np.uint8)[np.clip(values, 0, 65535)]
+    return grey
+
+
+def _bytes_of_floats(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    largest = float(values.max())
+    white = next((top for top in (1.0, 255.0, 65535.0) if largest <= top), largest)
+    return np.rint(np.clip(values / white, 0, 1) * 255).astype(np.uint8)

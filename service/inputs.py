@@ -1,0 +1,157 @@
+"""Pictures posted before, kept by the SHA-256 of their bytes in one folder that all workers of a machine share.
+
+A picture is written to a temporary file and renamed, so that nobody reads half of one; a read counts as a use. The
+folder is bounded by bytes and by age since the last use, the least recently used go first, and any worker may delete
+any file at any time: losing one costs the caller a second upload, never an answer. Only files that this module named
+are counted or deleted.
+"""
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import tempfile
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from service.errors import SettingsError, UnknownInput
+
+ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
+INCOMING = ".incoming-"
+SWEEP_SECONDS = 10.0
+SHARE = 16
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    used: float
+    size: int
+    path: Path
+
+
+class InputStore:
+    """At most `max_bytes` of pictures in `folder`, each for `max_seconds` after its last use.
+
+    Raises SettingsError if the folder cannot be made, or is somebody else's.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int, max_seconds: float) -> None:
+        self._folder = folder
+        self._max_bytes = max_bytes
+        self._max_seconds = max_seconds
+        # Sweeping costs a look at every file, so it is done per sixteenth of the room, and that much is kept free.
+        self._spare = max_bytes // SHARE
+        self._unswept = 0
+        self._swept = float("-inf")
+        self._sweeping = threading.Lock()
+        _make_private(folder)
+
+    def put(self, data: bytes) -> str:
+        """Keep these bytes and return their id; a picture larger than the whole store gets an id but is not kept."""
+        input_id = hashlib.sha256(data).hexdigest()
+        if len(data) > self._max_bytes - self._spare:
+            return input_id
+        self._keep(self._folder / input_id, data)
+        return input_id
+
+    def get(self, input_id: str) -> bytes:
+        """The bytes kept under this id; raises UnknownInput if there are none (any more)."""
+        if not ID.fullmatch(input_id):
+            raise UnknownInput("this is not an input id; post the picture and use the input_id of the answer")
+        path = self._folder / input_id
+        try:
+            with path.open("rb") as file:
+                if time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds:
+                    data = file.read()
+                    _touch(path)
+                    return data
+            _remove(path)
+        except FileNotFoundError:
+            pass
+        raise UnknownInput(f"no picture is kept as {input_id}, perhaps no longer; post it again")
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
+            if not _touch(path):
+                path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._make_room(len(data))
+                _write(path, data)
+        except OSError as error:
+            # A full disk must not fail the prediction: the caller is told to post again when it asks for the input.
+            log.warning("input not kept", input_id=path.name, reason=error.strerror)
+
+    def _make_room(self, size: int) -> None:
+        self._unswept += size
+        due = self._unswept > self._spare or time.monotonic() - self._swept > SWEEP_SECONDS
+        if due and self._sweeping.acquire(blocking=False):
+            try:
+                self._sweep(size)
+                self._unswept, self._swept = 0, time.monotonic()
+            finally:
+                self._sweeping.release()
+
+    def _sweep(self, coming: int) -> None:
+        """Delete what is too old, then the least recently used until `coming` bytes fit and some are to spare."""
+        kept = sorted(_kept(self._folder), key=lambda each: each.used)
+        total = sum(each.size for each in kept)
+        oldest = time.time() - self._max_seconds
+        for each in kept:
+            if each.used >= oldest and total + coming <= self._max_bytes - self._spare:
+                break
+            _remove(each.path)
+            total -= each.size
+
+
+def _make_private(folder: Path) -> None:
+    """The folder, readable by this user only: in a shared temporary folder its name could be taken by another."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.lstat()
+        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+            raise SettingsError(f"input_store {folder} is not a folder of this user; name another")
+        if stat.S_IMODE(found.st_mode) != 0o700:
+            folder.chmod(0o700)
+    except OSError as error:
+        raise SettingsError(f"input_store {folder} cannot be used ({error.strerror}); name another") from None
+
+
+def _write(path: Path, data: bytes) -> None:
+    number, name = tempfile.mkstemp(prefix=INCOMING, dir=path.parent)
+    try:
+        with os.fdopen(number, "wb") as file:
+            file.write(data)
+        Path(name).replace(path)
+    except OSError:
+        _remove(Path(name))
+        raise
+
+
+def _kept(folder: Path) -> list[_Kept]:
+    found = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if ID.fullmatch(entry.name) or entry.name.startswith(INCOMING):
+                with contextlib.suppress(FileNotFoundError):
+                    status = entry.stat(follow_symlinks=False)
+                    found.append(_Kept(status.st_mtime, status.st_size, Path(entry.path)))
+    return found
+
+
+def _touch(path: Path) -> bool:
+    """Count a use of the file; False if it is not there."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def _remove(path: Path) -> None:
+    path.unlink(missing_ok=True)

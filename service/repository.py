@@ -1,0 +1,202 @@
+"""The models of a folder, `<name>/<version>/model.onnx`: what is on disk, and what of it is loaded.
+
+A file that cannot be served is refused with its name and the reason, and the others are served. Version folders are
+numbers; the highest answers where a request names none.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from anatomy.card import Card
+from anatomy.graph import GraphError
+from anatomy.layers import Layer, layers
+from anatomy.model_file import ModelFile, ModelFileError, read
+from anatomy.report import LayerNameError, find_layer
+from anatomy.subgraph import extract
+from service.engine import Engine, Session, UnloadableModel
+from service.errors import Impossible, NotReady, SettingsError, UnknownLayer, UnknownModel
+from service.sessions import Cache
+
+PREFERRED = "imagenet"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model file on disk."""
+
+    name: str
+    version: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model file that is not served, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A loaded model. `lean` computes the real outputs only; sessions of single tensors are built when asked for."""
+
+    name: str
+    version: str
+    file: ModelFile
+    lean: Session
+    provider: str
+    _engine: Engine
+    _sessions: Cache[Session]
+
+    @property
+    def card(self) -> Card:
+        """Its card; an empty one where the file has none."""
+        return self.file.card or Card()
+
+    @property
+    def input_shape(self) -> tuple[int, ...] | None:
+        """The shape of its input with the batch axis, as far as the card tells it; None without a card."""
+        image = self.card.input
+        return None if image is None else (1, *image.size, image.channels)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Its layers, in topological order."""
+        return layers(self.file.graph)
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers were learned."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-adds of one input; None if a layer's size is unknown."""
+        each = [layer.macs for layer in self.layers]
+        return None if None in each else sum(macs for macs in each if macs is not None)
+
+    def layer(self, reference: str) -> Layer:
+        """The layer with this index or name; raises UnknownLayer."""
+        try:
+            return find_layer(self.layers, short(reference))
+        except LayerNameError as error:
+            raise UnknownLayer(f"{error}; GET /layers lists them") from None
+
+    def tap(self, tensor: str) -> Session:
+        """A session that computes this one tensor, built when first asked for."""
+        key = (self.name, self.version, tensor)
+        return self._sessions.get(key, lambda: self._engine.load(extract(self.file.proto, [tensor])))
+
+
+class Repository:
+    """The models that are served, and the files that were refused.
+
+    Raises SettingsError for a default model that is not served.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, Mapping[str, Model]],
+        refused: tuple[Refused, ...] = (),
+        default: str | None = None,
+        folder: str = "models",
+    ) -> None:
+        self.models = models
+        self.refused = refused
+        self._folder = folder
+        self.default = self._default(default)
+
+    @classmethod
+    def load(cls, folder: Path, engine: Engine, default: str | None = None, kept_sessions: int = 8) -> "Repository":
+        """Read and load every version of every model under `folder`; nothing there is no error."""
+        sessions: Cache[Session] = Cache(kept_sessions)
+        models: dict[str, dict[str, Model]] = {}
+        refused: list[Refused] = []
+        for entry in scan(folder):
+            model = _load(entry, engine, sessions)
+            if isinstance(model, Refused):
+                refused.append(model)
+            else:
+                models.setdefault(entry.name, {})[entry.version] = model
+        return cls(models, tuple(refused), default, folder.name)
+
+    def get(self, spec: str | None = None) -> Model:
+        """The model `NAME` or `NAME:VERSION`, or the default one; raises UnknownModel, NotReady if none is served."""
+        if not self.models:
+            raise NotReady(self.trouble)
+        name, _, version = (spec or self.default or "").partition(":")
+        versions = self.models.get(name)
+        if versions is None:
+            raise UnknownModel(f"there is no model '{short(name)}'; served are {_names(self.models)}")
+        if version and version not in versions:
+            raise UnknownModel(f"model '{name}' has no version '{short(version)}'; served are {_names(versions)}")
+        return versions[version or newest(versions)]
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be answered; empty if a model is served."""
+        if self.models:
+            return ""
+        why = "; ".join(f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused)
+        hint = "the models folder holds none; build one with python -m model_build imagenet"
+        return f"no model is served: {why or hint}"
+
+    def __iter__(self) -> Iterator[Model]:
+        return (model for versions in self.models.values() for model in versions.values())
+
+    def _default(self, name: str | None) -> str | None:
+        if not name:
+            return PREFERRED if PREFERRED in self.models else min(self.models, default=None)
+        base, _, version = name.partition(":")
+        if base not in self.models or (version and version not in self.models[base]):
+            known = _names(self.models) if self.models else "none"
+            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{name}', which is not served; known models: {known}")
+        return name
+
+
+def scan(folder: Path) -> list[Entry]:
+    """The model files of `folder`, by name and version; hidden folders and versions that are no numbers stay out."""
+    found = [
+        Entry(path.parent.parent.name, path.parent.name, path)
+        for path in folder.glob("*/*/model.onnx")
+        if path.parent.name.isascii() and path.parent.name.isdigit() and not path.parent.parent.name.startswith(".")
+    ]
+    return sorted(found, key=lambda entry: (entry.name, int(entry.version)))
+
+
+def newest(versions: Mapping[str, object]) -> str:
+    """The highest of these version numbers."""
+    return max(versions, key=int)
+
+
+def _load(entry: Entry, engine: Engine, sessions: Cache[Session]) -> Model | Refused:
+    try:
+        file = read(entry.path)
+        model = Model(entry.name, entry.version, file, engine.load(file.proto), engine.provider, engine, sessions)
+        _warm(model)
+    except (ModelFileError, GraphError, UnloadableModel, Impossible) as error:
+        return Refused(entry.name, entry.version, str(error))
+    return model
+
+
+def _warm(model: Model) -> None:
+    """Find the layers and run one black picture now, so that the first request does not pay for it."""
+    if not model.layers:
+        raise ModelFileError("no layer was found in its graph")
+    if model.input_shape is not None:
+        model.lean.run({model.file.input: np.zeros(model.input_shape, np.uint8)})
+
+
+def _names(names: Mapping[str, object]) -> str:
+    return ", ".join(sorted(names))
+
+
+def short(text: str, longest: int = 200) -> str:
+    """Text of a request, short enough for a message."""
+    return text if len(text) <= longest else text[:longest] + "…"

@@ -1,0 +1,192 @@
+"""What an operator may choose: one frozen `Settings`, read once and passed down as values.
+
+Every field is a variable `FOVEA_<FIELD>` and a flag `--<field>` of `python -m service`; a flag beats the environment,
+and an empty variable counts as unset. The description of a field is its help line.
+"""
+
+import argparse
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, NoReturn, Self
+
+from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from service.cpu import cpu_quota
+from service.errors import SettingsError
+
+PREFIX = "FOVEA_"
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+def _input_store() -> Path:
+    owner = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"fovea-inputs-{owner}"
+
+
+class Settings(BaseSettings):
+    """The service's settings; `Settings()` are the defaults, `Settings.load` reads the environment and the flags."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+
+    host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for all")
+    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
+    models: Path = Field(default=Path("models"), description="folder of the models: <name>/<version>/model.onnx")
+    default_model: str | None = Field(
+        default=None,
+        description="model that answers when a request names none; without it, the only one or the first by name",
+    )
+    model_control: Literal["none", "poll", "explicit"] = Field(
+        default="none",
+        description="how models change while serving; only 'none' (read at start-up) is implemented so far",
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="auto takes CUDA where it can be had; cuda fails at start-up where it cannot"
+    )
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        description="threads per run; without it, the processors of the cgroup quota shared by all runners",
+    )
+    instances: int = Field(default=1, ge=1, description="runs of one model at the same time, per worker")
+    workers: int = Field(default=1, ge=1, description="processes that serve")
+    queue_size: int = Field(default=64, ge=1, description="requests that may wait for a run; one more is answered 429")
+    deadline_seconds: float = Field(default=30.0, gt=0, description="longest wait and run of a request; past it, 504")
+    shutdown_seconds: int = Field(
+        default=20, ge=0, description="how long requests in flight may take to end at shutdown"
+    )
+    layer_sessions: int = Field(
+        default=8, ge=1, description="sessions of single layers that are kept, least recently used out"
+    )
+    max_bytes: int = Field(default=20_000_000, ge=1, description="largest body of a request; more is answered 413")
+    max_pixels: int = Field(default=50_000_000, ge=1, description="largest picture; checked before anything is decoded")
+    max_files: int = Field(default=16, ge=1, description="pictures that one request may carry")
+    input_store: Path = Field(
+        default_factory=_input_store, description="folder of the pictures posted, shared by all workers of a machine"
+    )
+    input_store_bytes: int = Field(default=500_000_000, ge=0, description="pictures kept in all; the oldest go first")
+    input_store_seconds: float = Field(
+        default=3600.0, gt=0, description="how long a picture is kept after its last use"
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="origins whose pages may call this service, separated by commas; empty for none"
+    )
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="console for people, json for machines"
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="least level that is logged"
+    )
+
+    @field_validator("model_control")
+    @classmethod
+    def _implemented(cls, value: str) -> str:
+        if value != "none":
+            raise PydanticCustomError("not_implemented", "only 'none' is implemented so far; restart to change models")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is passed in: the environment is read by `load`, once and in sight."""
+        return (init_settings,)
+
+    @classmethod
+    def load(cls, argv: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Self:
+        """Settings from the flags and the environment (`os.environ` unless given).
+
+        Raises SettingsError for an unknown variable or flag and for an impossible value; `--help` prints and exits.
+        """
+        variables = _variables(os.environ if environ is None else environ)
+        flags = _parse(argv)
+        source = EnvSettingsSource(cls)
+        source.env_vars = {name.lower(): value for name, value in variables.items() if value}
+        try:
+            return cls(**(source() | flags))
+        except ValidationError as error:
+            raise SettingsError("; ".join(_complaint(each, flags) for each in error.errors())) from None
+
+    def environ(self) -> dict[str, str]:
+        """The variables from which `load` makes these settings again: what a worker process is started with."""
+        values = self.model_dump(mode="json", exclude_none=True)
+        return {variable(name): ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items()}
+
+    @property
+    def run_threads(self) -> int:
+        """Threads for one run: as set, or an equal share of the processors that the cgroup grants."""
+        return self.threads or max(1, cpu_quota() // (self.instances * self.workers))
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def flag(field: str) -> str:
+    """The command-line flag of a field."""
+    return "--" + field.replace("_", "-")
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
+    known = [variable(field) for field in Settings.model_fields]
+    for name in found:
+        if name not in known:
+            raise SettingsError(_unknown("variable", name, known))
+    return found
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}; --help lists every flag")
+
+
+def _parse(argv: Sequence[str]) -> dict[str, str]:
+    parser = parser_of_flags()
+    known, unknown = parser.parse_known_args(argv)
+    if unknown:
+        name = unknown[0].partition("=")[0]
+        raise SettingsError(_unknown("flag", name, [flag(field) for field in Settings.model_fields]))
+    return {name: value for name, value in vars(known).items() if value is not None}
+
+
+def parser_of_flags() -> argparse.ArgumentParser:
+    """A parser with one flag per field; values stay text, the model converts them."""
+    parser = _Parser(
+        prog="python -m service",
+        description="Serve convolutional networks and show what every unit sees.",
+        epilog="Each setting is a flag and a variable; the flag wins.",
+        allow_abbrev=False,
+    )
+    for name, field in Settings.model_fields.items():
+        default = field.get_default(call_default_factory=True, validated_data={})
+        shown = ",".join(default) if isinstance(default, tuple) else default
+        text = f"{field.description} [{variable(name)}, default: {'none' if shown in (None, '') else shown}]"
+        parser.add_argument(flag(name), dest=name, metavar="VALUE", help=text.replace("%", "%%"))
+    return parser
+
+
+def _unknown(what: str, name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.upper() if what == "variable" else name, known, n=1, cutoff=0.0)
+    return f"unknown {what} {name}; the nearest known one is {near[0]}"
+
+
+def _complaint(error: Any, flags: Mapping[str, str]) -> str:
+    field = str(error["loc"][0])
+    name = flag(field) if field in flags else variable(field)
+    reason = error["msg"][0].lower() + error["msg"][1:]
+    return f"{name} is {str(error['input'])!r}: {reason}"

@@ -1,0 +1,224 @@
+"""Adopting foreign files: what comes out takes pictures and computes what the foreign network computes on them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx.numpy_helper
+import onnx.parser
+import onnxruntime
+import pytest
+from numpy.typing import NDArray
+
+from anatomy.card import Card, ImageInput, Resize
+from anatomy.model_file import ModelFile, read, write
+from model_build.adopt import AdoptError, Recipe, adopt
+
+Array = NDArray[Any]
+PICTURES: Array = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
+IMAGENET = Recipe(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+KERNEL = f"k = Constant<value = float[3, 3, 1, 2] {{{','.join('1' * 18)}}}>() "
+CLASSIFIER = "p = GlobalAveragePool({x}) logits = Flatten(p)"
+
+
+@pytest.fixture
+def foreign(tmp_path: Path) -> Callable[..., ModelFile]:
+    """A foreign model from its text: the mean of every channel as logits, unless told otherwise."""
+
+    def make(
+        x: str = "float[batch, 3, 4, 6] pixels",
+        y: str = "float[batch, 3] logits",
+        body: str = CLASSIFIER.format(x="pixels"),
+        opset: int = 17,
+    ) -> ModelFile:
+        text = f'<ir_version: 8, opset_import: ["" : {opset}]> g ({x}) => ({y}) {{ {body} }}'
+        path = tmp_path / "foreign.onnx"
+        path.write_bytes(onnx.parser.parse_model(text).SerializeToString())
+        return read(path)
+
+    return make
+
+
+Foreign = Callable[..., ModelFile]
+
+
+def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
+    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    found: Array = session.run(None, {session.get_inputs()[0].name: pictures})[0]
+    return found
+
+
+def means(pictures: Array, recipe: Recipe) -> Array:
+    """What the foreign classifier answers to a picture prepared in the usual way."""
+    normal = (pictures / recipe.scale - np.array(recipe.mean)) / np.array(recipe.deviation)
+    result: Array = normal.mean(axis=(1, 2))
+    return result
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe(),
+        IMAGENET,
+        Recipe(scale=1),
+        Recipe(scale=1, mean=(127.5,), deviation=(127.5,)),
+        Recipe(scale=127.5, mean=(1.0,)),
+    ],
+)
+def test_pixels_are_scaled_then_normalised(recipe: Recipe, foreign: Foreign) -> None:
+    proto, _ = adopt(foreign(), recipe, Card())
+    assert np.allclose(run(proto), means(PICTURES, recipe), atol=1e-4)
+
+
+def test_a_network_of_blue_green_red_gets_its_channels_in_that_order(foreign: Foreign) -> None:
+    recipe = replace(IMAGENET, colour="BGR")
+    proto, card = adopt(foreign(), recipe, Card())
+    assert np.allclose(run(proto), means(PICTURES[..., ::-1], recipe), atol=1e-4)
+    assert card.input == ImageInput((4, 6), "RGB", Resize())
+
+
+def test_channels_last_stay_last(foreign: Foreign) -> None:
+    model = foreign(
+        "float[batch, 4, 6, 3] pixels",
+        body="c = Transpose<perm = [0, 3, 1, 2]>(pixels) " + CLASSIFIER.format(x="c"),
+    )
+    proto, _ = adopt(model, IMAGENET, Card())
+    assert np.allclose(run(proto), means(PICTURES, IMAGENET), atol=1e-4)
+
+
+def test_grey_networks_take_one_channel(foreign: Foreign) -> None:
+    model = foreign("float[batch, 1, 4, 6] pixels", "float[batch, 1] logits")
+    proto, card = adopt(model, Recipe(), Card())
+    assert np.allclose(run(proto, PICTURES[..., :1]), means(PICTURES[..., :1], Recipe()), atol=1e-4)
+    assert card.input is not None
+    assert card.input.colour == "L"
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("float16", np.float16), ("double", np.float64)])
+def test_other_floating_point_types_are_cast_to(name: str, dtype: type, foreign: Foreign) -> None:
+    model = foreign(f"{name}[batch, 3, 4, 6] pixels", f"{name}[batch, 3] logits")
+    proto, _ = adopt(model, IMAGENET, Card())
+    assert run(proto).dtype == dtype
+    assert np.allclose(run(proto), means(PICTURES, IMAGENET), atol=5e-3)
+
+
+def test_softmax_is_appended_if_asked(foreign: Foreign) -> None:
+    proto, _ = adopt(foreign(), replace(IMAGENET, softmax=True), Card())
+    powers = np.exp(means(PICTURES, IMAGENET))
+    assert np.allclose(run(proto), powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
+    assert proto.graph.output[0].name == "probabilities"
+
+
+def test_an_output_of_one_by_one_maps_becomes_flat(foreign: Foreign) -> None:
+    model = foreign(y="float[batch, 3, 1, 1] maps", body="maps = GlobalAveragePool(pixels)")
+    proto, _ = adopt(model, replace(IMAGENET, softmax=True), Card(labels=("a", "b", "c")))
+    assert run(proto).shape == (2, 3)
+
+
+def test_only_the_first_output_stays(foreign: Foreign) -> None:
+    model = foreign(y="float[batch, 3] logits, float[batch, 3, 1, 1] p")
+    proto, _ = adopt(model, IMAGENET, Card())
+    assert [value.name for value in proto.graph.output] == ["logits"]
+
+
+def test_names_of_the_foreign_graph_stay_and_new_ones_give_way(foreign: Foreign) -> None:
+    model = foreign("float[batch, 3, 4, 6] image", body=CLASSIFIER.format(x="image"))
+    proto, _ = adopt(model, IMAGENET, Card())
+    assert proto.graph.input[0].name == "image_2"
+    assert {"p", "logits"} <= {name for node in proto.graph.node for name in node.output}
+
+
+def test_an_open_size_is_fixed_by_the_recipe(foreign: Foreign) -> None:
+    model = foreign("float[batch, 3, height, width] pixels")
+    proto, card = adopt(model, replace(IMAGENET, size=(4, 6)), Card())
+    assert np.allclose(run(proto), means(PICTURES, IMAGENET), atol=1e-4)
+    assert card.input is not None
+    assert card.input.size == (4, 6)
+
+
+def test_a_batch_of_one_stays_a_batch_of_one(foreign: Foreign) -> None:
+    proto, _ = adopt(foreign("float[1, 3, 4, 6] pixels", "float[1, 3] logits"), IMAGENET, Card())
+    assert run(proto, PICTURES[:1]).shape == (1, 3)
+    assert proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value == 1
+
+
+def test_weights_that_are_inputs_too_become_constants(tmp_path: Path) -> None:
+    text = """<ir_version: 3, opset_import: ["" : 9]>
+        g (float[N, 3, 4, 6] x, float[2, 3, 1, 1] w) => (float[N, 2, 4, 6] y) { y = Conv(x, w) }"""
+    proto = onnx.parser.parse_model(text)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w"))
+    (tmp_path / "old.onnx").write_bytes(proto.SerializeToString())
+    adopted, _ = adopt(read(tmp_path / "old.onnx"), IMAGENET, Card())
+    assert [value.name for value in adopted.graph.input] == ["image"]
+    assert run(adopted).shape == (2, 2, 4, 6)
+
+
+def test_what_was_adopted_is_a_model_file(foreign: Foreign, tmp_path: Path) -> None:
+    proto, card = adopt(foreign(), replace(IMAGENET, resize=Resize("pad")), Card(title="Means", labels=("r", "g", "b")))
+    write(proto, tmp_path / "adopted.onnx", card)
+    model = read(tmp_path / "adopted.onnx")
+    assert model.card == Card(title="Means", labels=("r", "g", "b"), input=ImageInput((4, 6), "RGB", Resize("pad")))
+    assert model.graph.shape(model.input) == ("N", 4, 6, 3)
+
+
+@pytest.mark.parametrize(
+    ("graph", "recipe", "labels", "message"),
+    [
+        ({"x": "float[batch, 3, 4] pixels", "y": "float[batch, 3] logits"}, {}, (), "has 3 axes, expected 4"),
+        ({"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"}, {}, (), "say --layout"),
+        ({"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"}, {"layout": "NCHW"}, (), "5 channels"),
+        ({"x": "float[8, 3, 4, 6] pixels", "y": "float[8, 3] logits"}, {}, (), "fixed to batches of 8"),
+        ({"x": "float[batch, 3, h, w] pixels"}, {}, (), "say --size"),
+        ({}, {"size": (4, 5)}, (), "--size asks for width 5, the input is fixed to 6"),
+        ({}, {"colour": "L"}, (), "--colour L has 1 channels, the input has 3"),
+        ({}, {"mean": (1.0, 2.0)}, (), "--mean: expected 1 or 3 numbers, got 2"),
+        ({}, {"deviation": (1.0, 0.0, 1.0)}, (), "expected numbers above 0"),
+        ({}, {"scale": math.inf}, (), "expected finite numbers"),
+        ({}, {}, ("a", "b"), "has 3 classes, the labels name 2"),
+        (
+            {"y": "float[batch, 3, 4, 6] m", "body": "m = MaxPool<kernel_shape = [1, 1]>(pixels)"},
+            {},
+            ("a",),
+            "labels need",
+        ),
+        (
+            {"y": "float[batch, 3, 4, 6] m", "body": "m = MaxPool<kernel_shape = [1, 1]>(pixels)"},
+            {"softmax": True},
+            (),
+            "--softmax needs",
+        ),
+        (
+            {"y": "float[batch, 3] s", "body": CLASSIFIER.format(x="pixels") + " s = Softmax(logits)"},
+            {"softmax": True},
+            (),
+            "ends in Softmax already",
+        ),
+        ({"opset": 9}, {"colour": "BGR"}, (), "needs opset 10, the file uses 9"),
+        ({"opset": 6}, {}, (), "uses opset 6, expected at least 7"),
+        (
+            {"x": "uint8[batch, 3, 4, 6] pixels", "body": "f = Cast<to = 1>(pixels) " + CLASSIFIER.format(x="f")},
+            {},
+            (),
+            "'pixels' is uint8, expected a floating-point type",
+        ),
+        (
+            {
+                "x": "float[batch, 3, h, w] pixels",
+                "y": "float[batch, 3, a, b] m",
+                "body": KERNEL + "m = Conv(pixels, k)",
+            },
+            {"size": (1, 1)},
+            (),
+            "does not run",
+        ),
+    ],
+)
+def test_what_cannot_be_adopted_is_refused(
+    graph: dict[str, Any], recipe: dict[str, Any], labels: tuple[str, ...], message: str, foreign: Foreign
+) -> None:
+    with pytest.raises(AdoptError, match=message):
+        adopt(foreign(**graph), Recipe(**recipe), Card(labels=labels))

@@ -4,6 +4,7 @@ What comes out takes uint8 [N, H, W, C] pictures, as every model of ours does. T
 included, is left as it is.
 """
 
+import itertools
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -241,9 +242,8 @@ class _Chain:
 
     def unused(self, name: str) -> str:
         """The name, numbered where it is taken."""
-        free = next(
-            free for free in (name, *(f"{name}_{count}" for count in range(2, 1 << 30))) if free not in self._used
-        )
+        numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        free = next(candidate for candidate in numbered if candidate not in self._used)
         self._used.add(free)
         return free
 

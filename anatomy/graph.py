@@ -2,8 +2,8 @@
 producers and consumers."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from anatomy.folding import folded
 from anatomy.shapes import inferred
 
 Dim = int | str | None
@@ -23,9 +24,12 @@ class GraphError(ValueError):
     """The protobuf is no graph that we can read: a cycle, a tensor that nobody makes, an unreadable attribute."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Node:
-    """One operator: its type, its name and its tensors. A missing optional tensor is the empty string."""
+    """One operator: its type, its name and its tensors. A missing optional tensor is the empty string.
+
+    What the sub-graphs of a control-flow operator read from outside counts among its inputs.
+    """
 
     operator: str
     name: str
@@ -33,6 +37,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any]
     domain: str = ""
+    proto: onnx.NodeProto = field(default_factory=onnx.NodeProto, repr=False)
 
 
 class Graph:
@@ -48,13 +53,16 @@ class Graph:
         graph = proto.graph
         self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
         nodes = [_node(node) for node in graph.node]
-        self.constants: Mapping[str, np.ndarray] = {
+        constants = {
             **{tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer},
             **{node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
         }
-        self.inputs = tuple(value.name for value in graph.input if value.name not in self.constants)
+        self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
         self.outputs = tuple(value.name for value in graph.output)
-        self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *self.constants})
+        self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants})
+        self.constants: Mapping[str, np.ndarray] = constants | folded(
+            [node.proto for node in self.nodes], constants, self._shapes.get, self.opset
+        )
 
     def shape(self, name: str) -> Shape | None:
         """Sizes of a tensor, batch first as the graph has it; None if its rank is unknown."""
@@ -111,7 +119,22 @@ def _node(proto: onnx.NodeProto) -> Node:
     attributes = {attribute.name: _attribute(attribute) for attribute in proto.attribute}
     name = proto.name or next((output for output in proto.output if output), proto.op_type)
     domain = "" if proto.domain == "ai.onnx" else proto.domain
-    return Node(proto.op_type, name, tuple(proto.input), tuple(proto.output), attributes, domain)
+    inputs = (*proto.input, *captured(proto))
+    return Node(proto.op_type, name, inputs, tuple(proto.output), attributes, domain, proto)
+
+
+def captured(proto: onnx.NodeProto) -> tuple[str, ...]:
+    """What the sub-graphs of a node read from the graph around it."""
+    graphs = [graph for attribute in proto.attribute for graph in (attribute.g, *attribute.graphs)]
+    return tuple(dict.fromkeys(name for graph in graphs for name in _free(graph)))
+
+
+def _free(graph: onnx.GraphProto) -> Iterator[str]:
+    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    own |= {name for node in graph.node for name in node.output}
+    for node in graph.node:
+        yield from (name for name in (*node.input, *captured(node)) if name and name not in own)
+    yield from (value.name for value in graph.output if value.name not in own)
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:

@@ -27,6 +27,8 @@ KINDS: Mapping[str, Kind] = {
     **dict.fromkeys(("Add", "Mul", "Concat"), "merge"),
 }
 FOLLOWERS = frozenset((*UNARY, *BINARY))
+LONGEST_ACTIVATION = 12
+"""Nodes of the longest activation function that exporters spell out; a GELU by tanh has nine."""
 
 
 @dataclass(frozen=True)
@@ -101,32 +103,42 @@ def _pools_whole_map(node: Node, graph: Graph) -> bool:
 
 
 def _followers(anchor: Node, graph: Graph, reach: Mapping[str, Reach]) -> Iterator[Node]:
-    node = anchor
-    while (following := _next(node, graph, reach)) is not None:
+    tensor = anchor.outputs[0]
+    while following := _next(tensor, graph, reach):
         yield from following
-        node = following[-1]
+        tensor = following[-1].outputs[0]
 
 
-def _next(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> tuple[Node, ...] | None:
-    """The element-wise nodes that alone read this node's output: one, or the two of a Swish `Mul(x, Sigmoid(x))`."""
-    tensor = node.outputs[0]
-    if tensor in graph.outputs:
-        return None
-    consumers = graph.consumers(tensor)
-    if len(consumers) == 1:
-        (only,) = consumers
-        computed = [name for name in only.inputs if name in reach]
-        return (only,) if only.operator in FOLLOWERS and only.domain == "" and len(computed) == 1 else None
-    if len(consumers) == 2:
-        gate, product = consumers
-        gated = gate.operator in ("Sigmoid", "HardSigmoid") and product.operator == "Mul"
-        if (
-            gated
-            and set(product.inputs) == {tensor, gate.outputs[0]}
-            and graph.consumers(gate.outputs[0]) == (product,)
-        ):
-            return gate, product
-    return None
+def _next(tensor: str, graph: Graph, reach: Mapping[str, Reach]) -> list[Node]:
+    """The fewest element-wise nodes that alone read this tensor and join in one: a Relu, or what a Swish is made of."""
+    inside, joined = {tensor}, dict[str, Node]()
+    while (node := _element_wise(inside, joined, graph, reach)) is not None and len(joined) < LONGEST_ACTIVATION:
+        joined[node.outputs[0]] = node
+        inside.update(node.outputs)
+        if not any(_is_open(name, joined, graph) for name in inside.difference(node.outputs)):
+            return list(joined.values())
+    return []
+
+
+def _element_wise(
+    inside: set[str], joined: Mapping[str, Node], graph: Graph, reach: Mapping[str, Reach]
+) -> Node | None:
+    """The first element-wise node, not joined yet, that computes on tensors inside alone."""
+    readers = (node for name in inside for node in graph.consumers(name))
+    candidates = {
+        node.outputs[0]: node
+        for node in readers
+        if node.operator in FOLLOWERS
+        and node.domain == ""
+        and node.outputs[0] not in joined
+        and all(name in inside for name in node.inputs if name in reach)
+    }
+    return min(candidates.values(), key=graph.nodes.index, default=None)
+
+
+def _is_open(name: str, joined: Mapping[str, Node], graph: Graph) -> bool:
+    """Whether somebody outside reads the tensor."""
+    return name in graph.outputs or any(node.outputs[0] not in joined for node in graph.consumers(name))
 
 
 def _layer(

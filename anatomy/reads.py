@@ -19,11 +19,12 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     Unknown operators, and nodes whose rule cannot tell, read every input whole and say so.
     """
     rule = RULES.get(node.operator) if node.domain == "" else None
+    by_output = RULES_BY_OUTPUT.get(node.operator) if node.domain == "" else None
     try:
-        if node.operator == "Split" and node.domain == "":
-            return placing.split(node, graph, output)
         if rule is not None:
             return rule(node, graph)
+        if by_output is not None:
+            return by_output(node, graph, output)
     except Unruled:
         pass
     return {i: tuple(WIDENED for _ in graph.shape(name) or ()) for i, name in enumerate(node.inputs) if name}
@@ -81,3 +82,7 @@ RULES: Mapping[str, Rule] = {
     "Transpose": placing.transpose,
     "Unsqueeze": placing.unsqueeze,
 }
+
+
+RULES_BY_OUTPUT = {"Split": placing.split}
+"""Rules of operators whose outputs read different parts."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import onnx
 
-from anatomy.graph import GraphError
+from anatomy.graph import GraphError, captured
 
 
 def extract(proto: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
@@ -23,20 +23,9 @@ def extract(proto: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
-            waiting += _read_by(producers[name]) if name in producers else []
+            producer = producers.get(name)
+            waiting += [] if producer is None else filter(None, (*producer.input, *captured(producer)))
     return _pruned(proto, needed, outputs)
-
-
-def _read_by(node: onnx.NodeProto) -> list[str]:
-    """The tensors a node reads, those captured by its sub-graphs included."""
-    captured = [
-        name
-        for attribute in node.attribute
-        for graph in (attribute.g, *attribute.graphs)
-        for inner in graph.node
-        for name in _read_by(inner)
-    ]
-    return [name for name in (*node.input, *captured) if name]
 
 
 def _pruned(proto: onnx.ModelProto, needed: set[str], outputs: Sequence[str]) -> onnx.ModelProto:

@@ -6,7 +6,7 @@ stride, P = -lo). An axis map says which indices of its input one operator reads
 included.
 """
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -172,10 +172,11 @@ class Table:
         return None
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
-        last = len(self.rows) - 1
-        firsts, lasts = _running([min(row) for row in self.rows]), _running([max(row) for row in self.rows])
-        first, final = np.clip(lo, 0, last), np.clip(hi, 0, last)
-        return firsts.between(first, final)[0] + lo - first, lasts.between(first, final)[1] + hi - final
+        """Outputs beyond the ends of the table are as far beyond the input as they are beyond the table."""
+        first, last = np.clip(lo, 0, len(self.rows) - 1), np.clip(hi, 0, len(self.rows) - 1)
+        read = [sorted({i for row in self.rows[a : b + 1] for i in row}) for a, b in zip(first, last, strict=True)]
+        ends = np.array([(indices[0], indices[-1]) for indices in read], np.int64).reshape(-1, 2)
+        return ends[:, 0] + lo - first, ends[:, 1] + hi - last
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         units = np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
@@ -184,20 +185,6 @@ class Table:
 
 class UnknownSizeError(ValueError):
     """A field asks for a size that the model leaves open; give the input's shape."""
-
-
-@dataclass(frozen=True)
-class _Extremes:
-    values: Indices
-
-    def between(self, lo: Indices, hi: Indices) -> tuple[Indices, Indices]:
-        ranges: Iterable[tuple[int, int]] = zip(lo.tolist(), hi.tolist(), strict=True)
-        parts = [self.values[a : b + 1] for a, b in ranges]
-        return np.array([part.min() for part in parts], np.int64), np.array([part.max() for part in parts], np.int64)
-
-
-def _running(values: list[int]) -> _Extremes:
-    return _Extremes(np.array(values, np.int64))
 
 
 def _inside(units: Indices, read: Indices, size: int) -> Pairs:

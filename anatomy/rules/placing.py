@@ -10,6 +10,7 @@ from anatomy.windows import Blocks, Part, Table, Taps
 
 
 def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Each computed input follows the output as numpy broadcasts it; an axis of size 1 is read by all."""
     rank = len(shape_of(graph, node.outputs[0]))
     result: dict[int, Reads] = {}
     for position, name in enumerate(node.inputs):
@@ -23,10 +24,12 @@ def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def unary(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Every axis follows its own."""
     return {0: identity(len(shape_of(graph, node.inputs[0])))}
 
 
 def squeeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Axes of size 1 go away."""
     shape = shape_of(graph, node.inputs[0])
     axes = constant(node, graph, 1, "axes")
     gone = (
@@ -36,6 +39,7 @@ def squeeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def unsqueeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Axes of size 1 come in."""
     rank = len(shape_of(graph, node.inputs[0]))
     axes = constant(node, graph, 1, "axes")
     new = {axis % (rank + len(axes)) for axis in axes}
@@ -68,6 +72,7 @@ def _same(before: Dim, after: Dim) -> bool:
 
 
 def flatten(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Two axes are left: all before `axis` and all from it on. The batch alone is still followed."""
     rank = len(shape_of(graph, node.inputs[0]))
     axis = node.attributes.get("axis", 1)
     axis += rank if axis < 0 else 0
@@ -75,12 +80,14 @@ def flatten(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def transpose(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Axes change places."""
     rank = len(shape_of(graph, node.inputs[0]))
     order = node.attributes.get("perm", tuple(reversed(range(rank))))
     return {0: tuple(Read(order.index(axis)) for axis in range(rank))}
 
 
 def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Along the axis of concatenation each input is one part of the output."""
     shapes = [shape_of(graph, name) for name in node.inputs]
     axis = node.attributes["axis"] % len(shapes[0])
     result: dict[int, Reads] = {}
@@ -94,6 +101,7 @@ def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def split(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
+    """Along the axis of the split an output begins where the outputs before it end."""
     shape = shape_of(graph, node.inputs[0])
     axis = node.attributes.get("axis", 0) % len(shape)
     start = 0
@@ -106,6 +114,7 @@ def split(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
 
 
 def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Output i reads `start + i*step`."""
     shape = shape_of(graph, node.inputs[0])
     starts = constant(node, graph, 1, "starts")
     axes = constant(node, graph, 3, "axes", range(len(starts)))
@@ -124,6 +133,7 @@ def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def pad(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Constant padding and cropping shift; reflection, edge and wrap read inside again."""
     shape = shape_of(graph, node.inputs[0])
     pads = constant(node, graph, 1, "pads", node.attributes.get("paddings"))
     axes = [axis % len(shape) for axis in constant(node, graph, 3, "axes", range(len(shape)))]
@@ -153,6 +163,7 @@ def _mirrored(index: int, size: int, mode: str) -> int:
 
 
 def resize(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Interpolation reads by table, whole factors by blocks; see `anatomy.resample`."""
     before, after = shape_of(graph, node.inputs[0]), shape_of(graph, node.outputs[0])
     scales = next(
         (
@@ -169,16 +180,19 @@ def resize(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def depth_to_space(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Blocks of units come from one position and all its channels."""
     size = node.attributes["blocksize"]
     return {0: (Read(0), ALL, Read(2, Blocks(size)), Read(3, Blocks(size)))}
 
 
 def space_to_depth(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Each unit reads a block of positions."""
     size = node.attributes["blocksize"]
     return {0: (Read(0), ALL, *(Read(axis, Taps(size, 0, 1, size)) for axis in (2, 3)))}
 
 
 def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Constant indices are a table; one index takes its axis away. Raises Unruled for computed ones."""
     shape = shape_of(graph, node.inputs[0])
     axis = node.attributes.get("axis", 0) % len(shape)
     indices = graph.constants.get(node.inputs[1])
@@ -192,6 +206,7 @@ def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Repeats are a table over the input."""
     shape = shape_of(graph, node.inputs[0])
     repeats = constant(node, graph, 1, "repeats")
     return {
@@ -205,4 +220,5 @@ def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def nothing(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Shapes and sizes depend on no value."""
     return {}

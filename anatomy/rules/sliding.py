@@ -59,10 +59,12 @@ def _sliding(node: Node, graph: Graph, channels: Read) -> Mapping[int, Reads]:
 
 
 def convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """All channels, counted whole for groups too, and a window of positions."""
     return _sliding(node, graph, ALL)
 
 
 def pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """Its own channel and a window of positions."""
     return _sliding(node, graph, Read(1))
 
 
@@ -90,6 +92,7 @@ def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
 
 
 def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
+    """All channels and the positions whose kernels were laid over this one."""
     kernel, strides, dilations = window_geometry(node, graph)
     spatial = [
         Read(axis, Scatter(s, pad, d, k))

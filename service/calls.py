@@ -24,15 +24,27 @@ RAW = {"Content-Type": "application/octet-stream"}
 
 
 class ProblemError(Exception):
-    """The service refused (RFC 9457): `type`, `title`, `status`, `detail`; `retry_after` in seconds if it said when."""
+    """The service refused (RFC 9457): `type`, `title`, `status`, `detail`.
 
-    def __init__(self, type: str, title: str, status: int, detail: str, retry_after: float | None = None) -> None:  # noqa: A002
+    `retry_after` in seconds if it said when to come back; `request_id` is what its logs know the request by.
+    """
+
+    def __init__(
+        self,
+        type: str,  # noqa: A002 - the name that RFC 9457 gives it
+        title: str,
+        status: int,
+        detail: str,
+        retry_after: float | None = None,
+        request_id: str | None = None,
+    ) -> None:
         super().__init__(f"{status} {title}: {detail}")
         self.type = type
         self.title = title
         self.status = status
         self.detail = detail
         self.retry_after = retry_after
+        self.request_id = request_id
 
 
 @dataclass(frozen=True)
@@ -141,7 +153,9 @@ class Call(Generic[Answer]):
             return self.read(response)
         except (AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
             detail = f"the answer is not one of this service's: {error!r}; is {response.url} its address?"
-            raise ProblemError("about:blank", "Unreadable answer", response.status_code, detail) from error
+            raise ProblemError(
+                "about:blank", "Unreadable answer", response.status_code, detail, request_id=_request_id(response)
+            ) from error
 
 
 def predict(
@@ -242,7 +256,13 @@ def _problem(response: httpx.Response) -> ProblemError:
         response.status_code,
         str(body.get("detail", response.text[:200])),
         _seconds(response.headers.get("retry-after")),
+        _request_id(response),
     )
+
+
+def _request_id(response: httpx.Response) -> str | None:
+    name: str | None = response.headers.get("x-request-id")
+    return name
 
 
 def _seconds(text: str | None) -> float | None:

@@ -1,7 +1,9 @@
 """A graceful end: after the signal to stop, requests in flight finish before the server closes its socket.
 
-Until then `/readyz` answers 503 and new work is refused, so that a load balancer sees it and sends no more. A second
-signal ends the service at once. The server's own handler is wrapped, whichever it is, and called when work is done.
+Until then `/readyz` answers 503 and new work is refused, so that a load balancer sees it and sends no more. The same
+signal once more ends the service at once; another one does not, because Ctrl-C reaches every worker itself and again
+as the SIGTERM of the process that watches over them. The server's own handler is wrapped, whichever it is, and called
+when work is done.
 """
 
 import asyncio
@@ -46,15 +48,18 @@ class _Drain:
         self._health = health
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()
+        self._first: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def wrapped(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
-        """The handler, put off until the work is done; a second signal calls it now."""
+        """The handler, put off until the work is done; the same signal once more calls it now."""
 
         def on_signal(number: int, frame: FrameType | None) -> None:
-            if self._health.draining:
-                handler(number, frame)
+            if self._first is not None:
+                if number == self._first:
+                    handler(number, frame)
                 return
+            self._first = number
             self._health.draining = True
             self._loop.call_soon_threadsafe(self._start, lambda: handler(number, None))
 

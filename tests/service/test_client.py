@@ -208,11 +208,13 @@ def test_a_problem_is_raised_with_all_it_says(invoke: Invoke) -> None:
         "status": 404,
         "detail": "ask for 0 to 9",
     }
+    answer = httpx.Response(404, json=body | {"request_id": "r-1"}, headers={"X-Request-ID": "r-1"})
     with pytest.raises(ProblemError, match="404 There is no such layer: ask for 0 to 9") as raised:
-        invoke(Stub(httpx.Response(404, json=body)), "receptive_field", 99)
+        invoke(Stub(answer), "receptive_field", 99)
     problem = raised.value
     assert {"type": problem.type, "title": problem.title, "status": problem.status, "detail": problem.detail} == body
     assert problem.retry_after is None
+    assert problem.request_id == "r-1"
 
 
 def test_a_full_queue_says_when_to_come_back(invoke: Invoke) -> None:

@@ -4,10 +4,13 @@
 `Engine.provider`, and why it is not CUDA in `Engine.note`.
 """
 
+import math
 import os
+import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -25,6 +28,11 @@ CUDA = "CUDAExecutionProvider"
 # convolution would be paid again by each sub-graph session.
 _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
+# What ONNX Runtime puts before the reason: its name, a code, and often a place in its source.
+_PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
+# Failures reach the caller as exceptions; the runtime need not print them as well.
+_FATAL = 4
+
 _PROBE = """<ir_version: 8, opset_import: ["" : 17]>
 probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,1,1,1}> { y = Conv(x, w) }"""
 
@@ -36,9 +44,11 @@ class UnloadableModel(Exception):
 class Session:
     """One graph, loaded. Safe to run from several threads at once."""
 
-    def __init__(self, session: Any, runtime: Any) -> None:
+    def __init__(self, session: Any, runtime: Any, watch: "_Watch") -> None:
         self._session = session
         self._runtime = runtime
+        self._watch = watch
+        self._open = any(not isinstance(size, int) for value in session.get_inputs() for size in value.shape[1:])
         self.inputs: tuple[str, ...] = tuple(value.name for value in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(value.name for value in session.get_outputs())
         self.providers: tuple[str, ...] = tuple(session.get_providers())
@@ -50,20 +60,22 @@ class Session:
         Raises Impossible for inputs whose names, types or shapes the graph does not take.
         """
         options = self._runtime.RunOptions()
-        with _Alarm(options, deadline):
+        options.log_severity_level = _FATAL
+        with self._watch.until(deadline, options):
             try:
                 return list(self._session.run(None, dict(feeds), options))
             except _exceptions() as error:
                 if options.terminate:
                     raise DeadlinePassed("the run took longer than allowed and was ended; try again later") from None
-                if type(error).__name__ == "InvalidArgument":
-                    raise Impossible(self._mismatch(feeds)) from None
+                # A size that the graph leaves open can be one that an operator deep inside cannot work with.
+                if self._open or feeds.keys() != set(self.inputs) or type(error).__name__ == "InvalidArgument":
+                    raise Impossible(self._mismatch(feeds)) from error
                 raise
 
     def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
         expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())
         got = ", ".join(f"{name}: {array.dtype} {list(array.shape)}" for name, array in feeds.items())
-        return f"the network takes {expected}; this input is {got}"
+        return f"the network takes {expected}; this input is {got or 'none'}, which it cannot work with"
 
 
 class Engine:
@@ -76,6 +88,7 @@ class Engine:
         self._runtime = _runtime()
         self._threads = threads
         self._lock = threading.Lock()
+        self._watch = _Watch()
         self._sessions = 0
         self.note = ""
         self.provider = self._choose(device)
@@ -129,7 +142,7 @@ class Engine:
             )
         except _exceptions() as error:
             raise UnloadableModel(_first_line(error)) from error
-        session = Session(inner, self._runtime)
+        session = Session(inner, self._runtime, self._watch)
         if session.providers[0] != provider:
             raise UnloadableModel(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
@@ -137,33 +150,54 @@ class Engine:
     def _options(self) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = self._threads
-        options.log_severity_level = 3
+        options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
 
-class _Alarm:
-    """Sets `terminate` on the run's options when the deadline comes before the run's end."""
+class _Watch:
+    """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as much as a small run.
 
-    def __init__(self, options: Any, deadline: float | None) -> None:
-        self._timer: threading.Timer | None = None
-        self._options = options
-        self._deadline = deadline
+    The thread ends when it finds nothing to watch, and the next run starts another.
+    """
 
-    def __enter__(self) -> None:
-        if self._deadline is None:
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._runs: dict[int, tuple[float, Any]] = {}
+        self._wakes = math.inf
+        self._thread: threading.Thread | None = None
+
+    @contextmanager
+    def until(self, deadline: float | None, options: Any) -> Iterator[None]:
+        """While open, a run with these options is ended at `deadline`; raises DeadlinePassed if that is past."""
+        if deadline is None:
+            yield
             return
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        if deadline <= time.monotonic():
             raise DeadlinePassed("the deadline passed before the run could start; try again later")
-        self._timer = threading.Timer(left, setattr, (self._options, "terminate", True))
-        self._timer.daemon = True
-        self._timer.start()
+        with self._changed:
+            self._runs[id(options)] = (deadline, options)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._watch, name="fovea-deadlines", daemon=True)
+                self._thread.start()
+            elif deadline < self._wakes:
+                self._changed.notify()
+        try:
+            yield
+        finally:
+            with self._changed:
+                del self._runs[id(options)]
 
-    def __exit__(self, *_: object) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+    def _watch(self) -> None:
+        with self._changed:
+            while self._runs:
+                now = time.monotonic()
+                for deadline, options in self._runs.values():
+                    options.terminate = options.terminate or deadline <= now
+                self._wakes = min((deadline for deadline, _ in self._runs.values() if deadline > now), default=now + 1)
+                self._changed.wait(self._wakes - now)
+            self._thread = None
 
 
 def _runtime() -> Any:
@@ -185,4 +219,5 @@ def _exceptions() -> tuple[type[Exception], ...]:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    line = next(iter(str(error).strip().splitlines()), "")
+    return _PREAMBLE.sub("", line, count=1)[:300] or type(error).__name__

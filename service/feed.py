@@ -74,9 +74,9 @@ def _fitted(model: Model, array: np.ndarray) -> np.ndarray:
     shape, dtype = model.file.graph.shape(name), model.file.graph.dtype(name)
     if shape is not None and array.ndim == len(shape) - 1:
         array = array[None]
-    if shape is not None and not _fits(array.shape, shape):
-        expected = f"one array of shape {_shown(shape)}, with or without the batch axis"
-        raise Impossible(f"input '{name}' takes {expected}, not {_shown(array.shape)}")
+    if shape is not None and not fits(array.shape, shape):
+        expected = f"one array of shape {shown(shape)}, with or without the batch axis"
+        raise Impossible(f"input '{name}' takes {expected}, not {shown(array.shape)}")
     if dtype is None:
         return array
     with np.errstate(all="ignore"):
@@ -86,10 +86,12 @@ def _fitted(model: Model, array: np.ndarray) -> np.ndarray:
     return cast
 
 
-def _fits(given: Sequence[int], expected: Shape) -> bool:
+def fits(given: Sequence[int], expected: Shape) -> bool:
+    """Whether an array of this shape is one input, batch axis included."""
     same = all(not isinstance(want, int) or got == want for got, want in zip(given[1:], expected[1:], strict=False))
     return len(given) == len(expected) and given[0] == 1 and same
 
 
-def _shown(shape: Sequence[object]) -> str:
+def shown(shape: Sequence[object]) -> str:
+    """A shape as messages write it: ? for a size that is open."""
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import onnx
 
-from anatomy.graph import Graph
+from anatomy.graph import Graph, Node
 from anatomy.layers import Layer
 from anatomy.reach import spatial_axes
 from anatomy.receptive_field import ReceptiveFields, UnitError
@@ -94,12 +93,11 @@ class Inspector:
 
     def fields(self, model: Model, shape: Sequence[int] | None = None) -> ReceptiveFields:
         """Receptive fields of a model, for an input of this shape where the graph leaves it open."""
-        graph = model.file.graph
-        declared = graph.shape(model.file.input) or ()
-        if shape is None or all(isinstance(size, int) for size in declared[1:]):
-            shape = None
-        key = (model.name, model.version, None if shape is None else tuple(shape))
-        return self._fields.get(key, lambda: ReceptiveFields(graph if shape is None else _sized(model, shape)))
+        declared = model.file.graph.shape(model.file.input)
+        if shape is None or (declared is not None and all(isinstance(size, int) for size in declared[1:])):
+            return model.fields
+        sizes = tuple(shape)
+        return self._fields.get((model, sizes), lambda: ReceptiveFields(Graph(model.file.proto, sizes)))
 
     def _seen(
         self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]
@@ -117,10 +115,21 @@ class Inspector:
 
 
 def kernels(layer: Layer, model: Model) -> np.ndarray:
-    """The layer's learned weights as the file holds them; raises Impossible for a layer that has none."""
-    if layer.kernel is None:
+    """The layer's learned weights, [out, in, *kernel] whatever the operator's own order; `in` is that of one group.
+
+    Raises Impossible for a layer that has none.
+    """
+    graph = model.file.graph
+    node = graph.producer(layer.anchor_tensor)
+    if layer.kernel is None or node is None:
         raise Impossible(f"layer '{layer.name}' is a {layer.operator} and has no kernels")
-    return model.file.graph.constants[layer.kernel]
+    weights = graph.constants[layer.kernel]
+    if layer.kind == "transposed_convolution":
+        grouped = weights.reshape(layer.groups or 1, -1, *weights.shape[1:])
+        return np.swapaxes(grouped, 1, 2).reshape(-1, grouped.shape[1], *weights.shape[2:])
+    return (
+        np.swapaxes(weights, -1, -2) if layer.kind == "dense" and _inputs_first(node, layer.kernel, graph) else weights
+    )
 
 
 def statistics(found: Activations) -> list[Mapping[str, Any]]:
@@ -158,15 +167,11 @@ def _whole_input(model: Model, feed: Feed) -> Field:
     return Field(interval, interval, feed.rectangle(interval))
 
 
-def _sized(model: Model, shape: Sequence[int]) -> Graph:
-    """The graph with the input's sizes filled in, so that shapes can be inferred all the way."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.file.proto)
-    del proto.graph.value_info[:]
-    for value in proto.graph.input:
-        if value.name == model.file.input:
-            for dim, size in zip(value.type.tensor_type.shape.dim, shape, strict=False):
-                dim.dim_value = size
-    for value in proto.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    return Graph(proto)
+def _inputs_first(node: Node, kernel: str, graph: Graph) -> bool:
+    """Whether the weights of a Gemm or MatMul are stored [in, out]."""
+    name = node.inputs[1]
+    while (producer := graph.producer(name)) is not None and name != kernel:
+        name = producer.inputs[0]
+    if name == kernel:
+        return not node.attributes.get("transB", 0)
+    return bool(node.attributes.get("transA", 0))

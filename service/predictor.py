@@ -65,5 +65,6 @@ def _scores(session: Session, feed: Feed, deadline: float) -> np.ndarray:
 def _strongest(scores: np.ndarray, top_k: int | None, labels: Sequence[str]) -> list[Scored]:
     if top_k is not None and top_k > len(scores):
         raise Impossible(f"top_k is {top_k}, but the network has {len(scores)} classes")
-    order = np.argsort(-np.nan_to_num(scores, nan=-np.inf), kind="stable")[: min(top_k or TOP_K, len(scores))]
+    # As floats, for unsigned integers have no negative; what is not a number sorts last.
+    order = np.argsort(-scores.astype(np.float64), kind="stable")[: min(top_k or TOP_K, len(scores))]
     return [Scored(i, labels[i] if i < len(labels) else None, float(scores[i])) for i in order.tolist()]

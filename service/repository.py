@@ -8,20 +8,25 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import structlog
 
 from anatomy.card import Card
 from anatomy.graph import GraphError
 from anatomy.layers import Layer, layers
 from anatomy.model_file import ModelFile, ModelFileError, read
-from anatomy.report import LayerNameError, find_layer
+from anatomy.receptive_field import ReceptiveFields
+from anatomy.report import LayerNameError, find_layer, layers_body
 from anatomy.subgraph import extract
 from service.engine import Engine, Session, UnloadableModel
 from service.errors import Impossible, NotReady, SettingsError, UnknownLayer, UnknownModel
 from service.sessions import Cache
 
 PREFERRED = "imagenet"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,26 @@ class Model:
         each = [layer.macs for layer in self.layers]
         return None if None in each else sum(macs for macs in each if macs is not None)
 
+    @cached_property
+    def fields(self) -> ReceptiveFields:
+        """Receptive fields as far as the file's own sizes tell them."""
+        return ReceptiveFields(self.file.graph)
+
+    @cached_property
+    def listing(self) -> Mapping[str, Any]:
+        """The body of `GET /layers`."""
+        return layers_body(self.file.graph, self.layers, self.fields, self.name, self.version)
+
     def layer(self, reference: str) -> Layer:
         """The layer with this index or name; raises UnknownLayer."""
         try:
-            return find_layer(self.layers, short(reference))
-        except LayerNameError as error:
-            raise UnknownLayer(f"{error}; GET /layers lists them") from None
+            return find_layer(self.layers, reference)
+        except (LayerNameError, ValueError):
+            last = len(self.layers) - 1
+            raise UnknownLayer(
+                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each with a name; "
+                "GET /layers lists them"
+            ) from None
 
     def tap(self, tensor: str) -> Session:
         """A session that computes this one tensor, built when first asked for."""
@@ -105,11 +124,9 @@ class Repository:
         models: Mapping[str, Mapping[str, Model]],
         refused: tuple[Refused, ...] = (),
         default: str | None = None,
-        folder: str = "models",
     ) -> None:
         self.models = models
         self.refused = refused
-        self._folder = folder
         self.default = self._default(default)
 
     @classmethod
@@ -124,7 +141,7 @@ class Repository:
                 refused.append(model)
             else:
                 models.setdefault(entry.name, {})[entry.version] = model
-        return cls(models, tuple(refused), default, folder.name)
+        return cls(models, tuple(refused), default)
 
     def get(self, spec: str | None = None) -> Model:
         """The model `NAME` or `NAME:VERSION`, or the default one; raises UnknownModel, NotReady if none is served."""
@@ -155,8 +172,9 @@ class Repository:
             return PREFERRED if PREFERRED in self.models else min(self.models, default=None)
         base, _, version = name.partition(":")
         if base not in self.models or (version and version not in self.models[base]):
-            known = _names(self.models) if self.models else "none"
-            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{name}', which is not served; known models: {known}")
+            why = next((f" ({each.reason})" for each in self.refused if each.name == base), "")
+            known = _names(self.models) or "none"
+            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{name}', which is not served{why}; known models: {known}")
         return name
 
 
@@ -182,12 +200,16 @@ def _load(entry: Entry, engine: Engine, sessions: Cache[Session]) -> Model | Ref
         _warm(model)
     except (ModelFileError, GraphError, UnloadableModel, Impossible) as error:
         return Refused(entry.name, entry.version, str(error))
+    except Exception as error:
+        # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
+        log.exception("model not understood", model=entry.name, version=entry.version)
+        return Refused(entry.name, entry.version, f"its graph is not understood ({type(error).__name__})")
     return model
 
 
 def _warm(model: Model) -> None:
-    """Find the layers and run one black picture now, so that the first request does not pay for it."""
-    if not model.layers:
+    """List the layers and run one black picture now, so that the first request does not pay for it."""
+    if not model.listing["layers"]:
         raise ModelFileError("no layer was found in its graph")
     if model.input_shape is not None:
         model.lean.run({model.file.input: np.zeros(model.input_shape, np.uint8)})

@@ -47,7 +47,7 @@ class Settings(BaseSettings):
     models: Path = Field(default=Path("models"), description="folder of the models: <name>/<version>/model.onnx")
     default_model: str | None = Field(
         default=None,
-        description="model that answers when a request names none; without it, the only one or the first by name",
+        description="model that answers when a request names none; without it, imagenet, or else the first by name",
     )
     model_control: Literal["none", "poll", "explicit"] = Field(
         default="none",

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
-from anatomy.report import layer_reference, layers_body
+from anatomy.report import layer_reference
 from service import errors, pictures
 from service.api import bodies, problems, schemas
 from service.api.accept import choose
@@ -24,6 +24,7 @@ router = APIRouter(tags=["layers"])
 LayerPath = Annotated[
     str, Path(description="index or name of a layer; a name is percent-encoded and may hold slashes", examples=["0"])
 ]
+_VARIES = {"Vary": "Accept"}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _LOOK_UPS = (errors.UnknownModel, errors.UnknownLayer, errors.QueueFull, errors.NotReady, errors.DeadlinePassed)
 
@@ -53,16 +54,11 @@ Selected = Annotated[Selection, Depends()]
     "/layers",
     summary="Every layer",
     response_model=schemas.Layers,
-    responses=problems.documented(errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.DeadlinePassed),
+    responses=problems.documented(errors.UnknownModel, errors.NotReady),
 )
-async def layers(services: Serving, model: ChosenModel) -> Response:
+async def layers(model: ChosenModel) -> Response:
     """Each layer with its shapes, parameters, MACs and receptive field, in topological order."""
-
-    def work() -> Response:
-        fields = services.inspector.fields(model)
-        return as_json(layers_body(model.file.graph, model.layers, fields, model.name, model.version))
-
-    return (await queued(services, deadline_of(services), work)).result
+    return as_json(model.listing)
 
 
 @router.post(
@@ -77,10 +73,10 @@ async def post_activations(
     request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
 ) -> Response:
     """What the layer answers to the picture: statistics and strongest units, the whole array, or an image of it."""
-    deadline = deadline_of(services)
     layer = model.layer(n)
     kind = _kind(request)
     given = await bodies.read_one(request, limits_of(services))
+    deadline = deadline_of(services)
 
     def work() -> Response:
         feed = make_ready(model, given, services.settings.max_pixels)
@@ -97,7 +93,13 @@ async def post_activations(
     response_class=Response,
     responses=offered(schemas.Activations, "The activations")
     | problems.documented(
-        *_LOOK_UPS, errors.UnknownInput, errors.Impossible, errors.NoImageInput, errors.UnknownChannel, NotAcceptable
+        *_LOOK_UPS,
+        errors.UnknownInput,
+        errors.TooManyPixels,
+        errors.Impossible,
+        errors.NoImageInput,
+        errors.UnknownChannel,
+        NotAcceptable,
     ),
 )
 async def get_activations(
@@ -129,18 +131,18 @@ async def get_activations(
     | problems.documented(*_LOOK_UPS, errors.Impossible, NotAcceptable),
 )
 async def get_kernels(request: Request, services: Serving, model: ChosenModel, n: LayerPath) -> Response:
-    """The layer's weights as the file holds them: as nested lists, as an array, or as a picture."""
+    """The layer's weights, [out, in, ...]: as nested lists, as an array, or as a picture."""
     layer = model.layer(n)
     kind = _kind(request)
 
     def work() -> Response:
         weights = kernels(layer, model)
         if kind == NPY:
-            return as_npy(weights)
+            return as_npy(weights, _VARIES)
         if kind == PNG:
-            return as_png(pictures.kernels(weights))
+            return as_png(pictures.kernels(weights), _VARIES)
         about = {"model": model.name, "version": model.version, "layer": layer_reference(layer)}
-        return as_json({**about, "shape": list(weights.shape), "kernels": weights})
+        return as_json({**about, "shape": list(weights.shape), "kernels": weights}, _VARIES)
 
     return (await queued(services, deadline_of(services), work)).result
 
@@ -164,7 +166,7 @@ def _answer(
     selection: Selection,
     kind: str,
 ) -> Response:
-    headers = {"X-Input-Id": input_id} if input_id else {}
+    headers = _VARIES | ({"X-Input-Id": input_id} if input_id else {})
     if kind == NPY:
         return as_npy(found.tensor, headers)
     if kind == PNG:
@@ -179,7 +181,7 @@ def _answer(
         "channels": statistics(found),
         "units": [_unit(each) for each in strongest],
     }
-    return as_json(body | ({"values": found.values} if selection.full else {}))
+    return as_json(body | ({"values": found.values} if selection.full else {}), headers)
 
 
 def _unit(unit: Unit) -> dict[str, Any]:

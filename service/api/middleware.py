@@ -23,7 +23,7 @@ log = structlog.get_logger("service.access")
 
 
 class Requests:
-    """Pure ASGI: bodies and answers pass through untouched."""
+    """Pure ASGI: bodies and answers pass through untouched. HEAD is answered as GET, without the body."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, health: Health) -> None:
         self._app = app
@@ -63,7 +63,7 @@ class Requests:
         except ClientDisconnect:
             exchange.status = exchange.status or CLIENT_GONE
         except Exception:
-            log.exception("request failed", method=exchange.scope["method"], path=exchange.scope["path"])
+            log.exception("request failed", method=exchange.method, path=exchange.scope["path"])
             if exchange.status:
                 raise
             text = "the service failed on this request; report it with the request id"
@@ -73,10 +73,10 @@ class Requests:
     def _record(self, exchange: "_Exchange", work: bool) -> None:
         seconds = time.monotonic() - exchange.started
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
-        method = scope["method"] if scope["method"] in _METHODS else "other"
+        method = exchange.method if exchange.method in _METHODS else "other"
         self._metrics.request(method, _template(scope), status, seconds)
         write = log.info if work else log.debug
-        write("request", method=scope["method"], path=scope["path"], status=status, ms=round(seconds * 1000, 3))
+        write("request", method=exchange.method, path=scope["path"], status=status, ms=round(seconds * 1000, 3))
 
 
 class _Exchange:
@@ -86,15 +86,18 @@ class _Exchange:
         self.started = time.monotonic()
         self.status = 0
         self.request_id = request_id(Headers(scope=scope).get(ID_HEADER))
-        self.scope = scope
+        self.method = scope["method"]
+        self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
         self._send = send
-        scope.setdefault("state", {})["request_id"] = self.request_id
+        self.scope.setdefault("state", {})["request_id"] = self.request_id
 
     async def send(self, message: Message) -> None:
         """Pass a message on; the head of the answer gets the request's id."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
             MutableHeaders(scope=message)[ID_HEADER] = self.request_id
+        elif self.method == "HEAD":
+            message = {**message, "body": b""}
         await self._send(message)
 
 

@@ -2,6 +2,7 @@
 
 import html
 import string
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from urllib.parse import quote
@@ -22,10 +23,11 @@ router = APIRouter(include_in_schema=False)
 @router.get("/")
 async def landing(request: Request, services: Serving) -> HTMLResponse:
     """What this is, what is served, and where to go on."""
-    page = string.Template(resources.files("service.api").joinpath("landing.html").read_text(encoding="utf-8"))
     address = html.escape(str(request.base_url).rstrip("/"))
     rows = _models(services.repository)
-    return HTMLResponse(page.substitute(address=address, models=rows, provider=html.escape(services.engine.provider)))
+    return HTMLResponse(
+        _page().substitute(address=address, models=rows, provider=html.escape(services.engine.provider))
+    )
 
 
 @router.get("/docs")
@@ -46,6 +48,11 @@ def install(app: FastAPI) -> None:
     app.include_router(router)
     static = Path(str(resources.files("fastapi_offline").joinpath("static")))
     app.mount(ASSETS, StaticFiles(directory=static), name="docs-assets")
+
+
+@cache
+def _page() -> string.Template:
+    return string.Template(resources.files("service.api").joinpath("landing.html").read_text(encoding="utf-8"))
 
 
 def _models(repository: Repository) -> str:

@@ -1,6 +1,7 @@
 """`POST /predict`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -51,17 +52,32 @@ async def predict(request: Request, services: Serving, model: ChosenModel, top_k
 
     The picture is kept for a while: its `input_id` stands for it in the routes of the layers.
     """
-    deadline = deadline_of(services)
     given = await bodies.read_all(request, limits_of(services))
+    deadline = deadline_of(services)
 
     def work() -> list[Prediction]:
-        return [services.predictor.predict(model, each, top_k, deadline) for each in given]
+        results = []
+        for number, each in enumerate(given, 1):
+            with _numbered(number, len(given)):
+                results.append(services.predictor.predict(model, each, top_k, deadline))
+        return results
 
     done = await queued(services, deadline, work)
     results = [_body(model, each, done.waited) for each in done.result]
     for each in done.result:
         _observe(request, each, done.waited)
     return as_json(results[0] if len(results) == 1 else {"results": results})
+
+
+@contextmanager
+def _numbered(number: int, count: int) -> Iterator[None]:
+    """Where there are several files, an error says which of them it is about."""
+    try:
+        yield
+    except errors.FoveaError as error:
+        if count == 1:
+            raise
+        raise type(error)(f"file {number} of {count}: {error}") from error
 
 
 def _observe(request: Request, prediction: Prediction, waited: float) -> None:

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
 from service import errors
+from service.api import schemas
 from service.errors import FoveaError
 
 MEDIA_TYPE = "application/problem+json"
@@ -175,7 +176,12 @@ def _place(location: tuple[Any, ...]) -> str:
 router = APIRouter(tags=["problems"])
 
 
-@router.get("/problems/{slug}", summary="What a problem type means", responses=documented(errors.NotFound))
+@router.get(
+    "/problems/{slug}",
+    summary="What a problem type means",
+    response_model=schemas.ProblemType,
+    responses=documented(errors.NotFound),
+)
 async def problem_type(slug: str) -> JSONResponse:
     """Every error names its `type`; this says what it means."""
     for error, kind in KINDS.items():

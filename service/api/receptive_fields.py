@@ -1,20 +1,22 @@
 """`GET /layers/{n}/receptive-field`: of a layer, of one unit, and backwards from a pixel."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from math import prod
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from anatomy.layers import Layer
-from anatomy.receptive_field import ReceptiveFields, UnitError
-from anatomy.report import layer_reference, receptive_field_body, unit_body
+from anatomy.receptive_field import UnitError
+from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
 from service.api import problems, schemas
 from service.api.layers import LayerPath
 from service.api.rendering import as_json
 from service.api.work import ChosenModel, Serving, deadline_of, queued
-from service.feed import Picture, make_ready
-from service.repository import Model
+from service.feed import Picture, fits, make_ready, shown
+from service.repository import Model, short
 from service.services import Services
 
 router = APIRouter(tags=["layers"])
@@ -25,7 +27,13 @@ Pixel = Annotated[
     str | None,
     Query(description="position on the input (or `of`): which units of the layer see it", examples=["100,80"]),
 ]
-InputId = Annotated[str | None, Query(description="a picture posted before: the unit's field in its pixels as well")]
+InputId = Annotated[
+    str | None, Query(description="a picture posted before: with `unit`, the rectangle in its pixels as well")
+]
+Shape = Annotated[
+    str | None,
+    Query(description="shape of the input, batch first, where the model leaves sizes open", examples=["1,2,400"]),
+]
 
 
 @router.get(
@@ -37,7 +45,9 @@ InputId = Annotated[str | None, Query(description="a picture posted before: the 
         errors.UnknownModel,
         errors.UnknownLayer,
         errors.UnknownInput,
+        errors.TooManyPixels,
         errors.Impossible,
+        errors.NoImageInput,
         errors.UnknownUnit,
         errors.NoSpatialAxes,
         errors.QueueFull,
@@ -53,66 +63,65 @@ async def receptive_field(
     of: Of = None,
     pixel: Pixel = None,
     input_id: InputId = None,
+    shape: Shape = None,
 ) -> Response:
     """The field of every unit of the layer; with `unit`, of that one; with `pixel`, the units that see that pixel."""
     layer = model.layer(n)
     source = None if of is None else model.layer(of)
     if unit is not None and pixel is not None:
         raise errors.InvalidRequest("ask for a unit or for a pixel, not for both in one request")
+    if input_id is not None and (unit is None or of is not None):
+        raise errors.InvalidRequest("input_id shows a unit's field in a picture: it needs unit, and cannot go with of")
+    position = _numbers("unit", unit) or _numbers("pixel", pixel)
+    sizes = _shape(services, model, shape)
 
     def work() -> Response:
-        return as_json({"model": model.name, "version": model.version} | answer())
-
-    def answer() -> dict[str, Any]:
-        fields = services.inspector.fields(model, model.input_shape)
-        if unit is not None:
-            return _of_unit(services, model, fields, layer, source, unit, input_id)
-        try:
-            if pixel is not None:
-                return _of_pixel(fields, layer, source, pixel)
-            return receptive_field_body(layer, fields, source)
-        except UnitError as error:
-            raise _explained(layer, error, pixel is not None) from None
+        fields = services.inspector.fields(model, sizes)
+        with _explained(errors.Impossible):
+            body = receptive_field_body(layer, fields, source)
+        if position is not None:
+            missing = errors.UnknownUnit if unit is not None else errors.Impossible
+            answer = unit_body if unit is not None else projective_body
+            with _explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
+                body = answer(layer, position, fields, source)
+        if input_id is not None:
+            body["picture"] = _in_picture(services, model, input_id, body["clipped"])
+        return as_json({"model": model.name, "version": model.version} | body)
 
     return (await queued(services, deadline_of(services), work)).result
 
 
-def _of_unit(
-    services: Services,
-    model: Model,
-    fields: ReceptiveFields,
-    layer: Layer,
-    source: Layer | None,
-    unit: str,
-    input_id: str | None,
-) -> dict[str, Any]:
+def _in_picture(services: Services, model: Model, input_id: str, interval: Any) -> Any:
+    feed = make_ready(model, Picture(services.store.get(input_id)), services.settings.max_pixels)
+    return feed.rectangle(interval)
+
+
+def _shape(services: Services, model: Model, text: str | None) -> Sequence[int] | None:
+    """The input's shape that the request gives, or else the card; what it makes of the graph is bounded by its size."""
+    shape = _numbers("shape", text)
+    if shape is None:
+        return model.input_shape
+    declared = model.file.graph.shape(model.file.input)
+    if declared is not None and not fits(shape, declared):
+        raise errors.Impossible(f"shape {text} does not fit the network's input {shown(declared)}")
+    if min(shape, default=1) < 1 or prod(shape) > services.settings.max_pixels:
+        raise errors.Impossible(f"shape {text} is empty or beyond the {services.settings.max_pixels} numbers allowed")
+    return shape
+
+
+def _numbers(name: str, text: str | None) -> list[int] | None:
     try:
-        body = unit_body(layer, _position("unit", unit), fields, source)
-    except UnitError as error:
-        raise _explained(layer, error, True) from None
-    if input_id is not None and source is None:
-        feed = make_ready(model, Picture(services.store.get(input_id)), services.settings.max_pixels)
-        body["picture"] = feed.rectangle(body["clipped"])
-    return body
-
-
-def _of_pixel(fields: ReceptiveFields, layer: Layer, source: Layer | None, pixel: str) -> dict[str, Any]:
-    position = _position("pixel", pixel)
-    units = fields.projective(layer, position, source)
-    body = {"layer": layer_reference(layer), "pixel": list(position), "units": [list(each) for each in units]}
-    return body if source is None else {**body, "of": layer_reference(source)}
-
-
-def _position(name: str, text: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
+        return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:
         raise errors.InvalidRequest(
-            f"{name} is '{text[:80]}'; write a whole number per axis, as in {name}=3,5"
+            f"{name} is '{short(text or '', 80)}'; write a whole number per axis, as in {name}=3,5"
         ) from None
 
 
-def _explained(layer: Layer, error: UnitError, positioned: bool) -> errors.FoveaError:
-    if positioned and not layer.spatial_axes:
-        return errors.NoSpatialAxes(str(error))
-    return errors.UnknownUnit(str(error)) if positioned else errors.Impossible(str(error))
+@contextmanager
+def _explained(kind: type[errors.FoveaError]) -> Iterator[None]:
+    """What anatomy says of a unit that it cannot answer for, as an error of the service."""
+    try:
+        yield
+    except UnitError as error:
+        raise kind(str(error).replace("give the input's shape", "give the input's shape, as in shape=1,3,64")) from None

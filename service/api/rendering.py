@@ -37,16 +37,24 @@ def nested(array: np.ndarray) -> Any:
     return array.tolist()
 
 
-def as_json(body: Any, status: int = 200) -> Response:
-    """A JSON response; raises ValueError rather than write NaN."""
-    text = json.dumps(plain(body), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Response(text.encode("utf-8", "replace"), status, media_type=JSON)
+def as_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
+    """A JSON response; only where something is not finite is the body gone through in Python."""
+    try:
+        text = _dumped(body)
+    except ValueError:
+        text = _dumped(plain(body))
+    return Response(text.encode("utf-8", "replace"), media_type=JSON, headers=dict(headers or {}))
+
+
+def _dumped(body: Any) -> str:
+    return json.dumps(body, default=nested, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 def as_npy(array: np.ndarray, headers: Mapping[str, str] | None = None) -> Response:
-    """A response that numpy.load reads."""
+    """A response that numpy.load reads anywhere; types that numpy itself has not (bfloat16) become float32."""
     stream = io.BytesIO()
-    np.save(stream, np.ascontiguousarray(array), allow_pickle=False)
+    known = array if array.dtype.isbuiltin else array.astype(np.float32)
+    np.save(stream, np.ascontiguousarray(known), allow_pickle=False)
     return Response(stream.getvalue(), media_type=NPY, headers=dict(headers or {}))
 
 

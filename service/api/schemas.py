@@ -219,6 +219,15 @@ class ProjectiveField(Body):
     units: list[Interval] = Field(description="half-open per spatial axis of the layer; [0, 0] where none sees it")
 
 
+class ProblemType(Body):
+    """What a type of problem means."""
+
+    type: str
+    title: str
+    status: int
+    description: str
+
+
 class Status(Body):
     """Health."""
 

@@ -47,11 +47,13 @@ def deadline_of(services: Services) -> float:
 
 
 async def queued(services: Services, deadline: float, work: Callable[[], Result]) -> Done[Result]:
-    """Run blocking work on the queue; raises QueueFull, or DeadlinePassed if its turn does not come in time."""
+    """Run blocking work on the queue; raises QueueFull, or DeadlinePassed if it is not done in time.
 
-    def in_time() -> Result:
-        if time.monotonic() > deadline:
-            raise errors.DeadlinePassed("the request waited longer than allowed; try again later")
-        return work()
-
-    return await asyncio.wrap_future(services.batcher.submit(in_time))
+    Work whose turn did not come by then is dropped; what is running ends by itself, a run of the network at once.
+    """
+    future = asyncio.wrap_future(services.batcher.submit(work))
+    done, _ = await asyncio.wait([future], timeout=deadline - time.monotonic())
+    if not done:
+        future.cancel()
+        raise errors.DeadlinePassed("the request waited or ran longer than allowed; try again later")
+    return future.result()

@@ -51,7 +51,6 @@ class Graph:
     def __init__(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> None:
         self.opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
         graph = proto.graph
-        self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
         nodes = [_node(node) for node in graph.node]
         constants = {
             **{tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer},
@@ -60,9 +59,14 @@ class Graph:
         self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
         self.outputs = tuple(value.name for value in graph.output)
         self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants})
-        self.constants: Mapping[str, np.ndarray] = constants | folded(
-            [node.proto for node in self.nodes], constants, self._shapes.get, self.opset
-        )
+        self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
+        computed: dict[str, np.ndarray] = {}
+        while found := self._folded(constants | computed):
+            computed |= found
+            if not any(self._is_open(node) for node in self.nodes):
+                break
+            self._shapes, self._dtypes = _declared(inferred(proto, input_shape, computed).graph)
+        self.constants: Mapping[str, np.ndarray] = constants | computed
 
     def shape(self, name: str) -> Shape | None:
         """Sizes of a tensor, batch first as the graph has it; None if its rank is unknown."""
@@ -83,6 +87,15 @@ class Graph:
     def consumers(self, name: str) -> tuple[Node, ...]:
         """The nodes that read a tensor, in topological order."""
         return tuple(self._consumers.get(name, ()))
+
+    def _folded(self, constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        nodes = [node.proto for node in self.nodes if not constants.keys() >= set(node.outputs)]
+        return folded(nodes, constants, self._shapes.get, self.opset)
+
+    def _is_open(self, node: Node) -> bool:
+        """Whether a shape that the node makes is not known to the last size."""
+        shapes = [self._shapes.get(output) for output in node.outputs if output]
+        return any(shape is None or not all(isinstance(size, int) for size in shape) for shape in shapes)
 
     @cached_property
     def _producers(self) -> dict[str, Node]:

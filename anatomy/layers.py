@@ -58,8 +58,7 @@ class Layer:
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
     """Every layer that the first input reaches, in topological order."""
-    axes = spatial_axes(graph)
-    reach = forward(graph, graph.inputs[0], axes)
+    reach = forward(graph, graph.inputs[0], spatial_axes(graph))
     owners: dict[str, str] = {}
     taken: Counter[str] = Counter()
     found: list[Layer] = []
@@ -71,7 +70,7 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
         members = [node, *_followers(node, graph, reach)]
         taken[node.name] += 1
         name = node.name if taken[node.name] == 1 else f"{node.name}.{taken[node.name]}"
-        found.append(_layer(len(found), name, kind, members, graph, reach, axes, owners))
+        found.append(_layer(len(found), name, kind, members, graph, reach, owners))
         owners.update(dict.fromkeys((output for member in members for output in member.outputs), name))
         swallowed.update(output for member in members for output in member.outputs)
     return tuple(found)
@@ -148,12 +147,11 @@ def _layer(
     members: list[Node],
     graph: Graph,
     reach: Mapping[str, Reach],
-    source_axes: tuple[int, ...],
     owners: Mapping[str, str],
 ) -> Layer:
     anchor, tensor = members[0], members[-1].outputs[0]
     shape = graph.shape(tensor) or ()
-    spatial = _spatial(tensor, shape, reach, source_axes)
+    channel = _channel_axis(tensor, shape, reach)
     kernel = (
         next((i for i in anchor.inputs[:2] if _is_weight(i, reach)), None) if kind not in ("pool", "merge") else None
     )
@@ -173,8 +171,8 @@ def _layer(
         groups=anchor.attributes.get("group", 1) if "convolution" in kind else None,
         attributes=anchor.attributes,
         output_shape=tuple(size if isinstance(size, int) else None for size in shape[1:]),
-        spatial_axes=spatial,
-        channel_axis=next((axis for axis in range(1, len(shape)) if axis not in spatial), None),
+        spatial_axes=tuple(axis for axis in range(1, len(shape)) if axis != channel),
+        channel_axis=channel,
         parameters=sum(_parameters(member, graph, reach) for member in members),
         macs=_macs(anchor, kind, graph, kernel),
         kernel=_stored(kernel, graph),
@@ -184,11 +182,10 @@ def _layer(
 WINDOWED = frozenset(("convolution", "transposed_convolution", "pool"))
 
 
-def _spatial(tensor: str, shape: Shape, reach: Mapping[str, Reach], source_axes: tuple[int, ...]) -> tuple[int, ...]:
-    tracks = reach[tensor].tracks
-    if source_axes and all(axis in tracks for axis in source_axes):
-        return tuple(tracks[axis].axis for axis in source_axes)
-    return tuple(range(2, len(shape)))
+def _channel_axis(tensor: str, shape: Shape, reach: Mapping[str, Reach]) -> int | None:
+    """Axis 1 unless it follows a spatial axis of the input, as in layers of the layout [N, H, W, C]."""
+    followed = {track.axis for track in reach[tensor].tracks.values()}
+    return next((axis for axis in range(1, len(shape)) if axis not in followed), None)
 
 
 def _geometry(

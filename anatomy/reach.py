@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 
 import numpy as np
 
 from anatomy.graph import Graph, Node
+from anatomy.memo import per_graph
 from anatomy.reads import reads
 from anatomy.rules.base import Read
 from anatomy.windows import IDENTITY, Window, hull
@@ -37,18 +37,18 @@ class Reach:
     widened_by: str | None = None
 
 
-@lru_cache(maxsize=64)
+@per_graph
 def spatial_axes(graph: Graph) -> tuple[int, ...]:
-    """The axes of the graph's first input that convolutions and pools slide along, in their order (NHWC: 1, 2)."""
+    """The axes of the graph's first input that its first convolution or pool slides along (NHWC: 1, 2)."""
     tensor = graph.inputs[0]
     rank = len(graph.shape(tensor) or ())
     reach = forward(graph, tensor, range(rank))
     for node in graph.nodes:
         if node.operator in SLIDING and node.inputs[0] in reach:
-            followed = {track.axis: source for source, track in reach[node.inputs[0]].tracks.items()}
-            axes = tuple(followed[axis] for axis in sorted(followed) if axis >= 2)
-            if axes:
-                return axes
+            tracks = reach[node.inputs[0]].tracks
+            axes = sorted(source for source, track in tracks.items() if track.axis >= 2)
+            if axes and len(axes) == len(graph.shape(node.inputs[0]) or ()) - 2:
+                return tuple(axes)
     return tuple(range(1, rank - 1)) if _channels_last(graph, tensor) else tuple(range(2, rank))
 
 

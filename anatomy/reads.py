@@ -9,6 +9,7 @@ never identity.
 from collections.abc import Mapping
 
 from anatomy.graph import Graph, Node
+from anatomy.memo import per_graph
 from anatomy.rules import mixing, placing, sliding
 from anatomy.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
 
@@ -18,16 +19,34 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
 
     Unknown operators, and nodes whose rule cannot tell, read every input whole and say so.
     """
-    rule = RULES.get(node.operator) if node.domain == "" else None
-    by_output = RULES_BY_OUTPUT.get(node.operator) if node.domain == "" else None
+    found = _ruled(node, graph, output)
+    if found is None or (node.operator in MEASURES and node.inputs[0] in sized_by_values(graph)):
+        return {i: tuple(WIDENED for _ in graph.shape(name) or ()) for i, name in enumerate(node.inputs) if name}
+    return found
+
+
+def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
     try:
-        if rule is not None:
-            return rule(node, graph)
-        if by_output is not None:
-            return by_output(node, graph, output)
+        if node.domain == "" and node.operator in RULES:
+            return RULES[node.operator](node, graph)
+        if node.domain == "" and node.operator in RULES_BY_OUTPUT:
+            return RULES_BY_OUTPUT[node.operator](node, graph, output)
     except Unruled:
         pass
-    return {i: tuple(WIDENED for _ in graph.shape(name) or ()) for i, name in enumerate(node.inputs) if name}
+    return None
+
+
+@per_graph
+def sized_by_values(graph: Graph) -> frozenset[str]:
+    """Tensors whose very shape may depend on values, as that of NonZero does: no rule covers how they came about."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        for output in node.outputs:
+            sizes = graph.shape(output)
+            fixed = sizes is not None and all(isinstance(size, int) for size in sizes)
+            if not fixed and (not found.isdisjoint(node.inputs) or _ruled(node, graph, output) is None):
+                found.add(output)
+    return frozenset(found)
 
 
 UNARY = (
@@ -37,14 +56,14 @@ UNARY = (
     "Tan Tanh ThresholdedRelu"
 ).split()
 
-
 BINARY = (
     "Add And BitwiseAnd BitwiseOr BitwiseXor CastLike Div Equal Greater GreaterOrEqual Less LessOrEqual Max Mean Min "
     "Mod Mul Or PRelu Pow Sub Sum Where Xor"
 ).split()
 
-
 REDUCTIONS = [f"Reduce{name}" for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()]
+
+MEASURES = ("Shape", "Size")
 
 
 RULES: Mapping[str, Rule] = {
@@ -57,7 +76,7 @@ RULES: Mapping[str, Rule] = {
     ),
     **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), mixing.softmax),
     **dict.fromkeys(REDUCTIONS, mixing.reduce),
-    **dict.fromkeys(("Shape", "Size"), placing.nothing),
+    **dict.fromkeys(MEASURES, placing.nothing),
     **dict.fromkeys(("Resize", "Upsample"), placing.resize),
     "ConvTranspose": sliding.transposed_convolution,
     "Concat": placing.concat,

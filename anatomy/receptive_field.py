@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from anatomy.fronts import ahead, back, size_of, start
 from anatomy.graph import Graph
 from anatomy.layers import Layer
-from anatomy.reach import Reach, forward, spatial_axes
+from anatomy.reach import Reach, Track, forward, spatial_axes
 from anatomy.windows import UnknownSizeError, Window
 
 Status = Literal["exact", "whole_input", "upper_bound"]
 Interval = tuple[int, int]
 """Half-open [start, stop)."""
+
+OPEN_SIZE = "every unit sees the input whole, whose size the model leaves open"
 
 
 class UnitError(ValueError):
@@ -32,7 +34,10 @@ class UnitError(ValueError):
 
 @dataclass(frozen=True)
 class LayerField:
-    """Size r, stride S and padding P of a layer's field, one entry a spatial axis of the source; None with a reason."""
+    """Size r, stride S and padding P of a layer's field, one entry a spatial axis of the source; None with a reason.
+
+    An axis that every unit reads whole has the size of the input, stride 0 and padding 0.
+    """
 
     status: Status
     size: tuple[int, ...] | None
@@ -94,15 +99,28 @@ class _Source:
 
     def layer(self, layer: Layer) -> LayerField:
         reach = self._reached(layer)
-        whole = [axis not in reach.tracks for axis in self._axes]
-        status: Status = "upper_bound" if reach.widened_by else "whole_input" if any(whole) or not whole else "exact"
-        if any(whole) or not whole:
-            return self._whole(reach, status)
-        tracks = [reach.tracks[axis] for axis in self._axes]
-        reason = next((track.broken for track in tracks if track.broken), None)
-        if reason is None:
-            return _closed_form([track.windows[0] for track in tracks], status, reach.widened_by)
-        return LayerField(status, None, None, None, reason, reach.widened_by)
+        along = [self._along(axis, reach.tracks.get(axis)) for axis in self._axes]
+        reason = next((each.reason for each in along if each.reason), None)
+        if reach.widened_by:
+            reason = f"{reach.widened_by} may read everything before it"
+        elif not reach.tracks:
+            reason = "every unit sees the whole input"
+        return LayerField(
+            "upper_bound" if reach.widened_by else "exact" if reach.tracks else "whole_input",
+            _all_known([each.size for each in along]),
+            _all_known([each.stride for each in along]),
+            _all_known([each.padding for each in along]),
+            reason,
+            reach.widened_by,
+        )
+
+    def _along(self, axis: int, track: Track | None) -> "_AxisField":
+        if track is None:
+            size = (self._graph.shape(self._tensor) or {axis: None})[axis]
+            return _AxisField(size, 0, 0) if isinstance(size, int) else _AxisField(None, 0, 0, OPEN_SIZE)
+        if track.broken:
+            return _AxisField(None, None, None, track.broken)
+        return _closed_form(track.windows[0])
 
     def units(self, layer: Layer, positions: Sequence[Sequence[int]]) -> list[UnitField]:
         sizes = self._map_sizes(layer)
@@ -143,21 +161,6 @@ class _Source:
         except UnknownSizeError as error:
             raise UnitError(f"{error}; give the input's shape") from error
 
-    def _whole(self, reach: Reach, status: Status) -> LayerField:
-        shape = self._graph.shape(self._tensor) or ()
-        sizes = [shape[axis] for axis in self._axes]
-        reason = (
-            f"{reach.widened_by} may read everything before it"
-            if reach.widened_by
-            else "every unit sees the whole input"
-        )
-        if reach.tracks or not all(isinstance(size, int) for size in sizes):
-            return LayerField(status, None, None, None, reason, reach.widened_by)
-        none = (0,) * len(sizes)
-        return LayerField(
-            status, tuple(size for size in sizes if isinstance(size, int)), none, none, reason, reach.widened_by
-        )
-
     def _fields(self, layer: Layer, positions: Sequence[Sequence[int]]) -> list[UnitField]:
         front = start(self._graph, layer.tensor, layer.spatial_axes, positions)
         front = back(self._graph, layer.tensor, front, self._tensor, self._tracked)
@@ -189,19 +192,26 @@ def _hull_of(seen: NDArray[np.bool_]) -> Interval:
     return (int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0)
 
 
-def _closed_form(windows: Sequence[Window], status: Status, operator: str | None) -> LayerField:
-    reasons = [_obstacle(window) for window in windows]
-    reason = next((reason for reason in reasons if reason), None)
-    sizes = [_size_in_units(window) for window in windows]
-    offsets = [window.lo for window in windows]
-    return LayerField(
-        status,
-        tuple(size for size in sizes if size is not None) if None not in sizes else None,
-        tuple(_number(window.stride) for window in windows),
-        tuple(-int(lo) for lo in offsets if lo is not None and lo.denominator == 1) if reason is None else None,
-        reason,
-        operator,
-    )
+Value = TypeVar("Value")
+
+
+def _all_known(values: Sequence[Value | None]) -> tuple[Value, ...] | None:
+    known = tuple(value for value in values if value is not None)
+    return known if known and len(known) == len(values) else None
+
+
+@dataclass(frozen=True)
+class _AxisField:
+    size: int | None
+    stride: int | float | None
+    padding: int | None
+    reason: str | None = None
+
+
+def _closed_form(window: Window) -> _AxisField:
+    reason, stride = _obstacle(window), _number(window.stride)
+    padding = None if reason or window.lo is None else -int(window.lo)
+    return _AxisField(_size_in_units(window), stride, padding, reason)
 
 
 def _obstacle(window: Window) -> str | None:

@@ -4,26 +4,32 @@ A pool with `ceil_mode` ignores windows that would start in the padding after it
 MaxPool); ONNX Runtime does so, `onnx.shape_inference` counts them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import onnx
-from onnx import shape_inference
+from onnx import numpy_helper, shape_inference
 
 POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 
 
-def inferred(proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> onnx.ModelProto:
+def inferred(
+    proto: onnx.ModelProto, input_shape: Sequence[int] | None = None, known: Mapping[str, np.ndarray] | None = None
+) -> onnx.ModelProto:
     """A copy of the model with the shape of every tensor that can be known; the model as it is if inference fails.
 
     `input_shape` stands in for the shape of the first input; what the file says of later tensors is then left out.
+    `known` are computed tensors whose values are known to be constant.
     """
     mended = onnx.ModelProto()
     mended.CopyFrom(proto)
     if input_shape is not None:
         _settle(mended.graph, input_shape)
+    if known:
+        _substitute(mended.graph, known)
     result = _infer(mended)
-    for index, node in enumerate(proto.graph.node):
-        if node.op_type in POOLS and _flag(node, "ceil_mode") and _mend(mended.graph.node[index], result):
+    for node in mended.graph.node:
+        if node.op_type in POOLS and _flag(node, "ceil_mode") and _mend(node, result):
             result = _infer(mended)
     return result
 
@@ -36,6 +42,13 @@ def _settle(graph: onnx.GraphProto, input_shape: Sequence[int]) -> None:
     del graph.value_info[:]
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
+
+
+def _substitute(graph: onnx.GraphProto, known: Mapping[str, np.ndarray]) -> None:
+    kept = [node for node in graph.node if not known.keys() >= set(node.output)]
+    del graph.node[:]
+    graph.node.extend(kept)
+    graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in known.items())
 
 
 def _infer(proto: onnx.ModelProto) -> onnx.ModelProto:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anatomy.graph import Graph
+from anatomy.graph import Graph, GraphError
 from anatomy.layers import Layer, layers
 from anatomy.model_file import ModelFileError, read
 from anatomy.receptive_field import LayerField, ReceptiveFields, UnitError
@@ -29,7 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         print(_answer(options))
-    except (ModelFileError, LayerNameError, UnitError) as error:
+    except (ModelFileError, GraphError, LayerNameError, UnitError) as error:
         print(f"anatomy: {options.file}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -65,6 +65,8 @@ def _answer(options: argparse.Namespace) -> str:
     graph = model.graph if options.shape is None else Graph(model.proto, options.shape)
     found, fields = layers(graph), ReceptiveFields(graph)
     if options.layer is None:
+        if options.unit or options.pixel or options.of:
+            raise LayerNameError("--unit, --pixel and --of say something of one layer; name it with --layer")
         if not options.json:
             return table(found, fields)
         name, version = _repository_names(options.file)

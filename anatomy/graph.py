@@ -12,7 +12,7 @@ import onnx
 from onnx import numpy_helper
 
 from anatomy.folding import folded
-from anatomy.shapes import inferred
+from anatomy.shapes import first_input, inferred
 
 Dim = int | str | None
 """A known, symbolic or unknown size."""
@@ -44,13 +44,15 @@ class Graph:
     """What `anatomy` needs to know of an ONNX model's main graph.
 
     `input_shape` settles what the first input's shape leaves open. Shapes come from ONNX shape inference; where it
-    fails, a shape is what the file declares, or None. Raises GraphError when nodes form a cycle or read a tensor that
-    nothing produces.
+    fails, a shape is what the file declares, or None. Raises GraphError when nodes form a cycle, read a tensor that
+    nothing produces, or the input does not take that shape.
     """
 
     def __init__(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> None:
         self.opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
         graph = proto.graph
+        if input_shape is not None:
+            _check_fit(proto, input_shape)
         nodes = [_node(node) for node in graph.node]
         constants = {
             **{tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer},
@@ -108,6 +110,19 @@ class Graph:
             for name in dict.fromkeys(node.inputs):
                 consumers[name].append(node)
         return dict(consumers)
+
+
+def _check_fit(proto: onnx.ModelProto, input_shape: Sequence[int]) -> None:
+    value = first_input(proto.graph)
+    if not value.type.tensor_type.HasField("shape"):
+        return
+    declared = [_dim(dim) for dim in value.type.tensor_type.shape.dim]
+    wanted = "x".join(map(str, input_shape))
+    if len(declared) != len(input_shape):
+        raise GraphError(f"input '{value.name}' has {len(declared)} axes, the shape {wanted} has {len(input_shape)}")
+    if any(isinstance(size, int) and size != given for size, given in zip(declared, input_shape, strict=True)):
+        shown = "x".join("?" if size is None else str(size) for size in declared)
+        raise GraphError(f"the shape {wanted} does not fit input '{value.name}' of shape {shown}")
 
 
 def _declared(graph: onnx.GraphProto) -> tuple[dict[str, Shape], dict[str, np.dtype[Any]]]:

@@ -34,9 +34,15 @@ def inferred(
     return result
 
 
-def _settle(graph: onnx.GraphProto, input_shape: Sequence[int]) -> None:
+def first_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
+    """The first input that is no weight."""
     initialised = {tensor.name for tensor in graph.initializer}
-    value = next(value for value in graph.input if value.name not in initialised)
+    value: onnx.ValueInfoProto = next(value for value in graph.input if value.name not in initialised)
+    return value
+
+
+def _settle(graph: onnx.GraphProto, input_shape: Sequence[int]) -> None:
+    value = first_input(graph)
     del value.type.tensor_type.shape.dim[:]
     value.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in input_shape)
     del graph.value_info[:]

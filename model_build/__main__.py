@@ -9,14 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
+import onnx.external_data_helper
 
 from anatomy.card import Card, CardError, Resize
+from anatomy.graph import Graph
 from anatomy.model_file import ModelFileError, read, write
-from model_build.adopt import AdoptError, Recipe, adopt
+from model_build.adopt import adopt
 from model_build.packages import MissingPackageError
+from model_build.recipe import AdoptError, Recipe
 from model_build.weights import WeightsError
+from model_build.wrapping import PROBABILITIES, ending
 
 
 class CommandError(Exception):
@@ -24,10 +27,13 @@ class CommandError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; 0 if it succeeded, 2 with one line on standard error if it could not."""
+    """Run one command: 0 if it succeeded, 2 with one line on standard error if it could not, 130 if interrupted."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
+    except KeyboardInterrupt:
+        print("model_build: interrupted; what it was writing is not there", file=sys.stderr)
+        return 130
     except (AdoptError, CardError, CommandError, ModelFileError, OSError) as error:
         print(f"model_build: {error}", file=sys.stderr)
         return 2
@@ -53,7 +59,7 @@ def _build(options: argparse.Namespace) -> None:
     for name in options.names:
         path = _path(options.out, name)
         if options.missing and path.is_file():
-            print(f"{path} is there")
+            print(f"{path} is there, not built again")
             continue
         _write(path, BUILDERS[name])
 
@@ -72,29 +78,44 @@ def _adopt(options: argparse.Namespace) -> None:
         resize=options.resize,
         softmax=options.softmax,
     )
+    labels = _labels(options.labels) if options.labels else ()
+    model = read(options.file)
     card = Card(
         title=options.title or options.name,
         description=options.description,
-        labels=_labels(options.labels) if options.labels else (),
+        labels=labels,
         provenance=options.provenance or _provenance(options.file),
         licence=options.licence,
     )
-    _write(path, lambda: adopt(read(options.file), recipe, card))
+    _write(path, lambda: adopt(model, recipe, card))
+    if (last := ending(model.graph)) not in PROBABILITIES and not options.softmax:
+        print(f"note: it ends in {last or 'no operator'}; if its scores are no probabilities yet, add --softmax")
 
 
 def _provenance(file: Path) -> str:
-    if not file.is_file():
-        raise CommandError(f"there is no file {file}")
-    return f"Adopted from {file.name}, SHA-256 {hashlib.sha256(file.read_bytes()).hexdigest()}"
+    """The file and those that hold its weights, each with its digest."""
+    proto = onnx.load(file, load_external_data=False)
+    external = [onnx.external_data_helper.ExternalDataInfo(tensor) for tensor in proto.graph.initializer]
+    parts = [file.name, *sorted({info.location for info in external if info.location})]
+    digests = [hashlib.sha256((file.parent / part).read_bytes()).hexdigest() for part in parts]
+    described = [f"{part}, SHA-256 {digest}" for part, digest in zip(parts, digests, strict=True)]
+    return f"Adopted from {' with '.join(described)}"
 
 
 def _write(path: Path, build: Callable[[], tuple[onnx.ModelProto, Card]]) -> None:
     start = time.perf_counter()
     proto, card = build()
     write(proto, path, card)
-    parameters = sum(int(np.prod(tensor.dims)) for tensor in proto.graph.initializer)
+    graph = Graph(proto)
+    parameters = sum(array.size for array in graph.constants.values() if array.dtype.kind == "f")
     took = time.perf_counter() - start
     print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {parameters / 1e6:.2f} million parameters, {took:.1f} s")
+    print(f"  {_signature(graph, graph.inputs[0])} -> {_signature(graph, graph.outputs[0])}")
+
+
+def _signature(graph: Graph, tensor: str) -> str:
+    sizes = ", ".join("?" if size is None else str(size) for size in graph.shape(tensor) or ())
+    return f"{tensor} {graph.dtype(tensor)} [{sizes}]"
 
 
 def _path(out: Path, name: str) -> Path:
@@ -105,7 +126,10 @@ def _path(out: Path, name: str) -> Path:
 
 def _labels(path: Path) -> tuple[str, ...]:
     """One label a line, or a JSON list."""
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise CommandError(f"{path.name} is not text in UTF-8") from None
     if not text.lstrip().startswith("["):
         return tuple(line.strip() for line in text.splitlines() if line.strip())
     try:

@@ -27,8 +27,12 @@ class Module(nn.Module):
     """What every module of ours derives from: tensors in, one tensor out."""
 
     def __call__(self, op: OpBuilder, *values: ir.Value) -> ir.Value:
-        """Add this module's nodes to the graph under its name."""
-        return super().__call__(op, *values)
+        """Add this module's nodes to the graph under its name; a ShapeError from inside notes where it was."""
+        try:
+            return super().__call__(op, *values)
+        except ShapeError as error:
+            error.add_note(f"in {_title(self)}")
+            raise
 
 
 class Conv(Module):

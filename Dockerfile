@@ -14,8 +14,9 @@ COPY requirements/ requirements/
 RUN python -m venv /opt/builder \
     && /opt/builder/bin/pip install --require-hashes -r requirements/build.txt
 ARG RUNTIME=cpu
-RUN python -m venv /opt/fovea \
-    && /opt/fovea/bin/pip install --require-hashes -r "requirements/${RUNTIME}.txt"
+# The builder's pip installs into it from outside: what serves needs no pip.
+RUN python -m venv --without-pip /opt/fovea \
+    && /opt/builder/bin/pip --python /opt/fovea/bin/python install --require-hashes -r "requirements/${RUNTIME}.txt"
 
 COPY pyproject.toml README.md LICENSE ./
 COPY anatomy/ anatomy/
@@ -23,7 +24,7 @@ COPY model_build/ model_build/
 RUN /opt/builder/bin/python -m model_build all --missing
 COPY service/ service/
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
-    && /opt/fovea/bin/pip install --no-deps --no-index /dist/*.whl
+    && /opt/builder/bin/pip --python /opt/fovea/bin/python install --no-deps --no-index /dist/*.whl
 
 FROM ${BASE_IMAGE} AS serve
 LABEL org.opencontainers.image.title="fovea" \

@@ -66,6 +66,38 @@ def test_both_stages_start_from_the_pinned_base_that_can_be_replaced() -> None:
     assert [rest.split()[0] for word, rest in instructions() if word == "FROM"] == ["${BASE_IMAGE}"] * 2
 
 
+def test_the_second_stage_only_copies_so_that_nothing_of_the_first_stays_behind() -> None:
+    stages = [rest.partition(" AS ")[2] for word, rest in instructions() if word == "FROM"]
+    assert stages == ["build", "serve"]
+    assert not [rest for word, rest in final_stage() if word in ("RUN", "ADD")]
+    copied = [rest for word, rest in final_stage() if word == "COPY"]
+    assert copied
+    assert all(rest.startswith("--from=build ") for rest in copied)
+
+
+def test_the_models_are_built_in_the_first_stage_and_served_from_where_they_are_copied_to() -> None:
+    workdir = next(rest for word, rest in instructions() if word == "WORKDIR")
+    assert any("-m model_build all" in rest for word, rest in instructions() if word == "RUN")
+    copied = dict(rest.split()[1:] for word, rest in final_stage() if word == "COPY")
+    assert copied[f"{workdir}/models"] == environment()["FOVEA_MODELS"]
+
+
+def test_an_image_has_no_pip() -> None:
+    assert any("venv --without-pip /opt/fovea" in rest for word, rest in instructions() if word == "RUN")
+
+
+@pytest.mark.parametrize("path", ["Dockerfile", "docker-compose.yml", ".github/workflows/ci.yml"])
+def test_nothing_is_taken_as_whatever_is_latest(path: str) -> None:
+    assert "latest" not in (ROOT / path).read_text()
+
+
+def test_continuous_integration_runs_what_a_developer_runs() -> None:
+    script = ROOT / ".ci/run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "exec make test"
+    assert "- run: .ci/run\n" in (ROOT / ".github/workflows/ci.yml").read_text()
+
+
 def test_the_image_runs_as_a_numeric_user_that_is_not_root() -> None:
     user, group = map(int, argument("USER").split(":"))
     assert user >= 1000

@@ -35,6 +35,11 @@ class _Kept:
     size: int
     path: Path
 
+    @property
+    def incoming(self) -> bool:
+        """Whether it is still being written, unless its writer died."""
+        return self.path.name.startswith(INCOMING)
+
 
 class InputStore:
     """At most `max_bytes` of pictures in `folder`, each for `max_seconds` after its last use.
@@ -88,14 +93,11 @@ class InputStore:
             log.warning("input not kept", input_id=path.name, reason=error.strerror)
 
     def _make_room(self, size: int) -> None:
-        self._unswept += size
-        due = self._unswept > self._spare or time.monotonic() - self._swept > SWEEP_SECONDS
-        if due and self._sweeping.acquire(blocking=False):
-            try:
+        with self._sweeping:
+            self._unswept += size
+            if self._unswept > self._spare or time.monotonic() - self._swept > SWEEP_SECONDS:
                 self._sweep(size)
                 self._unswept, self._swept = 0, time.monotonic()
-            finally:
-                self._sweeping.release()
 
     def _sweep(self, coming: int) -> None:
         """Delete what is too old, then the least recently used until `coming` bytes fit and some are to spare."""
@@ -103,8 +105,8 @@ class InputStore:
         total = sum(each.size for each in kept)
         oldest = time.time() - self._max_seconds
         for each in kept:
-            if each.used >= oldest and total + coming <= self._max_bytes - self._spare:
-                break
+            if each.used >= oldest and (each.incoming or total + coming <= self._max_bytes - self._spare):
+                continue
             _remove(each.path)
             total -= each.size
 

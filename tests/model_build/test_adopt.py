@@ -219,8 +219,9 @@ def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
     proto, weight = onnx.parser.parse_model(text), np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1)
     del proto.graph.input[1]
     proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
-    options = {"save_as_external_data": True, "location": "new.onnx.data", "size_threshold": 0}
-    onnx.save_model(proto, tmp_path / "new.onnx", **options)
+    onnx.save_model(
+        proto, tmp_path / "new.onnx", save_as_external_data=True, location="new.onnx.data", size_threshold=0
+    )
     adopted, _ = adopt(read(tmp_path / "new.onnx"), IMAGENET, Card())
     assert np.allclose(run(adopted), means(PICTURES, IMAGENET) @ weight.reshape(2, 3).T, atol=1e-4)
 

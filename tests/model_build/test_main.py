@@ -1,11 +1,15 @@
 """The command line: what it writes, what it prints, and one line with the reason when it cannot."""
 
+import errno
+import hashlib
 import json
 import sys
 from pathlib import Path
 from types import MappingProxyType
 
+import numpy as np
 import onnx
+import onnx.numpy_helper
 import onnx.parser
 import pytest
 
@@ -46,9 +50,49 @@ def test_missing_leaves_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixt
     path.write_bytes(b"kept")
     assert command.main(["all", "--missing", "--out", str(tmp_path)]) == 0
     assert path.read_bytes() == b"kept"
-    assert capsys.readouterr().out.endswith("model.onnx is there\n")
+    assert capsys.readouterr().out.endswith("model.onnx is there, not built again\n")
     assert command.main(["all", "--out", str(tmp_path)]) == 0
     assert path.read_bytes() != b"kept"
+
+
+@pytest.mark.usefixtures("one_builder")
+def test_an_interrupted_build_leaves_no_model_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(Path, "replace", interrupt)
+        assert command.main(["all", "--missing", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "model_build: interrupted; what it was writing is not there\n"
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    assert command.main(["all", "--missing", "--out", str(tmp_path)]) == 0
+    assert read(tmp_path / "imagenet" / "1" / "model.onnx").card == Card(title="Tiny")
+
+
+@pytest.mark.usefixtures("one_builder")
+def test_an_interrupted_build_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "imagenet" / "1" / "model.onnx"
+    assert command.main(["imagenet", "--out", str(tmp_path)]) == 0
+    before = path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", full)
+    assert command.main(["imagenet", "--out", str(tmp_path)]) == 2
+    assert path.read_bytes() == before
+
+
+@pytest.mark.usefixtures("one_builder")
+def test_what_a_killed_build_left_is_no_model(tmp_path: Path) -> None:
+    """A process that is killed cannot tidy up: the file it was writing has another name."""
+    folder = tmp_path / "imagenet" / "1"
+    folder.mkdir(parents=True)
+    (folder / ".model.onnx.killed").write_bytes(b"half")
+    assert command.main(["all", "--missing", "--out", str(tmp_path)]) == 0
+    assert read(folder / "model.onnx").card == Card(title="Tiny")
 
 
 def test_a_build_without_its_extra_says_what_to_install(
@@ -85,6 +129,29 @@ def test_adopt_writes_what_its_options_say(tiny: Path, tmp_path: Path) -> None:
     assert (card.title, card.licence, card.labels) == ("Means", "MIT", ("red", "green", "blue"))
     assert card.input == ImageInput((4, 6), "RGB", Resize("centre_crop", 0.875, "bilinear"))
     assert card.provenance.startswith("Adopted from tiny.onnx, SHA-256 ")
+
+
+def test_the_input_and_the_scores_are_said(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["adopt", str(tiny), "--name", "means", "--out", str(tmp_path), "--softmax"]) == 0
+    assert capsys.readouterr().out.endswith("  image uint8 [N, 4, 6, 3] -> probabilities float32 [N, 3]\n")
+
+
+def test_scores_that_may_be_logits_are_pointed_out(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.main(["adopt", str(tiny), "--name", "means", "--out", str(tmp_path)]) == 0
+    assert "note: it ends in GlobalAveragePool; if its scores are no" in capsys.readouterr().out
+
+
+def test_provenance_holds_the_digest_of_every_file_that_was_read(tiny: Path, tmp_path: Path) -> None:
+    proto = onnx.load(tiny)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(9, np.float32), "w"))
+    onnx.save_model(proto, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
+    assert command.main(["adopt", str(tmp_path / "net.onnx"), "--name", "net", "--out", str(tmp_path)]) == 0
+    card = read(tmp_path / "net" / "1" / "model.onnx").card
+    digests = [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("net.onnx", "net.data")]
+    assert card is not None
+    assert card.provenance == f"Adopted from net.onnx, SHA-256 {digests[0]} with net.data, SHA-256 {digests[1]}"
 
 
 def test_labels_may_be_a_json_list(tiny: Path, tmp_path: Path) -> None:

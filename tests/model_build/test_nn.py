@@ -163,6 +163,12 @@ def test_sizes_that_do_not_fit_fail_where_they_are_written(make: Callable[[], Mo
     assert any("self.second(op" in line or "self.sum(op" in line or "module(builder.op" in line for line in lines)
 
 
+def test_a_size_that_does_not_fit_is_noted_with_the_path_to_it() -> None:
+    with pytest.raises(ShapeError) as caught:
+        exported(Twice(Relu6(), Twice(Conv(4, 8, [1, 1]), BatchNorm(4))), "N", 4, 8, 8)
+    assert caught.value.__notes__ == ["in BatchNorm 'second'", "in Twice 'second'", "in Twice"]
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

@@ -28,7 +28,7 @@ class CommandError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 if it succeeded, 2 with one line on standard error if it could not, 130 if interrupted."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     try:
         options.run(options)
     except KeyboardInterrupt:
@@ -139,9 +139,10 @@ def _labels(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model_build", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__)
+    commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name in BUILDERS:
         command = commands.add_parser(name, help=f"build the model {name}")
         command.set_defaults(run=_build, names=[name], missing=False)
@@ -151,7 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     command.set_defaults(run=_build, names=list(BUILDERS))
     _add_out(command)
     _add_adopt(commands.add_parser("adopt", help="wrap a foreign ONNX file: preprocessing, softmax, labels"))
-    return parser
+    return root
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:

@@ -66,7 +66,7 @@ def answers() -> dict[str, Array]:
 def differences(found: dict[str, Array]) -> dict[str, float]:
     """By photo, how far the recorded probabilities are from these; infinite where the input was another."""
     recorded = np.load(FIXTURE)
-    photos = sorted({name.rpartition(".")[0] for name in found})
+    photos = sorted({name.rpartition(".")[0] for name in found if "." in name})
     same = {photo: str(recorded[f"{photo}.sha256"]) == str(found[f"{photo}.sha256"]) for photo in photos}
     ours, theirs = ({photo: softmax(logits[f"{photo}.logits"]) for photo in photos} for logits in (found, recorded))
     return {p: float(np.abs(ours[p] - theirs[p]).max()) if same[p] else float("inf") for p in photos}
@@ -75,7 +75,8 @@ def differences(found: dict[str, Array]) -> dict[str, float]:
 def softmax(logits: Array) -> Array:
     """Probabilities, in float64."""
     powers = np.exp(logits.astype(np.float64) - logits.max())
-    return powers / powers.sum()
+    probabilities: Array = powers / powers.sum()
+    return probabilities
 
 
 def main() -> int:
@@ -85,8 +86,8 @@ def main() -> int:
     check = parser.parse_args().check
     found = answers()
     if not check:
-        versions = np.array([f"{package} {version(package)}" for package in PACKAGES])
-        np.savez_compressed(FIXTURE, **found, versions=versions)
+        found["versions"] = np.array([f"{package} {version(package)}" for package in PACKAGES])
+        np.savez_compressed(FIXTURE, allow_pickle=False, **found)
     worst = differences(found)
     for photo, difference in worst.items():
         print(f"{photo:12} largest difference of probabilities from the record {difference:.1e}")

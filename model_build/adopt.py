@@ -85,7 +85,7 @@ def _answer(proto: onnx.ModelProto, plan: Plan) -> Array:
         hint = "; export it anew in float32" if plan.dtype == np.float64 else ""
         raise AdoptError(f"the adopted network does not run: {reason}{hint}") from None
     if scores.ndim == 0 or len(scores) != count:
-        raise AdoptError(f"the network answers {count} pictures with {text(scores.shape)}, expected [{count}, ...]")
+        raise AdoptError(f"the network answers a batch of {count} with {text(scores.shape)}, expected [{count}, ...]")
     return scores
 
 

@@ -55,12 +55,6 @@ class Plan:
         """The shape of the adopted network's input, [N, H, W, C]."""
         return (self.batch, *self.size, self.channels)
 
-    @property
-    def foreign(self) -> tuple[int, int, int, int]:
-        """The shape that one picture has in the foreign network's own layout."""
-        height, width = self.size
-        return (1, self.channels, height, width) if self.layout == "NCHW" else (1, height, width, self.channels)
-
 
 def planned(model: ModelFile, recipe: Recipe) -> Plan:
     """Settle what the graph and the recipe leave open; raises AdoptError where they contradict each other."""

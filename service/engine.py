@@ -30,6 +30,8 @@ _CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
 
 # What ONNX Runtime puts before the reason: its name, a code, and often a place in its source.
 _PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
+# Seconds in which a thread without work ends.
+_LOOKS_EVERY = 1.0
 # Failures reach the caller as exceptions; the runtime need not print them as well.
 _FATAL = 4
 
@@ -39,6 +41,10 @@ probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,
 
 class UnloadableModel(Exception):
     """ONNX Runtime takes no session of this graph; the message is its reason, in one line."""
+
+
+class RunFailed(Exception):
+    """ONNX Runtime failed on an input that fits the graph; the message is its reason, in one line."""
 
 
 class Session:
@@ -57,7 +63,8 @@ class Session:
         """All outputs for these inputs, in the order of `outputs`.
 
         `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is terminated.
-        Raises Impossible for inputs whose names, types or shapes the graph does not take.
+        Raises Impossible for inputs whose names, types or shapes the graph does not take, RunFailed for what is no
+        fault of the input.
         """
         options = self._runtime.RunOptions()
         options.log_severity_level = _FATAL
@@ -70,7 +77,7 @@ class Session:
                 # A size that the graph leaves open can be one that an operator deep inside cannot work with.
                 if self._open or feeds.keys() != set(self.inputs) or type(error).__name__ == "InvalidArgument":
                     raise Impossible(self._mismatch(feeds)) from error
-                raise
+                raise RunFailed(_first_line(error)) from error
 
     def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
         expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())
@@ -130,7 +137,7 @@ class Engine:
         try:
             session = self._open(onnx.parser.parse_model(_PROBE), CUDA)
             (result,) = session.run({"x": np.ones((1, 1, 4, 4), np.float32)})
-        except _exceptions() as error:
+        except (UnloadableModel, RunFailed, RuntimeError) as error:
             return _first_line(error)
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
@@ -159,7 +166,7 @@ class Engine:
 class _Watch:
     """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as much as a small run.
 
-    The thread ends when it finds nothing to watch, and the next run starts another.
+    The thread ends when it looks and finds nothing to watch, and the next run starts another.
     """
 
     def __init__(self) -> None:
@@ -195,7 +202,9 @@ class _Watch:
                 now = time.monotonic()
                 for deadline, options in self._runs.values():
                     options.terminate = options.terminate or deadline <= now
-                self._wakes = min((deadline for deadline, _ in self._runs.values() if deadline > now), default=now + 1)
+                self._wakes = min(
+                    now + _LOOKS_EVERY, *(deadline for deadline, _ in self._runs.values() if deadline > now)
+                )
                 self._changed.wait(self._wakes - now)
             self._thread = None
 
@@ -215,7 +224,7 @@ def _exceptions() -> tuple[type[Exception], ...]:
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - one of two extras brings it
 
     own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
-    return (UnloadableModel, RuntimeError, ValueError, *own)
+    return (RuntimeError, ValueError, *own)
 
 
 def _first_line(error: Exception) -> str:

@@ -20,7 +20,7 @@ from anatomy.model_file import ModelFile, ModelFileError, read
 from anatomy.receptive_field import ReceptiveFields
 from anatomy.report import LayerNameError, find_layer, layers_body
 from anatomy.subgraph import extract
-from service.engine import Engine, Session, UnloadableModel
+from service.engine import Engine, RunFailed, Session, UnloadableModel
 from service.errors import Impossible, NotReady, SettingsError, UnknownLayer, UnknownModel
 from service.sessions import Cache
 
@@ -198,7 +198,7 @@ def _load(entry: Entry, engine: Engine, sessions: Cache[Session]) -> Model | Ref
         file = read(entry.path)
         model = Model(entry.name, entry.version, file, engine.load(file.proto), engine.provider, engine, sessions)
         _warm(model)
-    except (ModelFileError, GraphError, UnloadableModel, Impossible) as error:
+    except (ModelFileError, GraphError, UnloadableModel) as error:
         return Refused(entry.name, entry.version, str(error))
     except Exception as error:
         # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
@@ -208,11 +208,25 @@ def _load(entry: Entry, engine: Engine, sessions: Cache[Session]) -> Model | Ref
 
 
 def _warm(model: Model) -> None:
-    """List the layers and run one black picture now, so that the first request does not pay for it."""
+    """List the layers and run once now: the first request does not pay for it, and a graph that never runs is found."""
     if not model.listing["layers"]:
         raise ModelFileError("no layer was found in its graph")
+    zeros = _zeros(model)
+    try:
+        if zeros is not None:
+            model.lean.run({model.file.input: zeros})
+    except (Impossible, RunFailed) as error:
+        raise ModelFileError(f"a first run failed: {error}") from error
+
+
+def _zeros(model: Model) -> np.ndarray | None:
+    """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
     if model.input_shape is not None:
-        model.lean.run({model.file.input: np.zeros(model.input_shape, np.uint8)})
+        return np.zeros(model.input_shape, np.uint8)
+    shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
+    batch, *others = shape or (None,)
+    sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]
+    return None if shape is None or dtype is None or len(sizes) < len(shape) else np.zeros(sizes, dtype)
 
 
 def _names(names: Mapping[str, object]) -> str:

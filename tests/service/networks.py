@@ -74,7 +74,9 @@ def photo_model() -> tuple[onnx.ModelProto, Card]:
     model = parsed(PHOTOS)
     for node in model.graph.node:
         node.name = CONVOLUTION if node.op_type == "Conv" else node.output[0]
-    return model, Card(title="Four animals", labels=LABELS, input=ImageInput((32, 32), "RGB", Resize("centre_crop")))
+    return model, Card(
+        title="Four animals", labels=LABELS, input=ImageInput((32, 32), "RGB", Resize("centre_crop", 0.875))
+    )
 
 
 def reading_outside() -> onnx.ModelProto:

@@ -109,9 +109,3 @@ def test_a_number_that_json_has_not_is_malformed(client: httpx.Client, assert_pr
     text = b'{"inputs": [[NaN, 1.0], [Infinity, 0.0]]}'
     response = client.post(f"{PATH}?model=signals", content=text, headers={"Content-Type": "application/json"})
     assert_problem(response, 400, "invalid-request", "not JSON")
-
-
-def test_a_sheet_that_would_be_too_large_points_to_the_array(client: httpx.Client, assert_problem: Check) -> None:
-    long = npy(np.zeros((2, 300_000), np.float32))
-    response = client.post(f"{PATH}?model=signals", content=long, headers=ARRAY | {"Accept": "image/png"})
-    assert_problem(response, 422, "impossible", "application/x-npy")

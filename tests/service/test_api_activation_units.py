@@ -73,7 +73,7 @@ def test_a_unit_of_a_pool_over_the_whole_map_sees_the_whole_input(client: httpx.
     field = units_of(client, 2, pixels)[0]["receptive_field"]
     assert field["clipped"] == [[0, 32], [0, 32]]
     rows, columns = field["picture"]
-    # The middle 40 x 40 of 60 x 40 pixels is what the crop takes, times the 0.875 of the card's rule.
+    # The crop is central.
     assert (rows[0] + rows[1], columns[0] + columns[1]) == (HEIGHT, WIDTH)
 
 
@@ -86,10 +86,9 @@ def test_a_unit_of_a_dense_layer_has_no_position_and_sees_everything(client: htt
 def test_a_signal_has_an_interval_and_no_picture(client: httpx.Client) -> None:
     given = np.zeros((2, 30), np.float32)
     given[:, 12] = 1
-    content = {"content": npy(given), "headers": {"Content-Type": "application/x-npy"}}
-    units = client.post("/layers/0/activations?model=signals&tap=pre&units=1", **content).json()["units"]
-    field, [position] = units[0]["receptive_field"], units[0]["position"]
-    assert field == {"interval": [[position - 2, position + 3]], "clipped": [[position - 2, position + 3]]} | {
-        "picture": None
-    }
+    path = "/layers/0/activations?model=signals&tap=pre&units=1"
+    [unit] = client.post(path, content=npy(given), headers={"Content-Type": "application/x-npy"}).json()["units"]
+    field, [position] = unit["receptive_field"], unit["position"]
+    around = [[position - 2, position + 3]]
+    assert field == {"interval": around, "clipped": around, "picture": None}
     assert position - 2 <= 12 < position + 3

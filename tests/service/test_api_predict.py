@@ -12,6 +12,7 @@ from PIL import Image
 
 from service.api.schemas import Prediction, Predictions
 from service.settings import Settings
+from tests.service.networks import npy, pixels_of
 
 Check = Callable[..., dict[str, Any]]
 JPEG = {"Content-Type": "image/jpeg"}
@@ -70,14 +71,11 @@ def test_a_version_can_be_chosen(client: httpx.Client, picture: bytes) -> None:
     assert client.post("/predict?model=photos:1", content=picture).json()["version"] == "1"
 
 
-def test_the_input_itself_can_be_posted_as_an_array(client: httpx.Client) -> None:
-    pixels = np.random.default_rng(2).integers(0, 256, (32, 32, 3), np.uint8)
-    png, npy = io.BytesIO(), io.BytesIO()
-    Image.fromarray(pixels).save(png, "PNG")
-    np.save(npy, pixels)
-    tensor = client.post("/predict", content=npy.getvalue(), headers={"Content-Type": "application/x-npy"}).json()
-    nested = client.post("/predict", json={"inputs": pixels.tolist()}).json()
-    posted = client.post("/predict", content=png.getvalue()).json()
+def test_the_input_itself_can_be_posted_as_an_array(client: httpx.Client, picture: bytes) -> None:
+    posted = client.post("/predict", content=picture).json()
+    seen = pixels_of(client.get(f"/inputs/{posted['input_id']}?view=network").content)
+    tensor = client.post("/predict", content=npy(seen), headers={"Content-Type": "application/x-npy"}).json()
+    nested = client.post("/predict", json={"inputs": seen.tolist()}).json()
     assert strongest(tensor) == strongest(nested) == strongest(posted)
     assert tensor["input_id"] is None
 
@@ -171,6 +169,11 @@ def test_a_form_without_file_or_with_text_in_it_is_explained(client: httpx.Clien
     assert_problem(client.post("/predict", content=b"nonsense", headers=broken), 400, "invalid-request")
 
 
+def test_of_several_files_the_bad_one_is_named(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+    files = [("file", ("a.jpg", picture)), ("file", ("b.jpg", picture[:300]))]
+    assert_problem(client.post("/predict", files=files), 400, "broken-picture", "file 2 of 2")
+
+
 def test_too_many_files_are_refused(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
     files = [("file", ("a.jpg", picture))] * 17
     assert_problem(client.post("/predict", files=files), 400, "invalid-request", "16")
@@ -179,15 +182,15 @@ def test_too_many_files_are_refused(client: httpx.Client, picture: bytes, assert
 def test_an_array_that_is_truncated_or_holds_objects_is_malformed(client: httpx.Client, assert_problem: Check) -> None:
     stream = io.BytesIO()
     np.save(stream, np.zeros((32, 32, 3), np.uint8))
-    npy = {"Content-Type": "application/x-npy"}
-    truncated = client.post("/predict", content=stream.getvalue()[:-5], headers=npy)
+    kind = {"Content-Type": "application/x-npy"}
+    truncated = client.post("/predict", content=stream.getvalue()[:-5], headers=kind)
     assert_problem(truncated, 400, "invalid-request", "truncated")
-    assert_problem(client.post("/predict", content=b"\x93NUMPY\x09\x09", headers=npy), 400, "invalid-request")
+    assert_problem(client.post("/predict", content=b"\x93NUMPY\x09\x09", headers=kind), 400, "invalid-request")
     huge = stream.getvalue().replace(b"(32, 32, 3)", b"(9" + b"0" * 8 + b",)")
-    assert_problem(client.post("/predict", content=huge, headers=npy), 400, "invalid-request")
+    assert_problem(client.post("/predict", content=huge, headers=kind), 400, "invalid-request")
     pickled = io.BytesIO()
     np.save(pickled, np.array([{}], object), allow_pickle=True)
-    assert_problem(client.post("/predict", content=pickled.getvalue(), headers=npy), 400, "invalid-request", "numbers")
+    assert_problem(client.post("/predict", content=pickled.getvalue(), headers=kind), 400, "invalid-request", "numbers")
 
 
 def test_an_array_of_another_shape_or_type_is_impossible(client: httpx.Client, assert_problem: Check) -> None:

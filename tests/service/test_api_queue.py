@@ -1,0 +1,67 @@
+"""What a caller meets when there is more work than the service can do, or work that takes too long."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import httpx
+import pytest
+
+from service.services import Services
+from service.settings import Settings
+from tests.service.conftest import Start
+
+Check = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def busy(settings: Settings, started: Start) -> Iterator[Callable[..., tuple[httpx.Client, threading.Event]]]:
+    """A service whose one runner is busy until the event is set."""
+    events: list[threading.Event] = []
+
+    def make(**changes: Any) -> tuple[httpx.Client, threading.Event]:
+        services = Services.start(settings.model_copy(update=changes))
+        events.append(threading.Event())
+        services.batcher.submit(lambda: events[-1].wait(20))
+        return started(services.settings, services), events[-1]
+
+    yield make
+    for event in events:
+        event.set()
+
+
+def test_a_full_queue_is_answered_429_with_the_time_to_come_back(
+    busy: Callable[..., Any], picture: bytes, assert_problem: Check
+) -> None:
+    client, release = busy(queue_size=1)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(client.post, "/predict", content=picture)
+        for _ in range(200):
+            if "fovea_queue_length 2.0" in client.get("/metrics").text:
+                break
+            time.sleep(0.01)
+        for refused in (client.post("/predict", content=picture), client.get("/layers/0/kernels")):
+            assert_problem(refused, 429, "queue-full", "try again later")
+            assert int(refused.headers["retry-after"]) >= 1
+        release.set()
+        assert waiting.result(10).status_code == 200
+    assert client.post("/predict", content=picture).status_code == 200
+
+
+def test_work_whose_turn_does_not_come_is_answered_504_in_time_and_never_done(
+    busy: Callable[..., Any], picture: bytes, assert_problem: Check
+) -> None:
+    client, release = busy(deadline_seconds=0.2)
+    started = time.monotonic()
+    assert_problem(client.post("/predict", content=picture), 504, "deadline-passed", "try again later")
+    assert time.monotonic() - started < 5
+    assert "fovea_queue_length 1.0" in client.get("/metrics").text
+    release.set()
+
+
+def test_what_needs_no_run_is_answered_while_all_runners_are_busy(busy: Callable[..., Any]) -> None:
+    client, _ = busy(deadline_seconds=0.2)
+    for path in ("/layers", "/models", "/readyz", "/livez", "/metrics", "/", "/openapi.json"):
+        assert client.get(path).status_code == 200

@@ -139,7 +139,8 @@ def _declared(graph: onnx.GraphProto) -> tuple[dict[str, Shape], dict[str, np.dt
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
     if dim.HasField("dim_value"):
-        return int(dim.dim_value)
+        # Some exporters write -1 for a size that they leave open.
+        return int(dim.dim_value) if dim.dim_value >= 0 else None
     return dim.dim_param or None
 
 

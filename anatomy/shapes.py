@@ -5,10 +5,14 @@ MaxPool); ONNX Runtime does so, `onnx.shape_inference` counts them.
 """
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 import onnx
 from onnx import numpy_helper, shape_inference
+
+LARGEST = 4096
+"""Values of a constant that may stand for a shape, a padding or the like."""
 
 POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 
@@ -21,10 +25,9 @@ def inferred(
     `input_shape` stands in for the shape of the first input; what the file says of later tensors is then left out.
     `known` are computed tensors whose values are known to be constant.
     """
-    mended = onnx.ModelProto()
-    mended.CopyFrom(proto)
+    mended = _light_copy(proto)
     if input_shape is not None:
-        _settle(mended.graph, input_shape)
+        _settle(mended.graph, first_input(proto.graph).name, input_shape)
     if known:
         _substitute(mended.graph, known)
     result = _infer(mended)
@@ -34,6 +37,25 @@ def inferred(
     return result
 
 
+def _light_copy(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with large weights declared only: copying them through inference takes seconds and tells nothing."""
+    copy = onnx.ModelProto(ir_version=proto.ir_version)
+    copy.opset_import.extend(proto.opset_import)
+    copy.functions.extend(proto.functions)
+    graph, large = copy.graph, [tensor for tensor in proto.graph.initializer if prod(tensor.dims) > LARGEST]
+    for name in ("node", "input", "output", "value_info", "sparse_initializer"):
+        getattr(graph, name).extend(getattr(proto.graph, name))
+    graph.name = proto.graph.name
+    graph.initializer.extend(tensor for tensor in proto.graph.initializer if prod(tensor.dims) <= LARGEST)
+    declared = {value.name for value in graph.input}
+    graph.input.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+        for tensor in large
+        if tensor.name not in declared
+    )
+    return copy
+
+
 def first_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     """The first input that is no weight."""
     initialised = {tensor.name for tensor in graph.initializer}
@@ -41,8 +63,8 @@ def first_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     return value
 
 
-def _settle(graph: onnx.GraphProto, input_shape: Sequence[int]) -> None:
-    value = first_input(graph)
+def _settle(graph: onnx.GraphProto, name: str, input_shape: Sequence[int]) -> None:
+    value = next(value for value in graph.input if value.name == name)
     del value.type.tensor_type.shape.dim[:]
     value.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in input_shape)
     del graph.value_info[:]

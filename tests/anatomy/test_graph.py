@@ -76,3 +76,16 @@ def test_a_window_that_would_begin_beyond_the_input_is_not_counted_by_a_pool_tha
 def test_a_file_whose_shapes_contradict_each_other_keeps_those_that_it_declares() -> None:
     model = parse("(float[1,2,8] x) => (float[1,1,6] y) <float[1,1,3] w> { y = Conv(x, w) }")
     assert Graph(model).shape("y") == (1, 1, 6)
+
+
+def test_a_size_of_minus_one_is_an_open_size() -> None:
+    model = parse("(float[1,1,4] x) => (float[1,1,4] y) { y = Relu(x) }")
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = -1
+    assert Graph(model).shape("x") == (None, 1, 4)
+
+
+def test_a_shape_can_be_given_to_files_that_list_their_weights_as_inputs_first() -> None:
+    model = parse("(float[1,1,S] x) => (float[1,1,T] y) <float[1,1,5000] w> { y = Conv<pads=[2500,2499]>(x, w) }")
+    weight = onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [1, 1, 5000])
+    model.graph.input.insert(0, weight)
+    assert Graph(model, (1, 1, 64)).shape("y") == (1, 1, 64)

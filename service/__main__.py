@@ -55,7 +55,7 @@ def bind(host: str, port: int) -> socket.socket:
     except OSError as error:
         reason = error.strerror or str(error)
         raise SettingsError(
-            f"cannot listen on {host} port {port}: {reason}; choose another with FOVEA_PORT or --port"
+            f"cannot listen on {host} port {port}: {reason}; choose another with --port or --host"
         ) from None
     return listener
 

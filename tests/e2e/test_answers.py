@@ -15,7 +15,7 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from service.client import AsyncClient, Client, LayerField, Prediction
+from service.client import AsyncClient, Client, LayerField, Prediction, ProblemError
 from tests.e2e.process import ROOT
 
 PHOTOS = [
@@ -112,6 +112,23 @@ def test_the_asynchronous_client_gets_the_same_activations_and_fields(
     assert layers == client.layers()
     assert field == client.receptive_field(20)
     assert unit == client.receptive_field(20, (3, 5))
+
+
+def test_a_refusal_is_raised_with_its_type_status_detail_and_the_id_it_is_logged_under(
+    client: Client, address: str, samples: Path
+) -> None:
+    async def ask() -> None:
+        async with AsyncClient(address) as other:
+            await other.activations("no.such.layer", samples / "cat.jpg")
+
+    for refused in (lambda: client.activations("no.such.layer", samples / "cat.jpg"), lambda: asyncio.run(ask())):
+        with pytest.raises(ProblemError, match=r"has no layer 'no\.such\.layer'") as raised:
+            refused()
+        assert (raised.value.type, raised.value.status) == ("/problems/unknown-layer", 404)
+        assert raised.value.request_id
+    with pytest.raises(ProblemError) as unknown:
+        client.receptive_field(20, (99, 99))
+    assert (unknown.value.type, unknown.value.status) == ("/problems/unknown-unit", 422)
 
 
 def test_every_layer_has_the_shape_of_the_tensor_that_it_names(client: Client, imagenet_model: Path) -> None:

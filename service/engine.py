@@ -202,9 +202,8 @@ class _Watch:
                 now = time.monotonic()
                 for deadline, options in self._runs.values():
                     options.terminate = options.terminate or deadline <= now
-                self._wakes = min(
-                    now + _LOOKS_EVERY, *(deadline for deadline, _ in self._runs.values() if deadline > now)
-                )
+                due = [deadline for deadline, _ in self._runs.values() if deadline > now]
+                self._wakes = min([now + _LOOKS_EVERY, *due])
                 self._changed.wait(self._wakes - now)
             self._thread = None
 

@@ -1,9 +1,9 @@
 """A service in this process, with small models, and the one check of every failing route."""
 
 import struct
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,33 +11,17 @@ import httpx
 import numpy as np
 import pytest
 
-from anatomy import model_file
 from service.api.problems import FRAMEWORK, KINDS, MEDIA_TYPE, Problem
-from service.app import create_app
 from service.services import Services
 from service.settings import Settings
-from tests.service import networks
-
-with warnings.catch_warnings():
-    # Starlette would have another HTTP library than the one that this project's own client is built on.
-    warnings.simplefilter("ignore")
-    from starlette.testclient import TestClient
+from tests.service.networks import encoded
+from tests.service.serving import fill, serving
 
 
 @pytest.fixture(scope="session")
 def repository_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`photos` (versions 1 and 2), others without a card, and one of each file that is to be refused."""
-    folder = tmp_path_factory.mktemp("repository") / "models"
-    model, card = networks.photo_model()
-    model_file.write(model, folder / "photos/1/model.onnx", card)
-    model_file.write(model, folder / "photos/2/model.onnx", card)
-    for name in ("SIGNALS", "VOLUMES", "DECODER", "MATRIX"):
-        text = getattr(networks, name)
-        model_file.write(networks.parsed(text), folder / name.lower() / "1/model.onnx", None)
-    model_file.write(networks.reading_outside(), folder / "outside/1/model.onnx", None)
-    (folder / "corrupt/1").mkdir(parents=True)
-    (folder / "corrupt/1/model.onnx").write_bytes(b"no ONNX file at all")
-    return folder
+    """Several small models and files that are to be refused; not to be written to."""
+    return fill(tmp_path_factory.mktemp("repository") / "models")
 
 
 @pytest.fixture
@@ -56,17 +40,8 @@ class Start(Protocol):
 @pytest.fixture
 def started() -> Iterator[Start]:
     """Starts apps; all are shut down at the end of the test."""
-    clients: list[TestClient] = []
-
-    def start(settings: Settings, services: Services | None = None) -> httpx.Client:
-        client = TestClient(create_app(settings, services), raise_server_exceptions=False)
-        client.__enter__()
-        clients.append(client)
-        return client
-
-    yield start
-    for client in clients:
-        client.__exit__(None, None, None)
+    with ExitStack() as stack:
+        yield lambda settings, services=None: stack.enter_context(serving(settings, services))
 
 
 @pytest.fixture
@@ -77,7 +52,7 @@ def client(settings: Settings, started: Start) -> httpx.Client:
 @pytest.fixture(scope="session")
 def picture() -> bytes:
     """A JPEG of 60 x 40 pixels."""
-    return networks.encoded(np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8), "JPEG")
+    return encoded(np.random.default_rng(1).integers(0, 256, (40, 60, 3), np.uint8), "JPEG")
 
 
 @pytest.fixture(scope="session")

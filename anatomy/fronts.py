@@ -113,13 +113,11 @@ def _pushed(graph: Graph, name: str, front: Front, output: str, rule: Sequence[R
     part = Front(front.alive.copy(), front.spanned.copy())
     for axis in axes:
         size = size_of(graph, output, axis)
-        follows = [i for i, read in enumerate(rule) if read.axis == axis and i in front.seen]
-        if follows:
-            connections = relation(rule[follows[0]].map, size, size_of(graph, name, follows[0]))
-            part.seen[axis] = connections.push(front.seen[follows[0]])
-            part.alive &= part.seen[axis].any(axis=1)
-        else:
-            part.seen[axis] = np.ones((len(front.alive), size), np.bool_)
+        part.seen[axis] = np.ones((len(front.alive), size), np.bool_)
+        for followed in (i for i, read in enumerate(rule) if read.axis == axis and i in front.seen):
+            connections = relation(rule[followed].map, size, size_of(graph, name, followed))
+            part.seen[axis] &= connections.push(front.seen[followed])
+        part.alive &= part.seen[axis].any(axis=1)
         part.lo[axis] = part.hi[axis] = np.zeros(len(front.alive), np.int64)
     return _settled(part)
 

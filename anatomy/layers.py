@@ -183,9 +183,10 @@ WINDOWED = frozenset(("convolution", "transposed_convolution", "pool"))
 
 
 def _channel_axis(tensor: str, shape: Shape, reach: Mapping[str, Reach]) -> int | None:
-    """Axis 1 unless it follows a spatial axis of the input, as in layers of the layout [N, H, W, C]."""
+    """Axis 1, unless it follows a spatial axis of the input and another does not, as in the layout [N, H, W, C]."""
     followed = {track.axis for track in reach[tensor].tracks.values()}
-    return next((axis for axis in range(1, len(shape)) if axis not in followed), None)
+    free = [axis for axis in range(1, len(shape)) if axis not in followed]
+    return next(iter(free), 1 if len(shape) > 1 else None)
 
 
 def _geometry(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from anatomy.graph import Graph, Node
 from anatomy.memo import per_graph
-from anatomy.rules import mixing, placing, sliding
+from anatomy.rules import mixing, placing, regrouping, sliding
 from anatomy.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
 
 
@@ -82,7 +82,7 @@ RULES: Mapping[str, Rule] = {
     "Concat": placing.concat,
     "DepthToSpace": placing.depth_to_space,
     "Expand": placing.broadcast,
-    "Flatten": placing.flatten,
+    "Flatten": regrouping.flatten,
     "Gather": placing.gather,
     "Gemm": mixing.gemm,
     "GroupNormalization": lambda node, graph: mixing.whole_along(
@@ -93,7 +93,7 @@ RULES: Mapping[str, Rule] = {
     "LpNormalization": lambda node, graph: mixing.whole_along(node, graph, [node.attributes.get("axis", -1)]),
     "MatMul": mixing.matmul,
     "Pad": placing.pad,
-    "Reshape": placing.reshape,
+    "Reshape": regrouping.reshape,
     "Slice": placing.slice_,
     "SpaceToDepth": placing.space_to_depth,
     "Squeeze": placing.squeeze,

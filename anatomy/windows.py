@@ -142,6 +142,33 @@ class Blocks:
 
 
 @dataclass(frozen=True)
+class Digit:
+    """One of several axes that are written as one: output i reads `(i // repeat) % size`; None for an unknown size."""
+
+    repeat: int | None
+    size: int | None
+
+    def through(self, inner: Window) -> Window | None:
+        return None
+
+    def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
+        repeat, count = self._known()
+        first, last = lo // repeat, hi // repeat
+        wraps = (last - first >= count) | (first % count > last % count)
+        return np.where(wraps, 0, first % count), np.where(wraps, count - 1, last % count)
+
+    def pairs(self, outputs: int, inputs: int) -> Pairs:
+        repeat, count = self._known()
+        units = np.arange(outputs)
+        return _inside(units, units // repeat % count, inputs)
+
+    def _known(self) -> tuple[int, int]:
+        if self.repeat is None or self.size is None:
+            raise UnknownSizeError("axes are merged whose sizes the model leaves open")
+        return self.repeat, self.size
+
+
+@dataclass(frozen=True)
 class Part:
     """One input of a concatenation along this axis: output i reads input `i - start`, if it lies in that input."""
 

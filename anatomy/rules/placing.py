@@ -47,38 +47,6 @@ def unsqueeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
     return {0: tuple(Read(axis) for axis in kept)}
 
 
-def reshape(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Axes that keep their place from the left or the right are followed; what is regrouped between them is not."""
-    before, after = shape_of(graph, node.inputs[0]), shape_of(graph, node.outputs[0])
-    head = 0
-    while head < min(len(before), len(after)) and _same(before[head], after[head]):
-        head += 1
-    tail = 0
-    while tail < min(len(before), len(after)) - head and _same(before[-1 - tail], after[-1 - tail]):
-        tail += 1
-    regrouped = after[head : len(after) - tail]
-    middle = ALL if len(regrouped) <= 1 else WIDENED
-    shift = len(after) - len(before)
-    return {
-        0: tuple(
-            Read(axis) if axis < head else Read(axis + shift) if axis >= len(before) - tail else middle
-            for axis in range(len(before))
-        )
-    }
-
-
-def _same(before: Dim, after: Dim) -> bool:
-    return before is not None and before == after
-
-
-def flatten(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Two axes are left: all before `axis` and all from it on. The batch alone is still followed."""
-    rank = len(shape_of(graph, node.inputs[0]))
-    axis = node.attributes.get("axis", 1)
-    axis += rank if axis < 0 else 0
-    return {0: tuple(Read(0) if i == 0 and axis == 1 else ALL for i in range(rank))}
-
-
 def transpose(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Axes change places."""
     rank = len(shape_of(graph, node.inputs[0]))

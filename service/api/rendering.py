@@ -53,7 +53,7 @@ def _dumped(body: Any) -> str:
 def as_npy(array: np.ndarray, headers: Mapping[str, str] | None = None) -> Response:
     """A response that numpy.load reads anywhere; types that numpy itself has not (bfloat16) become float32."""
     stream = io.BytesIO()
-    known = array if array.dtype.isbuiltin else array.astype(np.float32)
+    known = array if array.dtype.isbuiltin == 1 else array.astype(np.float32)
     np.save(stream, np.ascontiguousarray(known), allow_pickle=False)
     return Response(stream.getvalue(), media_type=NPY, headers=dict(headers or {}))
 

@@ -1,11 +1,9 @@
 """`python -m service`: read the settings, load the models, serve, and say where."""
 
 import os
-import signal
 import socket
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
 from service import server
 from service.app import create_app
@@ -30,8 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve in this process, or in `workers` others."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, _leave)
+    server.end_with_0_on_signals()
     with bind(settings.host, settings.port) as listener:
         if settings.workers == 1:
             services = Services.start(settings)
@@ -58,11 +55,6 @@ def bind(host: str, port: int) -> socket.socket:
             f"cannot listen on {host} port {port}: {reason}; choose another with --port or --host"
         ) from None
     return listener
-
-
-def _leave(*_: object) -> NoReturn:
-    """End with 0: before the server listens to signals, and when it raises the one it was stopped with again."""
-    raise SystemExit(0)
 
 
 def _announce(host: str, listener: socket.socket) -> None:

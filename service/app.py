@@ -15,7 +15,6 @@ from service.api.documents import describe
 from service.api.middleware import ID_HEADER, Requests
 from service.draining import drain_on_signals
 from service.health import Health
-from service.logs import configure
 from service.metrics import Metrics
 from service.services import Services
 from service.settings import Settings
@@ -59,13 +58,6 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         )
     app.add_middleware(Requests, metrics=metrics, health=health)
     return app
-
-
-def app_from_environment() -> FastAPI:
-    """What a worker process makes its app of."""
-    settings = Settings.load()
-    configure(settings.log_format, settings.log_level)
-    return create_app(settings)
 
 
 def _lifespan(

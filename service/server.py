@@ -1,14 +1,19 @@
 """The HTTP server on a socket that is open already: in this process, or in workers that this one watches over."""
 
-import os
+import signal
 import socket
 import sys
+import time
 from multiprocessing import get_context
+from multiprocessing.connection import wait
+from multiprocessing.context import SpawnProcess
+from typing import NoReturn
 
+import structlog
 import uvicorn
 from fastapi import FastAPI
-from uvicorn.supervisors import Multiprocess
 
+from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError
 from service.logs import configure
 from service.services import Services
@@ -16,25 +21,52 @@ from service.settings import Settings
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2
-# A worker that answers nothing for so long is replaced; loading a large model on a busy machine must not look like it.
-HUNG_SECONDS = 60
+# A worker that dies again and again must not take the processors from the others.
+RESTART_SECONDS = 1
 FAILED = 3
+
+log = structlog.get_logger(__name__)
+
+
+def end_with_0_on_signals() -> None:
+    """Before the server listens to signals, and when it raises again the one that it was stopped with."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
 
 
 def run(app: FastAPI, listener: socket.socket) -> int:
     """Serve in this process until a signal, then 0; 3 if the app did not start."""
-    server = uvicorn.Server(_config(app))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=CLOSING_SECONDS,
+        )
+    )
     server.run(sockets=[listener])
     return 0 if server.started else FAILED
 
 
 def run_workers(settings: Settings, listener: socket.socket) -> int:
-    """Serve in `workers` processes until a signal, then 0; 3 if one of them cannot start. One that dies is replaced."""
-    # A worker reads the settings again, from the environment.
-    os.environ.update(settings.environ())
-    workers = Multiprocess(_config("service.app:app_from_environment", settings.workers), sockets=[listener])
-    workers.run()
-    return FAILED if any((each.exitcode or 0) > 0 for each in workers.processes) else 0
+    """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that dies is replaced."""
+    workers = [_started(settings, listener) for _ in range(settings.workers)]
+    try:
+        while True:
+            wait([worker.sentinel for worker in workers])
+            for place, worker in enumerate(workers):
+                if worker.exitcode == FAILED:
+                    return FAILED
+                if worker.exitcode is not None:
+                    log.error("worker died", pid=worker.pid, exit_code=worker.exitcode)
+                    time.sleep(RESTART_SECONDS)
+                    workers[place] = _started(settings, listener)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()
 
 
 def rehearse(settings: Settings) -> int:
@@ -48,6 +80,18 @@ def rehearse(settings: Settings) -> int:
     return process.exitcode or 0
 
 
+def _started(settings: Settings, listener: socket.socket) -> SpawnProcess:
+    worker = get_context("spawn").Process(target=_work, args=(settings, listener), daemon=True)
+    worker.start()
+    return worker
+
+
+def _work(settings: Settings, listener: socket.socket) -> NoReturn:
+    end_with_0_on_signals()
+    configure(settings.log_format, settings.log_level)
+    sys.exit(run(create_app(settings), listener))
+
+
 def _start_and_stop(settings: Settings) -> None:
     configure(settings.log_format, settings.log_level)
     try:
@@ -56,14 +100,5 @@ def _start_and_stop(settings: Settings) -> None:
         sys.exit(f"fovea: {error}")
 
 
-def _config(app: FastAPI | str, workers: int = 1) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        factory=isinstance(app, str),
-        workers=workers,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=CLOSING_SECONDS,
-        timeout_worker_healthcheck=HUNG_SECONDS,
-    )
+def _leave(*_: object) -> NoReturn:
+    raise SystemExit(0)

@@ -120,11 +120,6 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise SettingsError("; ".join(_complaint(each, flags) for each in error.errors())) from None
 
-    def environ(self) -> dict[str, str]:
-        """The variables from which `load` makes these settings again: what a worker process is started with."""
-        values = self.model_dump(mode="json", exclude_none=True)
-        return {variable(name): ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items()}
-
     @property
     def run_threads(self) -> int:
         """Threads for one run: as set, or an equal share of the processors that the cgroup grants."""

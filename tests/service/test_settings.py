@@ -80,11 +80,6 @@ def test_settings_are_frozen() -> None:
         Settings().port = 1
 
 
-def test_settings_survive_the_way_through_the_environment() -> None:
-    settings = Settings(port=1, threads=3, default_model="a", cors_origins=("http://a", "http://b"), max_bytes=5)
-    assert Settings.load([], settings.environ()) == settings
-
-
 def test_help_prints_every_flag_with_its_variable_and_default(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         Settings.load(["--help"], {})

@@ -10,7 +10,7 @@ from anatomy.graph import Graph, Node, Shape
 from anatomy.reach import Reach, forward, spatial_axes
 from anatomy.reads import BINARY, UNARY
 from anatomy.rules.base import Unruled, constant
-from anatomy.rules.sliding import pads_of, transposed_pads, window_geometry
+from anatomy.rules.sliding import pads_of, transposed_pads, weight_position, window_geometry
 
 Kind = Literal["convolution", "transposed_convolution", "pool", "dense", "merge"]
 
@@ -152,9 +152,7 @@ def _layer(
     anchor, tensor = members[0], members[-1].outputs[0]
     shape = graph.shape(tensor) or ()
     channel = _channel_axis(tensor, shape, reach)
-    kernel = (
-        next((i for i in anchor.inputs[:2] if _is_weight(i, reach)), None) if kind not in ("pool", "merge") else None
-    )
+    kernel = _weights(anchor, kind, reach)
     kernel_shape, strides, pads, dilations = _geometry(anchor, graph) if kind in WINDOWED else (None,) * 4
     return Layer(
         index=index,
@@ -180,6 +178,13 @@ def _layer(
 
 
 WINDOWED = frozenset(("convolution", "transposed_convolution", "pool"))
+
+
+def _weights(anchor: Node, kind: Kind, reach: Mapping[str, Reach]) -> str | None:
+    if kind in ("pool", "merge"):
+        return None
+    operands = anchor.inputs[:2] if kind == "dense" else (anchor.inputs[weight_position(anchor)],)
+    return next((name for name in operands if _is_weight(name, reach)), None)
 
 
 def _channel_axis(tensor: str, shape: Shape, reach: Mapping[str, Reach]) -> int | None:
@@ -221,6 +226,8 @@ def _parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
     match node.operator:
         case "BatchNormalization":
             names = node.inputs[1:3]
+        case "QLinearConv":
+            names = (node.inputs[3], *node.inputs[8:])
         case operator if (operator in KINDS and KINDS[operator] != "pool") or operator == "PRelu":
             names = tuple(name for name in node.inputs if _is_weight(name, reach))
         case "Sub" | "Div":

@@ -7,12 +7,17 @@ from anatomy.rules.base import ALL, Read, Reads, Unruled, shape_of
 from anatomy.windows import Scatter, Taps
 
 
+def weight_position(node: Node) -> int:
+    """Where a convolution has its kernels among its inputs."""
+    return 3 if node.operator == "QLinearConv" else 1
+
+
 def window_geometry(node: Node, graph: Graph) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel shape, strides and dilations of a convolution or pool, one entry a spatial axis."""
     rank = len(shape_of(graph, node.inputs[0])) - 2
     kernel = node.attributes.get("kernel_shape")
     if kernel is None:
-        weight = shape_of(graph, node.inputs[1])
+        weight = shape_of(graph, node.inputs[weight_position(node)])
         if not all(isinstance(size, int) for size in weight[2:]):
             raise Unruled(f"the kernel of '{node.name}' has an unknown size")
         kernel = tuple(size for size in weight[2:] if isinstance(size, int))

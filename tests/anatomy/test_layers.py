@@ -177,3 +177,14 @@ def test_same_padding_is_told_as_numbers() -> None:
             [y] y = Conv<auto_pad="SAME_UPPER", strides=[2,3]>(x, w) }"""
     )
     assert net.layers[0].pads == (0, 1, 1, 1)
+
+
+def test_a_quantised_convolution_is_one_and_its_scales_are_no_parameters() -> None:
+    net = network(
+        """(uint8[1,2,8] x) => (uint8[1,4,6] y) <float s = {0.1}, uint8 z = {0}, uint8[4,2,3] w = {1,1,1,1,1,1,1,1,1,1,
+        1,1,1,1,1,1,1,1,1,1,1,1,1,1}, float[4] ws = {0.1, 0.1, 0.1, 0.1}, uint8[4] wz = {0, 0, 0, 0},
+        int32[4] b = {0, 0, 0, 0}> { [conv] y = QLinearConv(x, s, z, w, ws, wz, s, z, b) }"""
+    )
+    (layer,) = net.layers
+    assert (layer.kind, layer.kernel, layer.parameters, layer.macs) == ("convolution", "w", 28, 4 * 2 * 3 * 6)
+    assert net.rsp("conv") == ((3, 1, 0),)

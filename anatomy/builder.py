@@ -1,0 +1,111 @@
+"""Writing nodes: values with Python's operators, so that a formula in a rule looks like the formula in the book."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+Operand = "Value | float"
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """A tensor of the graph that is being written. Numbers beside it become constants of its own type."""
+
+    name: str
+    dtype: np.dtype[Any]
+    builder: "Builder"
+
+    def __add__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Add", self, self._operand(other))
+
+    def __radd__(self, other: float) -> "Value":
+        return self._operand(other) + self
+
+    def __sub__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Sub", self, self._operand(other))
+
+    def __rsub__(self, other: float) -> "Value":
+        return self._operand(other) - self
+
+    def __mul__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Mul", self, self._operand(other))
+
+    def __rmul__(self, other: float) -> "Value":
+        return self._operand(other) * self
+
+    def __truediv__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Div", self, self._operand(other))
+
+    def __rtruediv__(self, other: float) -> "Value":
+        return self._operand(other) / self
+
+    def __pow__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Pow", self, self._operand(other))
+
+    def __neg__(self) -> "Value":
+        return self.builder.op("Neg", self)
+
+    def __gt__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Greater", self, self._operand(other), dtype=np.bool_)
+
+    def __lt__(self, other: "Value | float") -> "Value":
+        return self.builder.op("Less", self, self._operand(other), dtype=np.bool_)
+
+    def equals(self, other: "Value | float") -> "Value":
+        """Where the two are equal, as booleans."""
+        return self.builder.op("Equal", self, self._operand(other), dtype=np.bool_)
+
+    def __and__(self, other: "Value") -> "Value":
+        return self.builder.op("And", self, other)
+
+    def where(self, true: "Value", false: "Value | float") -> "Value":
+        """Choose by this condition."""
+        return self.builder.op("Where", self, true, true._operand(false), dtype=true.dtype)  # noqa: SLF001 - its own
+
+    def _operand(self, other: "Value | float") -> "Value":
+        return other if isinstance(other, Value) else self.builder.constant(np.asarray(other, self.dtype))
+
+
+class Builder:
+    """Collects nodes and constants under names that start with `prefix`, which no tensor of the graph may use."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._constants: dict[tuple[Any, ...], Value] = {}
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def op(self, operator: str, *inputs: Value | None, dtype: Any = None, **attributes: Any) -> Value:
+        """A node of one output, of the type of its first input unless `dtype` says otherwise."""
+        return self.ops(operator, *inputs, types=[dtype], **attributes)[0]
+
+    def ops(self, operator: str, *inputs: Value | None, types: Sequence[Any], **attributes: Any) -> tuple[Value, ...]:
+        """A node of several outputs, one of each type; None stands for the type of the first input."""
+        number = len(self.nodes)
+        default = next((value.dtype for value in inputs if value is not None), np.dtype(np.float32))
+        results = tuple(
+            Value(f"{self._prefix}{operator}_{number}" + (f".{i}" if i else ""), np.dtype(dtype or default), self)
+            for i, dtype in enumerate(types)
+        )
+        given = {key: value for key, value in attributes.items() if value is not None}
+        names = ["" if value is None else value.name for value in inputs]
+        outputs = [value.name for value in results]
+        self.nodes.append(helper.make_node(operator, names, outputs, name=outputs[0], **given))
+        return results
+
+    def constant(self, array: np.ndarray[Any, Any]) -> Value:
+        """A constant; equal ones are written once."""
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            name = f"{self._prefix}constant_{len(self._constants)}"
+            self.initializers.append(numpy_helper.from_array(array, name))
+            self._constants[key] = Value(name, array.dtype, self)
+        return self._constants[key]
+
+    def integers(self, values: Sequence[int]) -> Value:
+        """A constant list of whole numbers, as axes and shapes are given."""
+        return self.constant(np.asarray(list(values), np.int64))

@@ -1,0 +1,12 @@
+"""Vector-Jacobian products: a table `operator -> rule`, each rule a few lines that write ordinary ONNX operators."""
+
+from collections.abc import Mapping
+
+from anatomy.pullbacks import elementwise
+from anatomy.pullbacks.base import Rule
+
+VJPS: Mapping[str, Rule] = {
+    **elementwise.UNARY,
+    **elementwise.BINARY,
+    **elementwise.OTHERS,
+}

@@ -4,6 +4,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from onnx import helper
+
 from anatomy.builder import Value
 from anatomy.pullbacks.base import Pullback, Rule
 
@@ -31,7 +33,8 @@ _exp, _log, _sqrt, _sin, _cos, _tanh, _erf, _sigmoid = map(
 
 
 def _steps(dy: Value, condition: Value) -> Value:
-    return condition.where(dy, 0.0)
+    """dy where the condition holds, else 0: as a product, since ONNX Runtime's Where is ten times slower on the CPU."""
+    return dy * dy.builder.op("Cast", condition, dtype=dy.dtype, to=helper.np_dtype_to_tensor_dtype(dy.dtype))
 
 
 def _leaky_relu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
@@ -107,7 +110,7 @@ UNARY: Mapping[str, Rule] = {
         "Mish": _mish,
         "Neg": lambda p, dy, x, y: -dy,
         "Reciprocal": lambda p, dy, x, y: -dy * y * y,
-        "Relu": lambda p, dy, x, y: _steps(dy, x > 0),
+        "Relu": lambda p, dy, x, y: _steps(dy, y > 0),
         "Selu": _selu,
         "Sigmoid": lambda p, dy, x, y: dy * y * (1 - y),
         "Sin": lambda p, dy, x, y: dy * _cos(x),

@@ -8,7 +8,8 @@ import base64
 import binascii
 import io
 import json
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Never
 
@@ -139,16 +140,24 @@ async def _npy(request: Request, limits: Limits) -> list[Given]:
 def _array(data: bytes) -> np.ndarray:
     """An .npy file without objects; its header is checked against the bytes before anything is allocated."""
     stream = io.BytesIO(data)
-    try:
+    with _readable():
         version = np.lib.format.read_magic(stream)
         reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
         shape, fortran, dtype = reader(stream)
-        if dtype.kind not in "iuf":
-            raise InvalidRequest(f"the array holds {dtype}; send numbers")
+    if dtype.kind not in "iuf":
+        raise InvalidRequest(f"the array holds {dtype}; send numbers")
+    with _readable():
         flat = np.frombuffer(data, dtype, offset=stream.tell())
         return flat.reshape(shape, order="F" if fortran else "C")
-    except ValueError:
-        raise InvalidRequest("the body is not an .npy file, or it is truncated; write it with numpy.save") from None
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Whatever reading an array raises, its bytes are to blame: the header is a literal of Python, parsed as such."""
+    try:
+        yield
+    except Exception as error:
+        raise InvalidRequest("the body is not an .npy file, or it is truncated; write it with numpy.save") from error
 
 
 async def _body(request: Request, limits: Limits) -> bytes:

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -191,6 +192,29 @@ def test_an_array_that_is_truncated_or_holds_objects_is_malformed(client: httpx.
     pickled = io.BytesIO()
     np.save(pickled, np.array([{}], object), allow_pickle=True)
     assert_problem(client.post("/predict", content=pickled.getvalue(), headers=kind), 400, "invalid-request", "numbers")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': (",
+        "{1: 2, 'a': 3}",
+        "{[]: 1}",
+        "{'descr': ('<f4',), 'fortran_order': False, 'shape': (1,)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (True,)}",
+        "{'descr': '<f4\0'",
+        "-" * 9000 + "1",
+        "(" * 5000,
+    ],
+)
+@pytest.mark.parametrize("version", [b"\1\0", b"\3\0"])
+def test_an_array_whose_header_is_no_header_is_malformed(
+    client: httpx.Client, assert_problem: Check, header: str, version: bytes
+) -> None:
+    length = struct.pack("<H" if version == b"\1\0" else "<I", len(header))
+    body = b"\x93NUMPY" + version + length + header.encode() + b"\0" * 4
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/x-npy"})
+    assert_problem(response, 400, "invalid-request", "numpy.save")
 
 
 def test_an_array_of_another_shape_or_type_is_impossible(client: httpx.Client, assert_problem: Check) -> None:

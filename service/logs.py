@@ -10,7 +10,7 @@ import uuid
 from typing import TextIO
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 SHARED: tuple[Processor, ...] = (
@@ -52,4 +52,13 @@ def _rendering(log_format: str, stream: TextIO) -> list[Processor]:
     last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":
         return [*last, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [*last, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+    return [*last, _printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+
+
+def _printable(_: object, __: str, event: EventDict) -> EventDict:
+    """Control characters spelt out: the path of a stranger's request must not command the operator's terminal."""
+    return {name: _spelt_out(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
+def _spelt_out(text: str) -> str:
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)

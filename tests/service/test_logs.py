@@ -50,6 +50,14 @@ def test_logs_of_libraries_and_warnings_take_the_same_way() -> None:
     assert "odd file" in str(second["event"])
 
 
+@pytest.mark.parametrize(("sent", "written"), [("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("ä 猫", "ä 猫")])
+def test_a_console_log_spells_out_what_would_command_a_terminal(sent: str, written: str) -> None:
+    stream = io.StringIO()
+    logs.configure("console", "info", stream)
+    structlog.get_logger("fovea").info("request", path=f"/{sent}")
+    assert f"/{written}" in stream.getvalue()
+
+
 def test_an_exception_stays_on_one_line() -> None:
     stream = io.StringIO()
     logs.configure("json", "info", stream)

@@ -100,8 +100,10 @@ def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
         reach, stride, before = dilations[axis] * (kernel[axis] - 1) + 1, strides[axis], pads[axis]
         count = -(-(size + before + pads[rank + axis] - reach) // stride) + 1
         if (count - 1) * stride >= size + before:
-            count, wrong = count - 1, True
-        pads[rank + axis] = (count - 1) * stride + reach - size - before
+            # Rounding down leaves this last window out.
+            wrong = True
+        else:
+            pads[rank + axis] = (count - 1) * stride + reach - size - before
     if wrong:
         kept = [attribute for attribute in node.attribute if attribute.name not in ("pads", "ceil_mode")]
         del node.attribute[:]

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 
-from anatomy.pullbacks import elementwise
+from anatomy.pullbacks import elementwise, sliding
 from anatomy.pullbacks.base import Rule
 
 VJPS: Mapping[str, Rule] = {
     **elementwise.UNARY,
     **elementwise.BINARY,
     **elementwise.OTHERS,
+    "AveragePool": sliding.average_pool,
+    "Conv": sliding.convolution,
+    "ConvTranspose": sliding.transposed_convolution,
+    "MaxPool": sliding.max_pool,
 }

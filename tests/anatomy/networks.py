@@ -59,6 +59,8 @@ class Oracle:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = 1
+        # The runtime plans its buffers with sizes that it gets wrong for some pools with ceil_mode.
+        options.enable_mem_reuse = False
         options.log_severity_level = 4
         self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
 

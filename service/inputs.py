@@ -70,17 +70,29 @@ class InputStore:
         """The bytes kept under this id; raises UnknownInput if there are none (any more)."""
         if not ID.fullmatch(input_id):
             raise UnknownInput("this is not an input id; post the picture and use the input_id of the answer")
-        path = self._folder / input_id
+        data = self._read(self._folder / input_id)
+        if data is None:
+            raise UnknownInput(f"no picture is kept as {input_id}, perhaps no longer; post it again")
+        return data
+
+    def _read(self, path: Path) -> bytes | None:
+        """The bytes of a file that is there, young enough and whole; one that is not goes away."""
         try:
             with path.open("rb") as file:
-                if time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds:
-                    data = file.read()
+                young = time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds
+                data = file.read()
+            # A machine that went down may have left the name without the bytes.
+            if young and hashlib.sha256(data).hexdigest() == path.name:
+                # On a disk that has become read-only the use goes uncounted.
+                with contextlib.suppress(OSError):
                     _touch(path)
-                    return data
+                return data
             _remove(path)
         except FileNotFoundError:
             pass
-        raise UnknownInput(f"no picture is kept as {input_id}, perhaps no longer; post it again")
+        except OSError as error:
+            log.warning("input not read", input_id=path.name, reason=error.strerror)
+        return None
 
     def _keep(self, path: Path, data: bytes) -> None:
         try:

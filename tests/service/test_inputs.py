@@ -1,5 +1,6 @@
 """The store of posted pictures: content-addressed, bounded, shared, and safe against crafted ids."""
 
+import errno
 import hashlib
 import os
 import time
@@ -163,6 +164,41 @@ def test_a_folder_deleted_meanwhile_is_made_again(store: InputStore, folder: Pat
     folder.rmdir()
     store.put(b"first")
     assert store.get(store.put(b"second")) == b"second"
+
+
+def test_a_file_that_does_not_hold_its_own_bytes_goes_away_and_can_be_posted_again(
+    store: InputStore, folder: Path
+) -> None:
+    input_id = store.put(b"picture")
+    (folder / input_id).write_bytes(b"")
+    with pytest.raises(UnknownInput, match="post it again"):
+        store.get(input_id)
+    assert store.get(store.put(b"picture")) == b"picture"
+
+
+def test_what_cannot_be_read_is_an_unknown_input_and_not_a_failure(store: InputStore, folder: Path) -> None:
+    input_id = store.put(b"picture")
+    (folder / input_id).unlink()
+    (folder / input_id).mkdir()
+    with pytest.raises(UnknownInput):
+        store.get(input_id)
+    (folder / input_id).rmdir()
+    folder.rmdir()
+    folder.write_bytes(b"a file in the folder's place")
+    with pytest.raises(UnknownInput):
+        store.get(input_id)
+
+
+def test_a_disk_that_became_read_only_still_gives_what_it_holds(
+    store: InputStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    input_id = store.put(b"picture")
+
+    def refused(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "utime", refused)
+    assert store.get(input_id) == b"picture"
 
 
 def test_a_full_disk_does_not_fail_the_request(store: InputStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -59,6 +59,7 @@ class Settings(BaseSettings):
     threads: int | None = Field(
         default=None,
         ge=1,
+        le=1024,
         description="threads per run; without it, the processors of the cgroup quota shared by all runners",
     )
     instances: int = Field(default=1, ge=1, description="runs of one model at the same time, per worker")

@@ -65,6 +65,7 @@ def test_a_flag_without_its_value_is_an_error() -> None:
         (["--port", "70000"], {}, "--port is '70000'"),
         ([], {"FOVEA_DEVICE": "tpu"}, "FOVEA_DEVICE is 'tpu'.*'auto', 'cpu' or 'cuda'"),
         ([], {"FOVEA_THREADS": "0"}, "FOVEA_THREADS is '0'"),
+        ([], {"FOVEA_THREADS": "1000000000000"}, "FOVEA_THREADS is '1000000000000'"),
         ([], {"FOVEA_MODEL_CONTROL": "poll"}, "FOVEA_MODEL_CONTROL is 'poll': only 'none' is implemented"),
     ],
 )

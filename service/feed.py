@@ -61,7 +61,7 @@ def make_ready(model: Model, given: Given, max_pixels: int) -> Feed:
 
 def image_input(model: Model) -> ImageInput:
     """How a picture becomes this model's input; raises NoImageInput."""
-    if model.card.input is None:
+    if not isinstance(model.card.input, ImageInput):
         raise NoImageInput(
             f"model '{model.name}' has no card that says how a picture becomes its input; give it one with "
             "python -m model_build adopt FILE, or post the input itself as application/x-npy"

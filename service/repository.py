@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import structlog
 
-from anatomy.card import Card
+from anatomy.card import Card, ImageInput
 from anatomy.graph import GraphError
 from anatomy.layers import Layer, layers
 from anatomy.model_file import ModelFile, ModelFileError, read
@@ -67,8 +67,7 @@ class Model:
     @property
     def input_shape(self) -> tuple[int, ...] | None:
         """The shape of its input with the batch axis, as far as the card tells it; None without a card."""
-        image = self.card.input
-        return None if image is None else (1, *image.size, image.channels)
+        return None if self.card.input is None else (1, *self.card.input.shape)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -222,7 +221,7 @@ def _warm(model: Model) -> None:
 def _zeros(model: Model) -> np.ndarray | None:
     """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
     if model.input_shape is not None:
-        return np.zeros(model.input_shape, np.uint8)
+        return np.zeros(model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32)
     shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
     batch, *others = shape or (None,)
     sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anatomy.card import Card, ImageInput
+from anatomy.card import Card, ImageInput, SignalInput, VolumeInput
 from anatomy.model_file import read
 from model_build.__main__ import BUILDERS, parser
 from model_build.nn import ShapeError
@@ -77,6 +77,7 @@ def fields(document: dict[str, Any], prefix: str = "") -> set[str]:
 
 
 def test_every_field_of_the_card_is_on_the_page() -> None:
-    known = fields(Card(input=ImageInput((1, 1))).to_dict())
+    inputs = (ImageInput((1, 1)), SignalInput(1, 1), VolumeInput(1, (1, 1, 1)))
+    known = set().union(*(fields(Card(input=each).to_dict()) for each in inputs))
     listed = set(re.findall(r"^\| `([a-z._]+)` \|", PAGE.partition("## The card")[2], re.MULTILINE))
     assert known - {"input.resize"} == listed

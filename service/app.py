@@ -87,7 +87,7 @@ def _announce(services: Services, metrics: Metrics) -> None:
     for each in repository.refused:
         log.error("model refused", model=each.name, version=each.version, reason=each.reason)
     if repository.trouble:
-        log.error("not ready", reason=repository.trouble)
+        log.error("not ready", reason=repository.trouble, models=str(services.settings.models.absolute()))
 
 
 def _version() -> str:

@@ -108,6 +108,15 @@ def test_the_callers_request_id_is_in_the_answer_and_in_the_log(
     assert (line["request_id"], line["method"], line["path"], line["status"]) == ("trace-7", "GET", "/layers", 404)
 
 
+def test_the_log_names_the_folder_in_which_no_model_was_found(
+    settings: Settings, tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]], started: Start
+) -> None:
+    folder = tmp_path / "misspelt"
+    started(settings.model_copy(update={"models": folder, "default_model": None}))
+    [line] = [line for line in log_lines() if line["event"] == "not ready"]
+    assert line["models"] == str(folder)
+
+
 def test_a_request_without_a_fit_id_gets_one_of_its_own(client: httpx.Client) -> None:
     given = [client.get("/livez", headers=headers).headers["x-request-id"] for headers in ({}, {"X-Request-ID": "a b"})]
     assert len({*given, "a b"}) == 3

@@ -5,13 +5,16 @@ The same module with the same weights gives the same bytes, on every machine.
 
 import ast
 from collections import Counter
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import onnx
 import onnx.checker
 import onnx.shape_inference
 import onnx_ir as ir
-from onnxscript import GraphBuilder
+from numpy.typing import NDArray
+from onnxscript import GraphBuilder, OpBuilder
 
 from model_build.fold import fold_batch_norms
 from model_build.nn import Module, ShapeError
@@ -30,6 +33,16 @@ class Signature(NamedTuple):
     output: str
 
 
+class Augmentation(Protocol):
+    """Alters a batch inside the graph, by random numbers that are drawn outside of it."""
+
+    def draw(self, random: np.random.Generator, batch: int) -> Mapping[str, NDArray[Any]]:
+        """The random numbers of a batch, by the name of the graph input that takes them; first axis the batch."""
+
+    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+        """The altered batch, as the network takes it."""
+
+
 IMAGE_OUTPUT = "probabilities"
 IMAGE_INPUT = "image"
 
@@ -45,6 +58,26 @@ def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
         raise ShapeError(f"parameters without weights: {', '.join(empty)}")
     model = _trace(module, signature, name)
     fold_batch_norms(model)
+    return _finished(model)
+
+
+def trainable(
+    module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
+) -> onnx.ModelProto:
+    """The module as training takes it: batch norms not folded, every parameter without a value an input of its name.
+
+    The inputs are the signature's, those of the augmentation, the parameters. A module can be traced once only.
+    """
+    model = _trace(module, signature, name, augmentation)
+    for path, parameter in module.named_parameters():
+        if parameter.const_value is None:
+            del model.graph.initializers[str(parameter.name)]
+            parameter.name = path
+            model.graph.inputs.append(parameter)
+    return _finished(model)
+
+
+def _finished(model: ir.Model) -> onnx.ModelProto:
     _name_by_path(model.graph)
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]
@@ -53,10 +86,19 @@ def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
     return proto
 
 
-def _trace(module: Module, signature: Signature, name: str) -> ir.Model:
+def _trace(
+    module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
+) -> ir.Model:
     graph = ir.Graph([], [], nodes=[], name=name, opset_imports={"": OPSET})
     builder = GraphBuilder(graph)
     x = builder.input(signature.input, signature.dtype, signature.shape)
+    if augmentation is not None:
+        drawn = augmentation.draw(np.random.default_rng(0), 1)
+        random_inputs = {
+            key: builder.input(key, ir.DataType.from_numpy(array.dtype), ("N", *array.shape[1:]))
+            for key, array in drawn.items()
+        }
+        x = augmentation(builder.op, x, random_inputs)
     builder.add_output(module(builder.op, x), signature.output)
     return ir.Model(graph, ir_version=IR_VERSION, producer_name="fovea")
 

@@ -2,7 +2,8 @@
 
 A module's parameters carry the names that weights are loaded under (`stem.conv.weight`). Tensors are float32
 [N, C, spatial...]; kernels have any number of spatial axes. ONNX checks channel counts only when a network first runs:
-here a wrong one raises ShapeError at the line that wrote it, with expected and got.
+here a wrong one raises ShapeError at the line that wrote it, with expected and got. Weights come from elsewhere by
+`load`, or training begins with those that `initial` draws.
 """
 # onnxscript makes operators by attribute access, which no type checker can see through.
 # mypy: no-warn-return-any
@@ -33,6 +34,10 @@ class Module(nn.Module):
         except ShapeError as error:
             error.add_note(f"in {_title(self)}")
             raise
+
+    def draw(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """What this module's own parameters (not its parts') start training with, by attribute."""
+        return {}
 
 
 class Conv(Module):
@@ -78,6 +83,11 @@ class Conv(Module):
             **self._pads(x),
         )
 
+    def draw(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """He's normal distribution for the kernel, zeros for the bias."""
+        shape = (self.channels_out, self.channels_in // self.groups, *self.kernel)
+        return {"weight": _he_normal(random, shape), "bias": _filled(self.channels_out, 0)}
+
     def _pads(self, x: ir.Value) -> dict[str, Any]:
         if self.padding == "valid":
             return {"pads": [0] * 2 * len(self.kernel)}
@@ -110,6 +120,11 @@ class BatchNorm(Module):
         _expect_channels(self, x, self.channels)
         return op.BatchNormalization(x, self.scale, self.bias, self.mean, self.variance, epsilon=self.epsilon)
 
+    def draw(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """The identity of data with mean 0 and variance 1."""
+        values = {"scale": 1, "bias": 0, "mean": 0, "variance": 1}
+        return {name: _filled(self.channels, value) for name, value in values.items()}
+
 
 class Linear(Module):
     """Fully connected layer: x @ weight.T + bias."""
@@ -124,6 +139,11 @@ class Linear(Module):
         """[N, features_in] -> [N, features_out]."""
         _expect_channels(self, x, self.features_in, rank=2)
         return op.Gemm(x, self.weight, self.bias, transB=1)
+
+    def draw(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
+        """He's normal distribution for the matrix, zeros for the bias."""
+        shape = (self.features_out, self.features_in)
+        return {"weight": _he_normal(random, shape), "bias": _filled(self.features_out, 0)}
 
 
 class Relu6(Module):
@@ -204,6 +224,32 @@ def load(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
         if shape != arrays[name].shape:
             raise ShapeError(f"{name}: expected shape {list(shape)}, got {list(arrays[name].shape)}")
         parameter.const_value = ir.tensor(np.asarray(arrays[name], np.float32))
+
+
+def initial(module: nn.Module, seed: int) -> dict[str, NDArray[np.float32]]:
+    """An array for every parameter without a value, by name: what training starts with. Equal seeds, equal arrays.
+
+    Raises ShapeError for a parameter that its module does not know how to start.
+    """
+    random = np.random.default_rng(seed)
+    arrays: dict[str, NDArray[np.float32]] = {}
+    for path, part in module.named_modules():
+        drawn = part.draw(random) if isinstance(part, Module) else {}
+        for name, parameter in part.named_parameters(recurse=False):
+            if parameter.const_value is None:
+                if name not in drawn:
+                    raise ShapeError(f"{type(part).__name__} does not say what its parameter {name!r} starts with")
+                arrays[f"{path}.{name}".lstrip(".")] = drawn[name]
+    return arrays
+
+
+def _he_normal(random: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float32]:
+    """He et al. 2015: deviation sqrt(2 / fan-in) keeps the variance through ReLUs."""
+    return random.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape).astype(np.float32)
+
+
+def _filled(size: int, value: float) -> NDArray[np.float32]:
+    return np.full([size], value, np.float32)
 
 
 def _sizes(x: ir.Value) -> list[int | None]:

@@ -1,0 +1,1 @@
+"""What the networks learn from, one module per data set: `load` gives a `split.Dataset`."""

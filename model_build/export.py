@@ -86,9 +86,7 @@ def _finished(model: ir.Model) -> onnx.ModelProto:
     return proto
 
 
-def _trace(
-    module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
-) -> ir.Model:
+def _trace(module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None) -> ir.Model:
     graph = ir.Graph([], [], nodes=[], name=name, opset_imports={"": OPSET})
     builder = GraphBuilder(graph)
     x = builder.input(signature.input, signature.dtype, signature.shape)

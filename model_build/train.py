@@ -1,0 +1,237 @@
+"""Learning: a network's weights out of examples, step after step, interrupted at will and resumed to the same end.
+
+What a step reads follows from the seed and its number; a checkpoint therefore holds the state and the number. While
+the runtime computes one step, a thread puts the next one's batch in place.
+"""
+
+import hashlib
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+from numpy.typing import NDArray
+
+from model_build import blame, checkpoint
+from model_build.batches import Batches
+from model_build.checkpoint import Checkpoint
+from model_build.datasets.split import Split
+from model_build.export import Augmentation, Signature, trainable
+from model_build.nn import Module, initial
+from model_build.progress import Report, Silence
+from model_build.schedule import Cosine
+from model_build.scorer import Scorer
+from model_build.sessions import Device
+from model_build.step import AVERAGES, COUNT, LABELS, RATE, STATISTICS, WEIGHTS, Recipe, Step, build
+from model_build.stepper import Outcome, Stepper
+
+Arrays = Mapping[str, NDArray[np.float32]]
+
+
+class TrainError(ValueError):
+    """Training cannot begin or go on; the message says why."""
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is trained: `make` gives the module up to its logits, anew at each call.
+
+    `shape` and `dtype` are those of one example as the module takes it.
+    """
+
+    name: str
+    make: Callable[[], Module]
+    shape: tuple[int, ...]
+    dtype: ir.DataType = ir.DataType.FLOAT
+    augmentation: Augmentation | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How long and how it is trained. `checkpoint_every` counts steps."""
+
+    epochs: int
+    batch: int
+    schedule: Cosine
+    seed: int = 0
+    recipe: Recipe = field(default_factory=Recipe)
+    checkpoint_every: int = 500
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What came of it: `weights` averaged, as `nn.load` takes them, `last` those of the last step.
+
+    `history` has a record for each epoch; `seconds` is the time of all steps, over interruptions too, of which
+    `outside` is the share that this run spent outside ONNX Runtime.
+    """
+
+    weights: Arrays
+    last: Arrays
+    history: tuple[Mapping[str, float], ...]
+    seconds: float
+    outside: float
+
+
+def train(
+    network: Network,
+    examples: Split,
+    plan: Plan,
+    *,
+    held_out: Split | None = None,
+    path: Path | None = None,
+    device: Device = "cpu",
+    threads: int | None = None,
+    report: Report | None = None,
+) -> Trained:
+    """Train a network; the averaged weights are scored on `held_out` after each epoch.
+
+    With `path`, checkpoints are written there, and training goes on from the one that is there. Raises TrainError for
+    examples that do not fit and for numbers that become NaN or infinite, with the step and what went bad first;
+    CheckpointError for the checkpoint of another training; DeviceError, StepError and GradientError before it begins.
+    """
+    _check(network, examples, plan, held_out)
+    step, forward, state = _step(network, plan, device)
+    batches = Batches(examples, plan.batch, plan.seed, network.augmentation)
+    identity = _identity(step, plan, examples)
+    begun = checkpoint.read(path, identity, step.state) if path else None
+    begun = begun or Checkpoint(0, state, identity)
+    stepper = Stepper(step, begun.state, device, threads)
+    scorer = Scorer(forward, step.parameters, device, threads)
+    loop = _Loop(step, stepper, batches, plan, begun, report or Silence())
+    with ThreadPoolExecutor(1) as beside:
+        loop.run(beside, path, lambda: scorer.accuracy(stepper.buffers[AVERAGES], held_out) if held_out else None)
+    return loop.result()
+
+
+def _check(network: Network, examples: Split, plan: Plan, held_out: Split | None) -> None:
+    if len(examples) < plan.batch or plan.batch < 1:
+        raise TrainError(f"{len(examples)} examples to learn from do not fill a batch of {plan.batch}")
+    if plan.epochs < 1 or plan.checkpoint_every < 1:
+        raise TrainError(f"expected 1 epoch and 1 step between checkpoints or more, got {plan}")
+    for split in (examples, held_out):
+        if split is None:
+            continue
+        if not len(split):
+            raise TrainError("there are no examples to score the network on")
+        if split.inputs.shape[1:] != network.shape or split.inputs.dtype != network.dtype.numpy():
+            found, wanted = f"{split.inputs.dtype} {split.inputs.shape[1:]}", f"{network.dtype.numpy()} {network.shape}"
+            raise TrainError(f"{network.name} takes examples of {wanted}, got {found}")
+
+
+def _step(network: Network, plan: Plan, device: Device) -> tuple[Step, onnx.ModelProto, dict[str, Any]]:
+    """The step, the network without augmentation as scoring needs it, and the state to begin with."""
+    signature = Signature("examples", network.dtype, ("N", *network.shape), "logits")
+    module = network.make()
+    arrays = initial(module, plan.seed)
+    altered = trainable(module, signature, network.name, network.augmentation)
+    step = build(altered, arrays, plan.recipe, plan.batch, spread=device == "cuda")
+    plain = trainable(network.make(), signature, network.name)
+    return step, plain, step.start(arrays)
+
+
+def _identity(step: Step, plan: Plan, examples: Split) -> dict[str, Any]:
+    """What must be equal for a training to go on: by name, so that a message can say what is not."""
+    labels = examples.labels
+    settings = {**asdict(plan), "optimiser": type(plan.recipe.optimiser).__name__}
+    del settings["checkpoint_every"]
+    return {
+        **settings,
+        "network": hashlib.sha256(step.model.SerializeToString(deterministic=True)).hexdigest(),
+        "examples": [len(labels), zlib.crc32(examples.inputs.tobytes()), zlib.crc32(labels.tobytes())],
+    }
+
+
+class _Loop:
+    """The steps from where the training stands to its end."""
+
+    def __init__(
+        self, step: Step, stepper: Stepper, batches: Batches, plan: Plan, begun: Checkpoint, report: Report
+    ) -> None:
+        self._step, self._stepper, self._batches, self._plan, self._report = step, stepper, batches, plan, report
+        self._identity = begun.identity
+        self._at, self._loss, self._correct = begun.step, begun.loss, begun.correct
+        self._history = list(begun.history)
+        self._before = begun.seconds
+        self._seconds = 0.0
+        self._steps = plan.epochs * batches.per_epoch
+
+    def run(self, beside: ThreadPoolExecutor, path: Path | None, score: Callable[[], float | None]) -> None:
+        """Take all steps that are left, with checkpoints and scores where they are due."""
+        self._report.begin(self._steps, self._at, self._plan.batch)
+        start = time.perf_counter()
+        ready = beside.submit(self._prepare, self._at, self._stepper.turn)
+        while self._at < self._steps:
+            ready = self._advance(beside, ready)
+            ended = self._at % self._batches.per_epoch == 0
+            due = ended or self._at % self._plan.checkpoint_every == 0
+            self._seconds += time.perf_counter() - start
+            if ended:
+                self._end_epoch(score())
+            start = time.perf_counter()
+            if path and due:
+                self._saved().save(path)
+        self._seconds += time.perf_counter() - start
+
+    def result(self) -> Trained:
+        """What the training gives."""
+        state = self._stepper.state
+        parts = [state[WEIGHTS], state[STATISTICS]] if STATISTICS in state else [state[WEIGHTS]]
+        unpack = self._step.parameters.unpack
+        outside = 1 - self._stepper.seconds / self._seconds if self._seconds else 0.0
+        seconds = self._before + self._seconds
+        return Trained(unpack(state[AVERAGES]), unpack(np.concatenate(parts)), tuple(self._history), seconds, outside)
+
+    def _advance(self, beside: ThreadPoolExecutor, ready: "Future[None]") -> "Future[None]":
+        """One step, while the batch of the next is put in place; what is returned is done when that one is."""
+        ready.result()
+        following = beside.submit(self._prepare, self._at + 1, 1 - self._stepper.turn)
+        outcome = self._stepper.advance()
+        if not outcome.finite:
+            following.result()
+            raise TrainError(self._explained(outcome))
+        self._at += 1
+        self._loss += outcome.loss
+        self._correct += outcome.correct
+        done = (self._at - 1) % self._batches.per_epoch + 1
+        self._report.step(self._loss / done, self._correct / (done * self._plan.batch))
+        return following
+
+    def _prepare(self, step: int, turn: int) -> None:
+        """Put the batch of a step in place; behind the last one there is none."""
+        if step < self._steps:
+            self._stepper.fill(turn, self._feeds(step))
+
+    def _feeds(self, step: int) -> dict[str, NDArray[Any]]:
+        examples, labels, numbers = self._batches.at(step)
+        rate = self._plan.schedule.rate(step, self._steps)
+        feeds: dict[str, NDArray[Any]] = {self._step.inputs[0]: examples, LABELS: labels, **numbers}
+        return {**feeds, RATE: np.array(rate, np.float32), COUNT: np.array(step + 1, np.float64)}
+
+    def _end_epoch(self, score: float | None) -> None:
+        steps = self._batches.per_epoch
+        record = {
+            "epoch": self._at // steps,
+            "rate": self._plan.schedule.rate(self._at - 1, self._steps),
+            "loss": self._loss / steps,
+            "accuracy": self._correct / (steps * self._plan.batch),
+        }
+        self._history.append(record if score is None else {**record, "score": score})
+        self._loss, self._correct = 0.0, 0
+        self._report.epoch(self._history[-1])
+
+    def _saved(self) -> Checkpoint:
+        seconds = self._before + self._seconds
+        history = tuple(self._history)
+        return Checkpoint(self._at, self._stepper.state, self._identity, history, self._loss, self._correct, seconds)
+
+    def _explained(self, outcome: Outcome) -> str:
+        bad = blame.first_bad(self._step, self._stepper.state, self._feeds(self._at))
+        what = f"loss {outcome.loss}, gradient norm {outcome.norm}"
+        return f"step {self._at + 1} of {self._steps} gave {what}: {bad} went bad first; try a lower learning rate"

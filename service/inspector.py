@@ -17,6 +17,9 @@ from service.sessions import Cache
 
 Tap = Literal["post", "pre"]
 
+LONGEST_AXIS = 1 << 18
+"""Of an input for which fields of units are worked out: that goes index by index, and takes a second by then."""
+
 
 @dataclass(frozen=True, eq=False)
 class Activations:
@@ -105,7 +108,7 @@ class Inspector:
         if not found.layer.spatial_axes:
             whole = _whole_input(model, feed)
             return [whole] * len(positions)
-        if not found.mapped:
+        if not found.mapped or max(feed.array.shape) > LONGEST_AXIS:
             return [None] * len(positions)
         try:
             units = self.fields(model, feed.array.shape).units(found.layer, positions)

@@ -16,6 +16,7 @@ from service.api.layers import LayerPath
 from service.api.rendering import as_json
 from service.api.work import ChosenModel, Serving, deadline_of, queued
 from service.feed import Picture, fits, make_ready, shown
+from service.inspector import LONGEST_AXIS
 from service.repository import Model, short
 from service.services import Services
 
@@ -106,6 +107,8 @@ def _shape(services: Services, model: Model, text: str | None) -> Sequence[int] 
         raise errors.Impossible(f"shape {text} does not fit the network's input {shown(declared)}")
     if min(shape, default=1) < 1 or prod(shape) > services.settings.max_pixels:
         raise errors.Impossible(f"shape {text} is empty or beyond the {services.settings.max_pixels} numbers allowed")
+    if max(shape) > LONGEST_AXIS:
+        raise errors.Impossible(f"shape {text} has an axis beyond the {LONGEST_AXIS} for which fields are worked out")
     return shape
 
 

@@ -136,7 +136,14 @@ def test_a_layer_without_spatial_axes_has_no_unit_to_ask_about(
 
 
 @pytest.mark.parametrize(
-    ("shape", "says"), [(None, "shape=1,3,64"), ("1,2,0", "empty"), ("1,2,99999999999", "beyond"), ("1,3,9", "fit")]
+    ("shape", "says"),
+    [
+        (None, "shape=1,3,64"),
+        ("1,2,0", "empty"),
+        ("1,2,99999999999", "beyond"),
+        ("1,2,262145", "beyond the 262144"),
+        ("1,3,9", "fit"),
+    ],
 )
 def test_open_sizes_ask_for_a_shape_that_fits(
     client: httpx.Client, assert_problem: Check, shape: str | None, says: str

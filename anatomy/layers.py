@@ -214,11 +214,15 @@ def _geometry(
 
 
 def _feeding(anchor: Node, graph: Graph, reach: Mapping[str, Reach], owners: Mapping[str, str]) -> Iterator[str]:
-    for name in anchor.inputs:
+    """The layers that an anchor reads, in the order of its inputs, through nodes that belong to no layer."""
+    waiting, seen = list(reversed(anchor.inputs)), set[str]()
+    while waiting:
+        name = waiting.pop()
         if name in owners:
             yield owners[name]
-        elif name in reach and (producer := graph.producer(name)) is not None:
-            yield from _feeding(producer, graph, reach, owners)
+        elif name in reach and name not in seen and (producer := graph.producer(name)) is not None:
+            seen.add(name)
+            waiting.extend(reversed(producer.inputs))
 
 
 def _parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
@@ -255,7 +259,8 @@ def _macs(anchor: Node, kind: Kind, graph: Graph, kernel: str | None) -> int | N
         case "transposed_convolution":
             counted = (*positions[1:], *weight[1:])
         case _:
-            contracted = weight[1 if anchor.attributes.get("transB", 0) else -2]
+            # Weights without columns are a vector.
+            contracted = weight[1 if anchor.attributes.get("transB", 0) else -min(2, len(weight))]
             counted = (*output[1:], contracted)
     sizes = [size for size in counted if isinstance(size, int)]
     return prod(sizes) if len(sizes) == len(counted) and counted else None

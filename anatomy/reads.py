@@ -8,7 +8,7 @@ never identity.
 
 from collections.abc import Mapping
 
-from anatomy.graph import Graph, Node
+from anatomy.graph import Graph, GraphError, Node
 from anatomy.memo import per_graph
 from anatomy.rules import mixing, placing, regrouping, sliding
 from anatomy.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
@@ -17,7 +17,8 @@ from anatomy.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
 def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     """What one output of a node reads, by input position; inputs left out carry weights or sizes, never features.
 
-    Unknown operators, and nodes whose rule cannot tell, read every input whole and say so.
+    Unknown operators, and nodes whose rule cannot tell, read every input whole and say so. Raises GraphError for a node
+    whose attributes or inputs do not fit its operator.
     """
     found = _ruled(node, graph, output)
     if found is None or (node.operator in MEASURES and node.inputs[0] in sized_by_values(graph)):
@@ -27,12 +28,23 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
 
 def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
     try:
-        if node.domain == "" and node.operator in RULES:
-            return RULES[node.operator](node, graph)
-        if node.domain == "" and node.operator in RULES_BY_OUTPUT:
-            return RULES_BY_OUTPUT[node.operator](node, graph, output)
+        found = _by_rule(node, graph, output)
     except Unruled:
-        pass
+        return None
+    except GraphError:
+        raise
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+        raise GraphError(BROKEN.format(node.operator, node.name)) from error
+    if found is not None and any(len(axes) != len(graph.shape(node.inputs[i]) or axes) for i, axes in found.items()):
+        raise GraphError(BROKEN.format(node.operator, node.name))
+    return found
+
+
+def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
+    if node.domain == "" and node.operator in RULES:
+        return RULES[node.operator](node, graph)
+    if node.domain == "" and node.operator in RULES_BY_OUTPUT:
+        return RULES_BY_OUTPUT[node.operator](node, graph, output)
     return None
 
 
@@ -64,6 +76,8 @@ BINARY = (
 REDUCTIONS = [f"Reduce{name}" for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()]
 
 MEASURES = ("Shape", "Size")
+
+BROKEN = "{} '{}' breaks the rules of its operator, so that nothing runs it"
 
 
 RULES: Mapping[str, Rule] = {

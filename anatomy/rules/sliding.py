@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from anatomy.graph import Dim, Graph, Node
+from anatomy.graph import Dim, Graph, GraphError, Node
 from anatomy.rules.base import ALL, Read, Reads, Unruled, shape_of
 from anatomy.windows import Scatter, Taps
 
@@ -13,8 +13,12 @@ def weight_position(node: Node) -> int:
 
 
 def window_geometry(node: Node, graph: Graph) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
-    """Kernel shape, strides and dilations of a convolution or pool, one entry a spatial axis."""
+    """Kernel shape, strides and dilations of a convolution or pool, one entry a spatial axis.
+
+    Raises GraphError where the node's attributes have another number of entries, or no possible ones.
+    """
     rank = len(shape_of(graph, node.inputs[0])) - 2
+    _check_axes(node, rank)
     kernel = node.attributes.get("kernel_shape")
     if kernel is None:
         weight = shape_of(graph, node.inputs[weight_position(node)])
@@ -23,6 +27,17 @@ def window_geometry(node: Node, graph: Graph) -> tuple[tuple[int, ...], tuple[in
         kernel = tuple(size for size in weight[2:] if isinstance(size, int))
     ones = (1,) * rank
     return tuple(kernel), tuple(node.attributes.get("strides", ones)), tuple(node.attributes.get("dilations", ones))
+
+
+def _check_axes(node: Node, rank: int) -> None:
+    if rank < 0:
+        raise GraphError(f"the input of {node.operator} '{node.name}' has {rank + 2} axes; expected [N, C, …]")
+    for name, count in (("kernel_shape", rank), ("strides", rank), ("dilations", rank), ("pads", 2 * rank)):
+        values = node.attributes.get(name, (1,) * count)
+        if len(values) != count or (name != "pads" and min(values, default=1) < 1):
+            shown = ", ".join(map(str, values))
+            expected = f"{count} numbers" if name == "pads" else f"{count} numbers of at least 1"
+            raise GraphError(f"{name} of {node.operator} '{node.name}' is [{shown}]; expected {expected}")
 
 
 def pads_of(node: Node, graph: Graph) -> tuple[tuple[int, int] | None, ...]:

@@ -188,3 +188,19 @@ def test_a_quantised_convolution_is_one_and_its_scales_are_no_parameters() -> No
     (layer,) = net.layers
     assert (layer.kind, layer.kernel, layer.parameters, layer.macs) == ("convolution", "w", 28, 4 * 2 * 3 * 6)
     assert net.rsp("conv") == ((3, 1, 0),)
+
+
+def test_a_product_with_a_vector_counts_one_multiplication_a_number() -> None:
+    net = network(
+        "(float[1,2,8,8] x) => (float[N,M,H] y) <float[4,2,3,3] w, float[6] v> { c = Conv(x, w) y = MatMul(c, v) }"
+    )
+    assert (net.layers[1].macs, net.layers[1].parameters) == (4 * 6 * 6, 6)
+
+
+def test_a_long_way_through_nodes_of_no_layer_is_walked_once() -> None:
+    steps = " ".join(f"s{i} = Sub(s{i - 1}, s{i - 1})" for i in range(1, 1500))
+    net = network(
+        f"""(float[1,2,8,8] x) => (float[N,M,H,W] y) <float[4,2,3,3] w, float[4,4,1,1] v> {{
+            [first] c = Conv(x, w) s0 = Transpose<perm=[0,1,3,2]>(c) {steps} y = Conv(s1499, v) }}"""
+    )
+    assert net.layers[-1].inputs == ("first",)

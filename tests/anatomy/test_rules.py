@@ -7,7 +7,8 @@ import numpy as np
 import onnx
 import pytest
 
-from anatomy.graph import Graph
+from anatomy.graph import Graph, GraphError
+from anatomy.layers import layers
 from anatomy.reach import spatial_axes
 from anatomy.reads import BINARY, REDUCTIONS, RULES, RULES_BY_OUTPUT, UNARY
 from tests.anatomy.networks import Network, Oracle, parse
@@ -203,3 +204,19 @@ def test_a_rule_is_shown_here_for_every_operator_that_moves_or_mixes_values() ->
     alike |= {"Hardmax", "LpNormalization", "Size", "Upsample", "Gemm"}
     movers = {*RULES, *RULES_BY_OUTPUT} - {*UNARY, *BINARY, *REDUCTIONS, "Shape"} - alike
     assert {name for name in movers if f"{name}(" not in shown and f"{name}<" not in shown} == set()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "message"),
+    [
+        ("y = Conv<strides=[2]>(x, w)", r"strides of Conv 'y' is \[2\]; expected 2"),
+        ("y = Conv<pads=[1, 1]>(x, w)", "pads of Conv 'y'.*expected 4"),
+        ("y = Conv<dilations=[0, 1]>(x, w)", "dilations of Conv 'y'.*at least 1"),
+        ("t = Transpose<perm=[0, 1, 7, 3]>(x) y = Conv(t, w)", "Transpose 't' breaks the rules"),
+        ("a = Conv(x, w) y = Gemm(a, w)", "Gemm 'y' breaks the rules"),
+    ],
+)
+def test_a_node_that_breaks_the_rules_of_its_operator_is_named(nodes: str, message: str) -> None:
+    model = parse(f"(float[1,2,8,8] x) => (float[N,M,H,W] y) <float[2,2,3,3] w> {{ {nodes} }}")
+    with pytest.raises(GraphError, match=message):
+        layers(Graph(model))

@@ -42,10 +42,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path, help="an ONNX model file")
     parser.add_argument("--json", action="store_true", help="print the body of GET /layers, or of …/receptive-field")
     parser.add_argument("--layer", metavar="N", help="index or name of one layer: print its receptive field")
-    parser.add_argument(
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
         "--unit", metavar="Y,X", type=_position, help="one unit of that layer, an index per spatial axis"
     )
-    parser.add_argument("--pixel", metavar="Y,X", type=_position, help="one pixel of the input: the units that see it")
+    place.add_argument("--pixel", metavar="Y,X", type=_position, help="one pixel of the input: the units that see it")
     parser.add_argument("--of", metavar="M", help="measure the field on this earlier layer instead of the input")
     parser.add_argument(
         "--shape", metavar="N,C,H,W", type=_position, help="the input's shape, where the file leaves it open"

@@ -19,6 +19,8 @@ Dim = int | str | None
 
 Shape = tuple[Dim, ...]
 
+LARGEST_SIZE = 2**31 - 1
+
 
 class GraphError(ValueError):
     """The protobuf is no graph that we can read: a cycle, a tensor that nobody makes, an unreadable attribute."""
@@ -55,7 +57,7 @@ class Graph:
             _check_fit(proto, input_shape)
         nodes = [_node(node) for node in graph.node]
         constants = {
-            **{tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer},
+            **{tensor.name: _array(tensor) for tensor in graph.initializer},
             **{node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
         }
         self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
@@ -113,11 +115,12 @@ class Graph:
 
 
 def _check_fit(proto: onnx.ModelProto, input_shape: Sequence[int]) -> None:
-    value = first_input(proto.graph)
+    value, wanted = first_input(proto.graph), "x".join(map(str, input_shape))
+    if not all(1 <= size <= LARGEST_SIZE for size in input_shape):
+        raise GraphError(f"the shape {wanted} is none; expected sizes from 1 to {LARGEST_SIZE}")
     if not value.type.tensor_type.HasField("shape"):
         return
     declared = [_dim(dim) for dim in value.type.tensor_type.shape.dim]
-    wanted = "x".join(map(str, input_shape))
     if len(declared) != len(input_shape):
         raise GraphError(f"input '{value.name}' has {len(declared)} axes, the shape {wanted} has {len(input_shape)}")
     if any(isinstance(size, int) and size != given for size, given in zip(declared, input_shape, strict=True)):
@@ -133,8 +136,15 @@ def _declared(graph: onnx.GraphProto) -> tuple[dict[str, Shape], dict[str, np.dt
         if tensor.HasField("shape"):
             shapes[value.name] = tuple(_dim(dim) for dim in tensor.shape.dim)
         if tensor.elem_type:
-            dtypes[value.name] = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+            dtypes[value.name] = _dtype(value.name, tensor.elem_type)
     return shapes, dtypes
+
+
+def _dtype(name: str, element: int) -> np.dtype[Any]:
+    try:
+        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
+    except KeyError:
+        raise GraphError(f"tensor '{name}' is of element type {element}, which ONNX does not have") from None
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
@@ -171,7 +181,7 @@ def _attribute(attribute: onnx.AttributeProto) -> Any:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")
     if isinstance(value, onnx.TensorProto):
-        return numpy_helper.to_array(value)
+        return _array(value)
     if attribute.type in (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS):
         return tuple(value)
     if attribute.type == onnx.AttributeProto.STRINGS:
@@ -179,7 +189,16 @@ def _attribute(attribute: onnx.AttributeProto) -> Any:
     return value
 
 
+def _array(tensor: onnx.TensorProto) -> np.ndarray:
+    try:
+        return numpy_helper.to_array(tensor)
+    except (KeyError, TypeError, ValueError):
+        raise GraphError(f"tensor '{tensor.name}' cannot be read as the type and shape that it declares") from None
+
+
 def _constant(node: Node) -> np.ndarray:
+    if len(node.attributes) != 1:
+        raise GraphError(f"Constant '{node.name}' has {len(node.attributes)} values, expected one")
     ((kind, value),) = node.attributes.items()
     if kind.startswith("sparse"):
         raise GraphError(f"Constant '{node.name}' is sparse; only dense constants are read")

@@ -100,12 +100,10 @@ def _parse(path: Path) -> onnx.ModelProto:
 def _load_external_data(proto: onnx.ModelProto, folder: Path) -> None:
     external = [tensor for tensor in _tensors(proto) if onnx.external_data_helper.uses_external_data(tensor)]
     for tensor in external:
-        location = onnx.external_data_helper.ExternalDataInfo(tensor).location
-        target = (folder / location).resolve()
-        if not location or not target.is_relative_to(folder.resolve()):
-            raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, outside the model's folder")
-        if not target.is_file():
-            raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, which is not there")
+        try:
+            _check_location(tensor, folder)
+        except (OSError, ValueError):
+            raise ModelFileError(f"it is not said where the external data of tensor {tensor.name!r} is") from None
     for tensor in external:
         try:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
@@ -113,6 +111,15 @@ def _load_external_data(proto: onnx.ModelProto, folder: Path) -> None:
             raise ModelFileError(f"the external data of tensor {tensor.name!r} cannot be read") from None
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+
+
+def _check_location(tensor: onnx.TensorProto, folder: Path) -> None:
+    location = onnx.external_data_helper.ExternalDataInfo(tensor).location
+    target = (folder / location).resolve()
+    if not location or not target.is_relative_to(folder.resolve()):
+        raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, outside the model's folder")
+    if not target.is_file():
+        raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, which is not there")
 
 
 def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

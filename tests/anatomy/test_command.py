@@ -86,6 +86,8 @@ def test_open_sizes_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (["--layer", "0", "--of", "pool"], "does not depend on"),
         (["--unit", "1,1"], "--layer"),
         (["--shape", "1,2"], "4 axes"),
+        (["--shape=1,1,-12,16"], "1x1x-12x16 is none"),
+        (["--shape", "1,1,12,99999999999999999999"], "sizes from 1 to"),
         (["--shape", "1,3,12,16"], "1x3x12x16 does not fit"),
     ],
 )
@@ -101,3 +103,9 @@ def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, capsys: pytest.Capt
     (tmp_path / "no.onnx").write_bytes(b"no model")
     assert main([str(tmp_path / "no.onnx")]) == 1
     assert "not an ONNX model" in capsys.readouterr().err
+
+
+def test_a_unit_and_a_pixel_are_not_asked_for_at_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(file), "--layer", "0", "--unit", "1,1", "--pixel", "1,1"])
+    assert "not allowed with argument --unit" in capsys.readouterr().err

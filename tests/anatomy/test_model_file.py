@@ -169,3 +169,24 @@ def test_a_link_to_external_data_outside_the_folder_is_refused(proto: onnx.Model
 def test_external_data_that_is_missing_is_refused(proto: onnx.ModelProto, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=r"'w\.bin', which is not there"):
         read(save(tmp_path, keep_outside(proto, "w.bin")))
+
+
+@pytest.mark.parametrize(("location", "offset"), [("w.bin", "many"), ("w.bin", "-5"), ("\0", "0")])
+def test_external_data_at_a_place_that_is_none_is_refused(
+    location: str, offset: str, proto: onnx.ModelProto, tmp_path: Path
+) -> None:
+    keep_outside(proto, location)
+    proto.graph.initializer[0].external_data.add(key="offset", value=offset)
+    (tmp_path / "w.bin").write_bytes(bytes(36))
+    with pytest.raises(ModelFileError, match="tensor 'w'"):
+        read(save(tmp_path, proto.SerializeToString()))
+
+
+def test_a_tensor_or_input_of_a_type_that_onnx_has_not_is_refused(proto: onnx.ModelProto, tmp_path: Path) -> None:
+    proto.graph.initializer[0].data_type = 99
+    with pytest.raises(ModelFileError, match="tensor 'w' cannot be read"):
+        read(save(tmp_path, proto.SerializeToString()))
+    proto.graph.initializer[0].data_type = onnx.TensorProto.FLOAT
+    proto.graph.input[0].type.tensor_type.elem_type = 99
+    with pytest.raises(ModelFileError, match="'x' is of element type 99"):
+        read(save(tmp_path, proto.SerializeToString()))

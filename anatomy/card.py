@@ -84,7 +84,7 @@ class Card:
         """Read a card; raises CardError for text that is no JSON, an unknown schema or key, or a wrong type."""
         try:
             value = json.loads(text)
-        except ValueError as error:
+        except (RecursionError, ValueError) as error:
             raise CardError(f"the card is not JSON: {error}") from None
         # The schema comes first: a newer card has keys that this version cannot judge.
         if isinstance(value, dict):

@@ -33,7 +33,8 @@ def is_int(value: Any) -> bool:
 
 def number(name: str, value: Any) -> None:
     """Raises CardError for anything but a finite number."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    # Compared, not asked for being finite: a whole number may be too large for a float.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
         raise CardError(f"{name}: expected a finite number, got {value!r}")
 
 

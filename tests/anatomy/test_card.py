@@ -75,6 +75,10 @@ def test_the_colour_mode_gives_the_number_of_channels() -> None:
         ({"schema": 1, "input": {"kind": "sound", "size": [1]}}, "input.kind: .* image, signal, volume, got 'sound'"),
         ({"schema": 1, "input": {"kind": "image", "size": [0, 4]}}, "input.size: .* got \\[0, 4\\]"),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4.5]}}, "input.size"),
+        (
+            {"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"fraction": 10**400}}},
+            "input.resize.fraction: expected more than 0 and at most 1",
+        ),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "colour": "BGR"}}, "input.colour: .*'BGR'"),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "colour": []}}, "input.colour"),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"rule": "x"}}}, "input.resize.rule"),
@@ -103,6 +107,11 @@ def test_a_wrong_document_is_refused_by_field(document: Any, message: str) -> No
 def test_text_that_is_no_json_is_refused() -> None:
     with pytest.raises(CardError, match="not JSON"):
         Card.from_json("{")
+
+
+def test_lists_within_lists_without_end_are_refused() -> None:
+    with pytest.raises(CardError, match="not JSON"):
+        Card.from_json("[" * 100_000)
 
 
 def test_only_a_centre_crop_has_a_fraction() -> None:

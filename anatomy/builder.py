@@ -71,11 +71,15 @@ class Value:
 
 
 class Builder:
-    """Collects nodes and constants under names that start with `prefix`, which no tensor of the graph may use."""
+    """Collects nodes and constants under names that start with `prefix`, which no tensor of the graph may use.
+
+    Equal nodes are written once, so that rules need not share what they have in common.
+    """
 
     def __init__(self, prefix: str) -> None:
         self._prefix = prefix
         self._constants: dict[tuple[Any, ...], Value] = {}
+        self._written: dict[tuple[bytes, int], tuple[Value, ...]] = {}
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
@@ -85,16 +89,23 @@ class Builder:
 
     def ops(self, operator: str, *inputs: Value | None, types: Sequence[Any], **attributes: Any) -> tuple[Value, ...]:
         """A node of several outputs, one of each type; None stands for the type of the first input."""
+        given = {key: value for key, value in attributes.items() if value is not None}
+        node = helper.make_node(operator, ["" if value is None else value.name for value in inputs], [], **given)
+        key = (node.SerializeToString(deterministic=True), len(types))
+        if key not in self._written:
+            self._written[key] = self._write(node, inputs, types)
+        return self._written[key]
+
+    def _write(self, node: onnx.NodeProto, inputs: Sequence[Value | None], types: Sequence[Any]) -> tuple[Value, ...]:
         number = len(self.nodes)
         default = next((value.dtype for value in inputs if value is not None), np.dtype(np.float32))
         results = tuple(
-            Value(f"{self._prefix}{operator}_{number}" + (f".{i}" if i else ""), np.dtype(dtype or default), self)
+            Value(f"{self._prefix}{node.op_type}_{number}" + (f".{i}" if i else ""), np.dtype(dtype or default), self)
             for i, dtype in enumerate(types)
         )
-        given = {key: value for key, value in attributes.items() if value is not None}
-        names = ["" if value is None else value.name for value in inputs]
-        outputs = [value.name for value in results]
-        self.nodes.append(helper.make_node(operator, names, outputs, name=outputs[0], **given))
+        node.output.extend(value.name for value in results)
+        node.name = node.output[0]
+        self.nodes.append(node)
         return results
 
     def constant(self, array: np.ndarray[Any, Any]) -> Value:

@@ -39,7 +39,7 @@ def gradient(
     builder = Builder(prefix)
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
-    walk = _Walk(graph, builder, extended, {name for node in path for name in node.outputs} | set(wrt))
+    walk = _Walk(graph, builder, extended, {name for node in path for name in node.outputs if name} | set(wrt))
     walk.start(of, cotangent)
     for node in reversed(path):
         walk.step(node)

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 
-from anatomy.pullbacks import elementwise, sliding
+from anatomy.pullbacks import elementwise, mixing, normalising, placing, sliding
 from anatomy.pullbacks.base import Rule
 
 VJPS: Mapping[str, Rule] = {
     **elementwise.UNARY,
     **elementwise.BINARY,
     **elementwise.OTHERS,
+    **mixing.MIXING,
+    **normalising.NORMALISING,
+    **placing.PLACING,
     "AveragePool": sliding.average_pool,
     "Conv": sliding.convolution,
     "ConvTranspose": sliding.transposed_convolution,

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from anatomy.builder import Builder, Value
-from anatomy.graph import Graph, GraphError, Node, Shape
+from anatomy.graph import Dim, Graph, GraphError, Node, Shape
 
 
 class UnknownGradientError(GraphError):
@@ -37,16 +37,22 @@ class Pullback:
         return self.dys(0)
 
     def dys(self, position: int) -> Value:
-        """The cotangent of an output."""
-        given = self._cotangents[position] if position < len(self._cotangents) else None
-        return given if given is not None else self.y(position) * 0
+        """The cotangent of an output; zeros if nobody reads it."""
+        given = self.received(position)
+        if given is not None:
+            return given
+        return self.zeros_like(self.y(position, self.x(0).dtype))
+
+    def received(self, position: int) -> Value | None:
+        """The cotangent of an output; None if nobody reads it."""
+        return self._cotangents[position] if position < len(self._cotangents) else None
 
     def x(self, position: int) -> Value:
         """An input."""
         return self._value(self.node.inputs[position])
 
-    def y(self, position: int = 0) -> Value:
-        """An output; an optional one that the node does not give yet is asked for."""
+    def y(self, position: int = 0, dtype: Any = np.int64) -> Value:
+        """An output; an optional one that the node does not give yet is asked for, with elements of this type."""
         if position < len(self.node.outputs) and self.node.outputs[position]:
             return self._value(self.node.outputs[position])
         proto = next(node for node in self._extended.graph.node if node.output[0] == self.node.outputs[0])
@@ -54,7 +60,7 @@ class Pullback:
         while len(proto.output) <= position:
             proto.output.append("")
         proto.output[position] = name
-        return Value(name, np.dtype(np.int64), self.builder)
+        return Value(name, np.dtype(dtype), self.builder)
 
     def has(self, position: int) -> bool:
         """Whether an optional input is given."""
@@ -99,16 +105,25 @@ class Pullback:
             raise UnknownGradientError(f"the gradient of {self._named} needs '{name}' to be constant")
         return self.graph.constants[name].tolist()
 
-    def fit(self, cotangent: Value, position: int) -> Value:
-        """A cotangent of the output's shape, summed to the shape of an input that was broadcast to it."""
-        wide, narrow = self.output_shape(), self.shape(position)
-        if wide == narrow and None not in wide:
-            return cotangent
+    def fit(self, cotangent: Value, position: int, wide: Shape | None = None) -> Value:
+        """A cotangent of the output's shape, or `wide`, summed to the shape of an input that was broadcast to it."""
+        wide, narrow = wide or self.output_shape(), self.shape(position)
         added = len(wide) - len(narrow)
-        axes = [*range(added), *(added + axis for axis, size in enumerate(narrow) if size == 1 != wide[added + axis])]
-        if axes:
+        pairs = list(enumerate(zip(narrow, wide[added:], strict=True), start=added))
+        if any(_is_open(size, whole) for _, (size, whole) in pairs):
+            cotangent = self._fitted_at_run(cotangent, position, len(wide))
+        elif axes := [*range(added), *(axis for axis, (size, whole) in pairs if size == 1 != whole)]:
             cotangent = self.op("ReduceSum", cotangent, self.integers(axes), keepdims=1)
         return self.reshape_like(cotangent, position) if added else cotangent
+
+    def _fitted_at_run(self, cotangent: Value, position: int, rank: int) -> Value:
+        """The model leaves open which sizes are 1: the runtime sums over those that are."""
+        shape = self.shape_of(self.x(position))
+        if added := rank - len(self.shape(position)):
+            shape = self.op("Concat", self.integers([1] * added), shape, axis=0)
+        ones = shape.equals(self.builder.constant(np.array(1, np.int64)))
+        axes = self.op("Reshape", self.op("NonZero", ones, dtype=np.int64), self.integers([-1]))
+        return self.op("ReduceSum", cotangent, axes, keepdims=1, noop_with_empty_axes=1)
 
     def reshape_like(self, value: Value, position: int) -> Value:
         """The values in the shape of an input."""
@@ -117,6 +132,27 @@ class Pullback:
     def expand_like(self, value: Value, position: int) -> Value:
         """The values repeated to the shape of an input."""
         return self.op("Expand", value, self.shape_of(self.x(position)))
+
+    def steps(self, cotangent: Value, condition: Value) -> Value:
+        """The cotangent where the condition holds, else 0; a product: Where is slow in ONNX Runtime on the CPU."""
+        return cotangent * self.cast(condition, cotangent.dtype)
+
+    def cast(self, value: Value, dtype: np.dtype[Any]) -> Value:
+        """The values as another type."""
+        if value.dtype == dtype:
+            return value
+        return self.op("Cast", value, dtype=dtype, to=onnx.helper.np_dtype_to_tensor_dtype(dtype))
+
+    def zeros_like(self, value: Value) -> Value:
+        """Zeros in the shape of a tensor."""
+        return self.op("Expand", self.builder.constant(np.zeros((), value.dtype)), self.shape_of(value))
+
+    def size_along(self, value: Value, shape: Shape, axis: int) -> Value:
+        """One size of a tensor, as a list of one number: a constant if the model says it."""
+        size = shape[axis]
+        if isinstance(size, int):
+            return self.integers([size])
+        return self.op("Gather", self.shape_of(value), self.integers([axis]))
 
     def shape_of(self, value: Value) -> Value:
         """The shape as the runtime sees it."""
@@ -138,6 +174,11 @@ class Pullback:
 
     def _value(self, name: str) -> Value:
         return Value(name, self.graph.dtype(name) or np.dtype(np.float32), self.builder)
+
+
+def _is_open(size: Dim, whole: Dim) -> bool:
+    """Whether an axis may or may not have been broadcast."""
+    return not isinstance(size, int) and whole != 1 and (size is None or size != whole)
 
 
 Rule = Callable[[Pullback, int], Value | None]

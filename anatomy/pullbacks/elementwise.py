@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from onnx import helper
+import numpy as np
 
 from anatomy.builder import Value
 from anatomy.pullbacks.base import Pullback, Rule
@@ -32,38 +32,38 @@ _exp, _log, _sqrt, _sin, _cos, _tanh, _erf, _sigmoid = map(
 )
 
 
-def _steps(dy: Value, condition: Value) -> Value:
-    """dy where the condition holds, else 0: as a product, since ONNX Runtime's Where is ten times slower on the CPU."""
-    return dy * dy.builder.op("Cast", condition, dtype=dy.dtype, to=helper.np_dtype_to_tensor_dtype(dy.dtype))
+def _either(p: Pullback, condition: Value, true: Value | float, false: Value | float) -> Value:
+    """One of two factors, without Where, which ONNX Runtime is slow at on the CPU."""
+    chosen = p.cast(condition, p.x(0).dtype)
+    return chosen * (true - false) + false
 
 
 def _leaky_relu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    return (x > 0).where(dy, dy * p.attribute("alpha", 0.01))
+    return dy * _either(p, x > 0, 1.0, p.attribute("alpha", 0.01))
 
 
 def _elu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    return (x > 0).where(dy, dy * (y + p.attribute("alpha", 1.0)))
+    return dy * _either(p, x > 0, 1.0, y + p.attribute("alpha", 1.0))
 
 
 def _celu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    alpha = p.attribute("alpha", 1.0)
-    return (x > 0).where(dy, dy * (y / alpha + 1))
+    return dy * _either(p, x > 0, 1.0, y / p.attribute("alpha", 1.0) + 1)
 
 
 def _selu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
     """Defaults of the ONNX operator specification."""
     alpha, gamma = p.attribute("alpha", 1.67326319217681884765625), p.attribute("gamma", 1.05070102214813232421875)
-    return (x > 0).where(dy * gamma, dy * (y + alpha * gamma))
+    return dy * _either(p, x > 0, gamma, y + alpha * gamma)
 
 
 def _hard_sigmoid(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    return _steps(dy * p.attribute("alpha", 0.2), (y > 0) & (y < 1))
+    return p.steps(dy * p.attribute("alpha", 0.2), (y > 0) & (y < 1))
 
 
 def _hard_swish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    """y = x * max(0, min(1, x/6 + 1/2))."""
-    inner = _steps(dy * (x / 3 + 0.5), x > -3)
-    return (x < 3).where(inner, dy)
+    """y = x * s with s = max(0, min(1, x/6 + 1/2)), whose slope is 1/6 inside."""
+    inside = p.op("Abs", x) < 3
+    return dy * (p.op("HardSigmoid", x, alpha=1 / 6, beta=0.5) + p.steps(x / 6, inside))
 
 
 def _gelu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
@@ -89,7 +89,7 @@ def _mish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
 
 
 def _thresholded_relu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    return _steps(dy, x > p.attribute("alpha", 1.0))
+    return p.steps(dy, x > p.attribute("alpha", 1.0))
 
 
 UNARY: Mapping[str, Rule] = {
@@ -110,7 +110,7 @@ UNARY: Mapping[str, Rule] = {
         "Mish": _mish,
         "Neg": lambda p, dy, x, y: -dy,
         "Reciprocal": lambda p, dy, x, y: -dy * y * y,
-        "Relu": lambda p, dy, x, y: _steps(dy, y > 0),
+        "Relu": lambda p, dy, x, y: p.steps(dy, y > 0),
         "Selu": _selu,
         "Sigmoid": lambda p, dy, x, y: dy * y * (1 - y),
         "Sin": lambda p, dy, x, y: dy * _cos(x),
@@ -134,12 +134,18 @@ def cast(p: Pullback, position: int) -> Value | None:
     x = p.x(0)
     if x.dtype.kind != "f" or p.y().dtype.kind != "f":
         return None
-    return p.op("CastLike", p.dy, x, dtype=x.dtype)
+    return p.cast(p.dy, x.dtype)
 
 
 def dropout(p: Pullback, position: int) -> Value | None:
-    """At inference it is the identity."""
-    return p.dy if position == 0 else None
+    """The identity at inference; in training (input 2) what was kept was also divided by the share that is kept."""
+    if position != 0:
+        return None
+    if not p.has(2):
+        return p.dy
+    ratio = p.cast(p.x(1), p.dy.dtype) if p.has(1) else 0.5
+    training = p.cast(p.x(2), p.dy.dtype)
+    return p.steps(p.dy / (1 - training * ratio), p.y(1, np.bool_))
 
 
 def clip(p: Pullback, position: int) -> Value | None:
@@ -148,8 +154,8 @@ def clip(p: Pullback, position: int) -> Value | None:
         raise p.unknown("its bounds")
     dy = p.dy
     if p.has(1):
-        dy = _steps(dy, p.x(0) > p.x(1))
-    return _steps(dy, p.x(0) < p.x(2)) if p.has(2) else dy
+        dy = p.steps(dy, p.x(0) > p.x(1))
+    return p.steps(dy, p.x(0) < p.x(2)) if p.has(2) else dy
 
 
 def add(p: Pullback, position: int) -> Value:
@@ -176,19 +182,22 @@ def power(p: Pullback, position: int) -> Value:
     """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, and log(a) counts as zero."""
     a, b = p.x(0), p.x(1)
     if position == 0:
-        exponent = p.op("CastLike", b, a, dtype=a.dtype) if b.dtype != a.dtype else b
+        exponent = p.cast(b, a.dtype)
         return p.fit(p.dy * exponent * (a ** (exponent - 1)), 0)
-    return p.fit(p.dy * p.y() * (a > 0).where(_log((a > 0).where(a, 1.0)), 0.0), 1)
+    positive = a > 0
+    logarithm = p.steps(_log(positive.where(a, 1.0)), positive)
+    return p.fit(p.cast(p.dy * p.y() * logarithm, b.dtype), 1)
 
 
 def extremum(p: Pullback, position: int) -> Value:
     """Max and Min: to the input that was chosen, to the first of equals."""
-    if len(p.node.inputs) > 2:
-        raise p.unknown("more than two inputs")
-    greater = p.x(0) > p.x(1) if p.node.operator == "Max" else p.x(0) < p.x(1)
-    first = p.op("Or", greater, p.x(0).equals(p.x(1)))
-    chosen = first if position == 0 else p.op("Not", first)
-    return p.fit(_steps(p.dy, chosen), position)
+    if len(p.node.inputs) == 2:
+        first = p.op("GreaterOrEqual" if p.node.operator == "Max" else "LessOrEqual", p.x(0), p.x(1), dtype=np.bool_)
+        return p.fit(p.steps(p.dy, first if position == 0 else p.op("Not", first)), position)
+    chosen = p.x(position).equals(p.y())
+    for earlier in range(position):
+        chosen = chosen & p.op("Not", p.x(earlier).equals(p.y()))
+    return p.fit(p.steps(p.dy, chosen), position)
 
 
 def mean(p: Pullback, position: int) -> Value:
@@ -200,16 +209,15 @@ def prelu(p: Pullback, position: int) -> Value:
     """The slope is learned too."""
     x, slope = p.x(0), p.x(1)
     if position == 0:
-        return (x > 0).where(p.dy, p.dy * slope)
-    return p.fit((x > 0).where(p.dy * 0, p.dy * x), 1)
+        return p.dy * _either(p, x > 0, 1.0, slope)
+    return p.fit(p.dy * p.op("Min", x, p.builder.constant(np.zeros((), x.dtype))), 1)
 
 
 def where(p: Pullback, position: int) -> Value | None:
     """To the side that was chosen."""
     if position == 0:
         return None
-    zero = p.dy * 0
-    return p.fit(p.x(0).where(p.dy, zero) if position == 1 else p.x(0).where(zero, p.dy), position)
+    return p.fit(p.steps(p.dy, p.x(0) if position == 1 else p.op("Not", p.x(0))), position)
 
 
 BINARY: Mapping[str, Rule] = {
@@ -225,10 +233,14 @@ BINARY: Mapping[str, Rule] = {
     "Sum": add,
     "Where": where,
 }
+FLAT = (
+    "And ArgMax ArgMin Ceil ConstantOfShape Equal Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero "
+    "Not Or Round Shape Sign Size Xor".split()
+)
 OTHERS: Mapping[str, Rule] = {
     "Cast": cast,
     "CastLike": cast,
     "Clip": clip,
     "Dropout": dropout,
-    **dict.fromkeys(("Ceil", "Floor", "Round", "Sign", "Shape", "Size"), nothing),
+    **dict.fromkeys(FLAT, nothing),
 }

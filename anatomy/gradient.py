@@ -44,8 +44,9 @@ def gradient(
     for node in reversed(path):
         walk.step(node)
     found = tuple(walk.cotangents[name].name if name in walk.cotangents else walk.zeros(name) for name in wrt)
-    extended.graph.node.extend(builder.nodes)
-    extended.graph.initializer.extend(builder.initializers)
+    nodes, read = _needed(builder.nodes, found)
+    extended.graph.node.extend(nodes)
+    extended.graph.initializer.extend(tensor for tensor in builder.initializers if tensor.name in read)
     extended.graph.output.extend(_output(graph, name, result) for name, result in zip(wrt, found, strict=True))
     return extended, found
 
@@ -78,6 +79,16 @@ def _path(graph: Graph, of: str, wrt: Sequence[str]) -> list[Node]:
     if unreached is not None:
         raise GradientError(f"'{of}' does not depend on '{unreached}'")
     return path[::-1]
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], results: Sequence[str]) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the results depend on, for runtimes run all that there are; and all that these read."""
+    read, kept = set(results), []
+    for node in reversed(nodes):
+        if not read.isdisjoint(node.output):
+            kept.append(node)
+            read.update(node.input)
+    return kept[::-1], read
 
 
 def _unused(graph: Graph, prefix: str) -> str:

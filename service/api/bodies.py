@@ -22,6 +22,8 @@ from service.errors import EmptyBody, InvalidRequest, TooManyBytes, UnsupportedC
 from service.feed import Given, Picture, Tensor
 
 ACCEPTED = "image/*, application/octet-stream, multipart/form-data, application/json or application/x-npy"
+# Python makes an object of each while every other request waits: as many as fit into `max_bytes` take seconds.
+MOST_LISTS = 500_000
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,11 @@ async def _file(item: UploadFile | str) -> Given:
 
 
 async def _json(request: Request, limits: Limits) -> list[Given]:
+    data = await _body(request, limits)
+    if data.count(b"[") + data.count(b"{") > MOST_LISTS:
+        raise InvalidRequest(f"the JSON holds more than {MOST_LISTS} lists; send the array as application/x-npy")
     try:
-        value = json.loads(await _body(request, limits), parse_constant=_no_constant)
+        value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidRequest('the body is not JSON; send {"image": "<base64>"}') from None
     if not isinstance(value, dict) or len(value.keys() & {"image", "inputs"}) != 1 or len(value) != 1:

@@ -217,6 +217,12 @@ def test_an_array_whose_header_is_no_header_is_malformed(
     assert_problem(response, 400, "invalid-request", "numpy.save")
 
 
+def test_json_of_more_lists_than_any_array_has_is_not_parsed(client: httpx.Client, assert_problem: Check) -> None:
+    body = b'{"inputs": [' + b"[]," * 500_000 + b"[]]}"
+    response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
+    assert_problem(response, 400, "invalid-request", "application/x-npy")
+
+
 def test_an_array_of_another_shape_or_type_is_impossible(client: httpx.Client, assert_problem: Check) -> None:
     assert_problem(client.post("/predict", json={"inputs": [1, 2]}), 422, "impossible", "shape")
     halves = np.full((32, 32, 3), 0.5).tolist()

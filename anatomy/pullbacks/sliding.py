@@ -22,6 +22,8 @@ def convolution(p: Pullback, position: int) -> Value:
     if position == 2:
         return _over_positions(p)
     window = _window(p)
+    if _covers(p, window):
+        return _covering(p, position)
     if position == 1:
         return weight_gradient(p, (p.x(0), p.shape(0)), (p.dy, p.output_shape()), window)
     return _convolved_back(p, window)
@@ -63,6 +65,20 @@ def max_pool(p: Pullback, position: int) -> Value:
 def _over_positions(p: Pullback) -> Value:
     rank = len(p.output_shape())
     return p.op("ReduceSum", p.dy, p.integers([0, *range(2, rank)]), keepdims=0)
+
+
+def _covers(p: Pullback, window: Sliding) -> bool:
+    """Whether each channel has one kernel of the size of its map, and one unit."""
+    alone = p.shape(1)[:2] == (window.groups, 1) and p.shape(0)[1] == window.groups
+    return alone and not any(window.flat_pads) and window.reach == window.kernel == p.shape(0)[2:]
+
+
+def _covering(p: Pullback, position: int) -> Value:
+    """Then the convolution is a sum of products, and so is its gradient."""
+    if position == 1:
+        return p.reshape_like(p.op("ReduceSum", p.dy * p.x(0), p.integers([0]), keepdims=0), 1)
+    exchanged = [1, 0, *range(2, len(p.shape(1)))]
+    return p.dy * p.op("Transpose", p.x(1), perm=exchanged)
 
 
 def _convolved_back(p: Pullback, window: Sliding) -> Value:

@@ -133,6 +133,13 @@ def test_convolution_of_open_sizes(stride: int) -> None:
     check(net, whole_numbers(shapes))
 
 
+@pytest.mark.parametrize("batch", [2, "N"])
+def test_a_kernel_as_large_as_the_map_of_its_channel(batch: int | str) -> None:
+    shapes = {"x": [2, 3, 4, 5], "w": [3, 1, 4, 5], "b": [3]}
+    declared: dict[str, Sequence[int | str]] = {**shapes, "x": [batch, 3, 4, 5]}
+    check(model("Conv", declared, group=3), whole_numbers(shapes))
+
+
 @BOUNDED
 @given(case=convolutions(transposed=True))
 def test_transposed_convolution(case: tuple[Shapes, dict[str, Any]]) -> None:

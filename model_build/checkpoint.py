@@ -80,5 +80,6 @@ def read(path: Path, identity: Mapping[str, Any], layouts: Mapping[str, Layout])
 
 
 def _arrays(path: Path) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
+    # Opened here: of a broken file that it opened itself, numpy leaves the closing to chance.
+    with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
         return {name: file[name] for name in file.files}

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import helper
 
 from anatomy.builder import Builder, Value
 
@@ -64,8 +65,7 @@ class Layout:
         """Write the nodes that make the tensors, under their own names, of a vector in the graph."""
         parts = builder.ops("Split", vector, builder.integers(self.sizes), types=[None] * len(self.names), axis=0)
         for part, name, shape in zip(parts, self.names, self.shapes, strict=True):
-            builder.op("Reshape", part, builder.integers(shape))
-            builder.nodes[-1].output[0] = name
+            write_as(builder, builder.op("Reshape", part, builder.integers(shape)), name)
 
 
 def write_pack(builder: Builder, tensors: Sequence[str]) -> Value:
@@ -73,6 +73,11 @@ def write_pack(builder: Builder, tensors: Sequence[str]) -> Value:
     flat = builder.integers([-1])
     parts = [builder.op("Reshape", Value(name, np.dtype(np.float32), builder), flat) for name in tensors]
     return builder.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
+
+
+def write_as(builder: Builder, value: Value, name: str) -> None:
+    """Write a tensor under another name; the runtime takes the node that this needs out again."""
+    builder.nodes.append(helper.make_node("Identity", [value.name], [name], name=name))
 
 
 def _text(shape: tuple[int, ...] | None) -> str:

@@ -10,6 +10,7 @@ import onnx
 from onnx import helper
 
 from anatomy.builder import Builder, Value
+from model_build.layout import write_as
 
 
 class Statistics(NamedTuple):
@@ -73,6 +74,5 @@ def _spread(node: onnx.NodeProto, rank: int, builder: Builder) -> None:
         builder.op("Reshape", mean, flat),
         builder.op("Reshape", variance, flat),
     )
-    renamed = dict(zip((value.name for value in results), node.output, strict=True))
-    for made in builder.nodes:
-        made.output[0] = renamed.get(made.output[0], made.output[0])
+    for value, name in zip(results, node.output, strict=True):
+        write_as(builder, value, name)

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 
 from anatomy.builder import Builder, Value
 from model_build.datasets.split import Split
-from model_build.layout import Layout
+from model_build.layout import Layout, write_as
 from model_build.sessions import Device, on_device, session
 from model_build.step import AVERAGES, PREFIX
 
@@ -49,8 +49,7 @@ def _answering(forward: onnx.ModelProto, parameters: Layout) -> onnx.ModelProto:
     before, after = Builder(f"{PREFIX}before."), Builder(f"{PREFIX}after.")
     parameters.write_unpack(before, Value(AVERAGES, np.dtype(np.float32), before))
     logits = Value(forward.graph.output[0].name, np.dtype(np.float32), after)
-    after.op("ArgMax", logits, dtype=np.int64, axis=-1, keepdims=0)
-    after.nodes[-1].output[0] = ANSWERS
+    write_as(after, after.op("ArgMax", logits, dtype=np.int64, axis=-1, keepdims=0), ANSWERS)
     graph = model.graph
     del graph.node[:], graph.input[:], graph.output[:], graph.value_info[:]
     graph.node.extend([*before.nodes, *forward.graph.node, *after.nodes])

@@ -17,7 +17,7 @@ from anatomy.builder import Builder, Value
 from anatomy.gradient import gradient
 from anatomy.graph import Graph
 from anatomy.layers import layers
-from model_build.layout import Layout, Vector, write_pack
+from model_build.layout import Layout, Vector, write_as, write_pack
 from model_build.loss import Loss, cross_entropy
 from model_build.norms import Statistics, spread_norms, train_norms
 from model_build.optimiser import Momentum, Optimiser, single
@@ -205,8 +205,7 @@ class _Writer:
         results = {NORM: self._builder.op("ReduceL2", slope, keepdims=0), LOSS: loss.value, CORRECT: loss.correct}
         results |= {new(name): value for name, value in self._updated(slope).items()}
         for name, value in results.items():
-            self._builder.op("Identity", value)
-            self._builder.nodes[-1].output[0] = name
+            write_as(self._builder, value, name)
         return self._assembled(extended, before, tuple(results))
 
     def _updated(self, slope: Value) -> dict[str, Value]:

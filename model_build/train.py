@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -38,18 +38,29 @@ class TrainError(ValueError):
     """Training cannot begin or go on; the message says why."""
 
 
+class Example(NamedTuple):
+    """What one example is: its shape and the type of its numbers."""
+
+    shape: tuple[int, ...]
+    dtype: ir.DataType = ir.DataType.FLOAT
+
+    def __str__(self) -> str:
+        return f"{self.dtype.numpy()} {list(self.shape)}"
+
+
 @dataclass(frozen=True)
 class Network:
     """What is trained: `make` gives the module up to its logits, anew at each call.
 
-    `shape` and `dtype` are those of one example as the module takes it.
+    `takes` is one example as the module takes it; `learns_from` one as the augmentation takes it, where that is
+    something else.
     """
 
     name: str
     make: Callable[[], Module]
-    shape: tuple[int, ...]
-    dtype: ir.DataType = ir.DataType.FLOAT
+    takes: Example
     augmentation: Augmentation | None = None
+    learns_from: Example | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ def train(
     step, forward, state = _step(network, plan, device)
     batches = Batches(examples, plan.batch, plan.seed, network.augmentation)
     identity = _identity(step, plan, examples)
+    _check_labels(step.classes, examples, held_out)
     begun = checkpoint.read(path, identity, step.state) if path else None
     begun = begun or Checkpoint(0, state, identity)
     stepper = Stepper(step, begun.state, device, threads)
@@ -111,29 +123,37 @@ def train(
 
 
 def _check(network: Network, examples: Split, plan: Plan, held_out: Split | None) -> None:
-    if len(examples) < plan.batch or plan.batch < 1:
+    if min(plan.epochs, plan.batch, plan.checkpoint_every) < 1:
+        raise TrainError(f"expected epochs, batch and checkpoint_every of 1 or more, got {plan}")
+    if len(examples) < plan.batch:
         raise TrainError(f"{len(examples)} examples to learn from do not fill a batch of {plan.batch}")
-    if plan.epochs < 1 or plan.checkpoint_every < 1:
-        raise TrainError(f"expected 1 epoch and 1 step between checkpoints or more, got {plan}")
-    for split in (examples, held_out):
-        if split is None:
-            continue
-        if not len(split):
-            raise TrainError("there are no examples to score the network on")
-        if split.inputs.shape[1:] != network.shape or split.inputs.dtype != network.dtype.numpy():
-            found, wanted = f"{split.inputs.dtype} {split.inputs.shape[1:]}", f"{network.dtype.numpy()} {network.shape}"
+    if held_out is not None and not len(held_out):
+        raise TrainError("there are no examples to score the network on")
+    for split, wanted in ((examples, network.learns_from or network.takes), (held_out, network.takes)):
+        if split is not None and (split.inputs.shape[1:], split.inputs.dtype) != (wanted.shape, wanted.dtype.numpy()):
+            found = f"{split.inputs.dtype} {list(split.inputs.shape[1:])}"
             raise TrainError(f"{network.name} takes examples of {wanted}, got {found}")
+
+
+def _check_labels(classes: int, *splits: Split | None) -> None:
+    for split in splits:
+        if split is not None and not 0 <= split.labels.min() <= split.labels.max() < classes:
+            found = f"{split.labels.min()} to {split.labels.max()}"
+            raise TrainError(f"expected labels from 0 to {classes - 1}, got {found}")
 
 
 def _step(network: Network, plan: Plan, device: Device) -> tuple[Step, onnx.ModelProto, dict[str, Any]]:
     """The step, the network without augmentation as scoring needs it, and the state to begin with."""
-    signature = Signature("examples", network.dtype, ("N", *network.shape), "logits")
     module = network.make()
     arrays = initial(module, plan.seed)
-    altered = trainable(module, signature, network.name, network.augmentation)
+    altered = trainable(module, _signature(network.learns_from or network.takes), network.name, network.augmentation)
     step = build(altered, arrays, plan.recipe, plan.batch, spread=device == "cuda")
-    plain = trainable(network.make(), signature, network.name)
+    plain = trainable(network.make(), _signature(network.takes), network.name)
     return step, plain, step.start(arrays)
+
+
+def _signature(example: Example) -> Signature:
+    return Signature("examples", example.dtype, ("N", *example.shape), "logits")
 
 
 def _identity(step: Step, plan: Plan, examples: Split) -> dict[str, Any]:

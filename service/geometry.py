@@ -4,15 +4,20 @@ The input as a whole is a box of the upright picture with real-valued edges; alo
 `start + i * scale ... start + (i + 1) * scale`. Resampling reads beyond that: pixel i is a weighted sum over
 `centre ± support * max(scale, 1)`, and it is this window that `picture_rect` answers with, so that no picture pixel
 outside the rectangle has any influence. Pillow is the reference for every rounding here.
+
+The rule `digit` puts the frame around the ink, which depends on every pixel: a pixel far away that becomes ink moves
+the frame. For it the rectangle says which pixels an input pixel is made of within the frame that the picture has.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from anatomy.card import ImageInput
+from service.ink import Ink
 
 Interval = tuple[int, int]
 SUPPORT = {"nearest": 0.0, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
@@ -45,6 +50,11 @@ class Axis:
         if first >= stop:
             return 0, 0
         return self._window(first)[0], self._window(stop - 1)[1]
+
+    @property
+    def centres(self) -> "np.ndarray[Any, Any]":
+        """Where in the picture the centres of the inner input pixels lie."""
+        return self.start + (np.arange(self.inner[1] - self.inner[0]) + 0.5) * self.scale
 
     def index(self, pixel: int) -> int | None:
         """The input pixel that covers the centre of this picture pixel; None where it was cropped away."""
@@ -123,6 +133,31 @@ def frame(picture_size: tuple[int, int], spec: ImageInput) -> Geometry:
         for length, size, span in zip(picture_size, spec.size, spans, strict=True)
     )
     return Geometry((rows, columns))
+
+
+def frame_of_ink(picture_size: tuple[int, int], ink: Ink, spec: ImageInput) -> Geometry:
+    """The geometry that the rule `digit` gives: the ink's box into the rule's, its centre of mass into the middle."""
+    spans = [stop - start for start, stop in ink.box]
+    scale = max(spans) / (spec.resize.box or max(spec.size))
+    support = SUPPORT[spec.resize.interpolation]
+    rows, columns = (
+        _axis_of_ink(length, size, span, mass, scale, support)
+        for length, size, span, mass in zip(picture_size, spec.size, ink.box, ink.mass, strict=True)
+    )
+    return Geometry((rows, columns))
+
+
+def _axis_of_ink(length: int, size: int, span: tuple[float, float], mass: float, scale: float, support: float) -> Axis:
+    """Whole input pixels onto the ink and as little paper beside it as the aspect asks for, if there is any.
+
+    The mass comes into pixel `size // 2`, anywhere in it: so it lies in every one of MNIST's pictures.
+    """
+    count = max(1, math.ceil((span[1] - span[0]) / scale - 1e-6))
+    beside = (count * scale - (span[1] - span[0])) / 2
+    start, stop = max(_single(span[0] - beside), 0.0), min(_single(span[1] + beside), float(length))
+    centre = (mass - start) * count / (stop - start)
+    first = min(max(math.ceil(size // 2 - centre), 0), size - count)
+    return Axis(length, size, start, stop, (first, first + count), support)
 
 
 def _axis(length: int, size: int, span: float, filled: float, support: float) -> Axis:

@@ -27,8 +27,9 @@ from PIL import (
 )
 
 from anatomy.card import ImageInput
-from service.errors import BrokenPicture, EmptyBody, TooManyPixels, UnsupportedPicture
-from service.geometry import Geometry, frame
+from service.errors import BrokenPicture, EmptyBody, Impossible, TooManyPixels, UnsupportedPicture
+from service.geometry import Geometry, frame, frame_of_ink
+from service.ink import Sheet, Tones, factor_of, look, tones
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP or TIFF"
 UPRIGHT: Mapping[int, Image.Transpose] = {
@@ -72,6 +73,8 @@ class Prepared:
     array: np.ndarray[Any, np.dtype[np.uint8]]
     """uint8 [H, W, C]"""
     geometry: Geometry
+    tones: Tones | None = None
+    """How grey levels became ink; None where they are as they were."""
 
     @property
     def box(self) -> tuple[float, float, float, float]:
@@ -116,20 +119,51 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     return plain if turn is None else plain.transpose(turn)
 
 
-def prepare(image: Image.Image, spec: ImageInput) -> Prepared:
-    """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was taken from."""
-    geometry = frame((image.height, image.width), spec)
+def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) -> Prepared:
+    """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was taken from.
+
+    With `like`, in the frame and the tones of that one, which has the same size: where the card asks for ink, both are
+    found by looking at every pixel. Raises Impossible for a picture without the ink that the rule `digit` needs.
+    """
     image = image.convert(spec.colour)
+    sheet = None if like is not None else _sheet(image, spec)
+    geometry = like.geometry if like is not None else _frame(image, spec, sheet)
     (top, bottom), (left, right) = geometry.inner
     seen = image.resize(
         (right - left, bottom - top), Image.Resampling[spec.resize.interpolation.upper()], geometry.crop
     )
-    height, width = spec.size
-    if seen.size != (width, height):
-        canvas = Image.new(spec.colour, (width, height))
-        canvas.paste(seen, (left, top))
-        seen = canvas
-    return Prepared(np.array(seen).reshape(height, width, spec.channels), geometry)
+    pixels = np.array(seen)
+    toned = like.tones if like is not None else _tones(sheet, pixels, geometry, spec)
+    if toned is not None:
+        pixels = toned.applied(pixels, *(axis.centres for axis in geometry.axes))
+    array = np.zeros((*spec.size, spec.channels), np.uint8)
+    array[top:bottom, left:right] = pixels.reshape(bottom - top, right - left, spec.channels)
+    return Prepared(array, geometry, toned)
+
+
+def _sheet(image: Image.Image, spec: ImageInput) -> Sheet | None:
+    """The picture as ink on paper, where the card asks for that."""
+    if spec.polarity == "as_is" and spec.resize.rule != "digit":
+        return None
+    factor = factor_of(image.height, image.width)
+    return look(np.asarray(image.reduce(factor)), factor, spec.polarity)
+
+
+def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometry:
+    size = (image.height, image.width)
+    if spec.resize.rule != "digit":
+        return frame(size, spec)
+    if sheet is None or sheet.ink is None:
+        raise Impossible(
+            "no ink is to be seen in the picture: nothing stands out from its border; post one digit on plain paper"
+        )
+    return frame_of_ink(size, sheet.ink, spec)
+
+
+def _tones(sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput) -> Tones | None:
+    if sheet is None or spec.polarity == "as_is":
+        return None
+    return tones(sheet, pixels, *(axis.centres for axis in geometry.axes))
 
 
 @contextmanager

@@ -1,8 +1,8 @@
 """Random motions of pictures, signals and volumes, as the few numbers from which a graph moves a whole batch.
 
 A motion is a table of rows [1 + axes + knots ** axes, axes]: which combination of a constant, of the coordinates and
-of smooth bumps tells a unit of the result where in the input it looks. Coordinates run from -1 to 1 over the outer edges
-of an axis; the rows' columns are in GridSample's order, last axis first.
+of smooth bumps tells a unit of the result where in the input it looks. Coordinates run from -1 to 1 between the outer
+edges of an axis; the rows' columns are in GridSample's order, last axis first.
 """
 
 from collections.abc import Sequence

@@ -46,7 +46,7 @@ def load(
     return Dataset("mnist", _split("train", files), _split("t10k", files), DIGITS, PROVENANCE, LICENCE)
 
 
-def test_split(data: Path) -> Split:
+def load_test(data: Path) -> Split:
     """The 10,000 test pictures alone, from the folder `data`; raises DataError."""
     return _split("t10k", partial(_given, data))
 

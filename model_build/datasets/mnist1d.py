@@ -75,7 +75,8 @@ def _templates() -> Floats:
     shapes = np.array(TEMPLATES)
     shapes -= shapes.mean(axis=1, keepdims=True)
     shapes /= shapes.std(axis=1, keepdims=True)
-    return (shapes - shapes[:, :1]) / 6.0
+    shapes -= shapes[:, :1].copy()
+    return shapes / 6.0
 
 
 def _signal(template: Floats, random: np.random.RandomState) -> Floats:

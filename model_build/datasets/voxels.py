@@ -63,7 +63,8 @@ def reduction(size: int) -> NDArray[np.float32]:
     edges = np.arange(SIDE + 1) * size / SIDE
     pixels = np.arange(size)
     overlap = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
-    return (np.clip(overlap, 0, None) * SIDE / size).astype(np.float32)
+    shares: NDArray[np.float64] = np.clip(overlap, 0, None) * SIDE / size
+    return shares.astype(np.float32)
 
 
 def solids(pictures: NDArray[np.uint8], rotation: NDArray[np.float32]) -> NDArray[np.uint8]:

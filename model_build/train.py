@@ -204,7 +204,8 @@ class _Loop:
         state = self._stepper.state
         parts = [state[WEIGHTS], state[STATISTICS]] if STATISTICS in state else [state[WEIGHTS]]
         unpack = self._step.parameters.unpack
-        outside = 1 - self._stepper.seconds / self._seconds if self._seconds else 0.0
+        # Of a training that was complete already no step was run.
+        outside = 1 - self._stepper.seconds / self._seconds if self._stepper.seconds else 0.0
         seconds = self._before + self._seconds
         return Trained(unpack(state[AVERAGES]), unpack(np.concatenate(parts)), tuple(self._history), seconds, outside)
 

@@ -10,10 +10,11 @@ al. 1998 for the plan; Ioffe and Szegedy 2015 for the norms; Howard et al. 2017 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import onnx_ir as ir
 from onnxscript import OpBuilder, nn
 
-from model_build.nn import BatchNorm, Conv, Flatten, Linear, Module, Padding
+from model_build.nn import BatchNorm, Conv, Flatten, Linear, Module, Padding, Softmax
 
 
 class Stage(NamedTuple):
@@ -45,6 +46,45 @@ class Block(Module):
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
         """[N, channels_in, spatial...] -> [N, channels_out, spatial...]."""
         return op.Relu(self.norm(op, self.conv(op, x)))
+
+
+class Standardise(Module):
+    """(x - mean) / deviation, of arrays with the channels first, as signals and volumes come."""
+
+    def __init__(self, mean: float, deviation: float) -> None:
+        super().__init__()
+        self.mean = nn.Parameter([], data=ir.tensor(np.array(mean, np.float32)))
+        self.deviation = nn.Parameter([], data=ir.tensor(np.array(deviation, np.float32)))
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        """Any shape -> the same shape."""
+        return op.Div(op.Sub(x, self.mean), self.deviation)
+
+
+class Reader(Module):
+    """Raw input to logits: its arithmetic first, then the network."""
+
+    def __init__(self, preprocess: Module, network: Module) -> None:
+        super().__init__()
+        self.preprocess = preprocess
+        self.network = network
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        """What is served -> [N, classes]."""
+        return self.network(op, self.preprocess(op, x))
+
+
+class Probabilities(Module):
+    """A network of logits, with a softmax behind."""
+
+    def __init__(self, network: Module) -> None:
+        super().__init__()
+        self.network = network
+        self.softmax = Softmax()
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        """What is served -> probabilities [N, classes]."""
+        return self.softmax(op, self.network(op, x))
 
 
 class SmallNet(Module):

@@ -13,14 +13,15 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
-Picture = bytes | Path
+Array = np.ndarray[Any, Any]
+Input = bytes | Path | Array
 Tap = Literal["post", "pre"]
 Interval = tuple[int, int]
-Array = np.ndarray[Any, Any]
 Answer = TypeVar("Answer")
 
 NPY = "application/x-npy"
-RAW = {"Content-Type": "application/octet-stream"}
+RAW = "application/octet-stream"
+TYPES = {".npy": NPY, ".csv": "text/csv", ".json": "application/json"}
 
 
 class ProblemError(Exception):
@@ -58,12 +59,12 @@ class Scored:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The strongest classes first. `input_id` stands for the picture in later calls."""
+    """The strongest classes first. `input_id` stands for the input in later calls."""
 
     model: str
     version: str
     provider: str
-    input_id: str | None
+    input_id: str
     predictions: tuple[Scored, ...]
     timings_ms: Mapping[str, float]
 
@@ -136,7 +137,7 @@ class Call(Generic[Answer]):
     params: Mapping[str, Any] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     content: bytes | None = None
-    files: Sequence[tuple[str, tuple[str, bytes]]] | None = None
+    files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
 
     @property
     def request(self) -> dict[str, Any]:
@@ -159,13 +160,14 @@ class Call(Generic[Answer]):
 
 
 def predict(
-    picture: Picture | Sequence[Picture], top_k: int | None, model: str | None
+    given: Input | Sequence[Input], top_k: int | None, model: str | None
 ) -> Call[Prediction | tuple[Prediction, ...]]:
-    """`POST /predict`: one picture raw, several as files of a form."""
+    """`POST /predict`: one input raw, several as files of a form."""
     params = {"top_k": top_k, "model": model}
-    if isinstance(picture, bytes | Path):
-        return Call("POST", "predict", lambda answer: _prediction(answer.json()), params, RAW, _bytes(picture))
-    files = [("file", (f"{number}", _bytes(each))) for number, each in enumerate(picture)]
+    if isinstance(given, bytes | Path | np.ndarray):
+        data, kind = _body(given)
+        return Call("POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data)
+    files = [("file", (f"{number}", *_body(each))) for number, each in enumerate(given)]
     return Call("POST", "predict", _predictions, params, files=files)
 
 
@@ -181,20 +183,21 @@ def layers(model: str | None) -> Call[tuple[Layer, ...]]:
 
 def activations(
     layer: int | str,
-    picture: Picture | None,
+    given: Input | None,
     input_id: str | None,
     channel: int | Sequence[int] | None,
     tap: Tap | None,
     model: str | None,
 ) -> Call[Array]:
-    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given a picture or an input_id."""
-    if (picture is None) == (input_id is None):
-        raise ValueError("give either a picture or the input_id of one posted before")
+    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or an input_id."""
+    if (given is None) == (input_id is None):
+        raise ValueError("give either an input or the input_id of one posted before")
     path, accept = _path(layer, "activations"), {"Accept": NPY}
     params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
-    if picture is None:
+    if given is None:
         return Call("GET", path, _array, params, accept)
-    return Call("POST", path, _array, params, accept | RAW, _bytes(picture))
+    data, kind = _body(given)
+    return Call("POST", path, _array, params, {**accept, **_typed(kind)}, data)
 
 
 def receptive_field(
@@ -211,8 +214,19 @@ def _path(layer: int | str, what: str) -> str:
     return f"layers/{quote(str(layer), safe='')}/{what}"
 
 
-def _bytes(picture: Picture) -> bytes:
-    return picture.read_bytes() if isinstance(picture, Path) else picture
+def _body(given: Input) -> tuple[bytes, str]:
+    """The bytes of an input and their type: of a file by the end of its name, of an array as .npy."""
+    if isinstance(given, np.ndarray):
+        stream = io.BytesIO()
+        np.save(stream, given, allow_pickle=False)
+        return stream.getvalue(), NPY
+    if isinstance(given, Path):
+        return given.read_bytes(), TYPES.get(given.suffix.lower(), RAW)
+    return given, RAW
+
+
+def _typed(kind: str) -> Mapping[str, str]:
+    return {"Content-Type": kind}
 
 
 def _prediction(body: Any) -> Prediction:

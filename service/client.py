@@ -20,10 +20,10 @@ from service.calls import (
     Answer,
     Array,
     Call,
+    Input,
     Layer,
     LayerField,
     Model,
-    Picture,
     Prediction,
     ProblemError,
     Scored,
@@ -34,10 +34,10 @@ from service.calls import (
 __all__ = [
     "AsyncClient",
     "Client",
+    "Input",
     "Layer",
     "LayerField",
     "Model",
-    "Picture",
     "Prediction",
     "ProblemError",
     "Scored",
@@ -73,18 +73,22 @@ class Client:
         self._http.close()
 
     @overload
-    def predict(self, picture: Picture, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
+    def predict(self, given: Input, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
 
     @overload
     def predict(
-        self, picture: Sequence[Picture], *, top_k: int | None = None, model: str | None = None
+        self, given: Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> tuple[Prediction, ...]: ...
 
     def predict(
-        self, picture: Picture | Sequence[Picture], *, top_k: int | None = None, model: str | None = None
+        self, given: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> Prediction | tuple[Prediction, ...]:
-        """The strongest classes of a picture (its bytes or its file), or of each of several in one request."""
-        return self._send(calls.predict(picture, top_k, model or self._model))
+        """The strongest classes of an input, or of each of several in one request.
+
+        An input is the bytes of a picture; a file, a picture or .npy, .csv or .json by its name; or an array, of a
+        signal [C, L] or a volume [C, D, H, W].
+        """
+        return self._send(calls.predict(given, top_k, model or self._model))
 
     def models(self) -> tuple[Model, ...]:
         """What is served."""
@@ -97,15 +101,15 @@ class Client:
     def activations(
         self,
         layer: int | str,
-        picture: Picture | None = None,
+        given: Input | None = None,
         *,
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
         tap: Tap | None = None,
         model: str | None = None,
     ) -> Array:
-        """The layer's tensor [C, ...] for a picture, or for one posted before; `channel` picks some of its channels."""
-        return self._send(calls.activations(layer, picture, input_id, channel, tap, model or self._model))
+        """The layer's tensor [C, ...] for an input, or for one posted before; `channel` picks some of its channels."""
+        return self._send(calls.activations(layer, given, input_id, channel, tap, model or self._model))
 
     @overload
     def receptive_field(
@@ -164,18 +168,18 @@ class AsyncClient:
         await self._http.aclose()
 
     @overload
-    async def predict(self, picture: Picture, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
+    async def predict(self, given: Input, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
 
     @overload
     async def predict(
-        self, picture: Sequence[Picture], *, top_k: int | None = None, model: str | None = None
+        self, given: Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> tuple[Prediction, ...]: ...
 
     async def predict(
-        self, picture: Picture | Sequence[Picture], *, top_k: int | None = None, model: str | None = None
+        self, given: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> Prediction | tuple[Prediction, ...]:
         """See `Client.predict`."""
-        return await self._send(partial(calls.predict, picture, top_k, model or self._model))
+        return await self._send(partial(calls.predict, given, top_k, model or self._model))
 
     async def models(self) -> tuple[Model, ...]:
         """See `Client.models`."""
@@ -188,7 +192,7 @@ class AsyncClient:
     async def activations(
         self,
         layer: int | str,
-        picture: Picture | None = None,
+        given: Input | None = None,
         *,
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
@@ -196,9 +200,7 @@ class AsyncClient:
         model: str | None = None,
     ) -> Array:
         """See `Client.activations`."""
-        return await self._send(
-            partial(calls.activations, layer, picture, input_id, channel, tap, model or self._model)
-        )
+        return await self._send(partial(calls.activations, layer, given, input_id, channel, tap, model or self._model))
 
     @overload
     async def receptive_field(

@@ -1,4 +1,4 @@
-"""What goes into a network: a picture or tensor made ready for a model, with the way back to the picture's pixels."""
+"""What goes into a network: what was posted, made ready for a model, with the way back to a picture's pixels."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from anatomy.card import ImageInput
-from anatomy.graph import Shape
 from service.errors import Impossible, NoImageInput
+from service.fitting import fitted, takes
 from service.geometry import picture_rect
 from service.images import Prepared, decode, prepare
 from service.repository import Model
+from service.tensors import CSV, JSON, NPY, from_csv, from_json, from_npy
+
+# What is kept of a document: this, its media type and the end of the line, then its bytes. No picture begins so.
+_MARK = b"fovea input "
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,24 @@ class Picture:
     """The bytes of a picture, as posted."""
 
     data: bytes
+
+    @property
+    def kept(self) -> bytes:
+        """What stands for it in the store."""
+        return self.data
+
+
+@dataclass(frozen=True)
+class Document:
+    """The bytes of numbers, as posted: .npy, CSV, or JSON (which may also hold a picture)."""
+
+    data: bytes
+    media_type: str
+
+    @property
+    def kept(self) -> bytes:
+        """What stands for it in the store: with its media type, for the same bytes may be two things."""
+        return _MARK + self.media_type.encode() + b"\n" + self.data
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +49,8 @@ class Tensor:
     array: np.ndarray
 
 
-Given = Picture | Tensor
+Posted = Picture | Document
+Given = Posted | Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +60,7 @@ class Feed:
     name: str
     array: np.ndarray
     prepared: Prepared | None = None
+    posted: Posted | None = None
 
     @property
     def feeds(self) -> Mapping[str, np.ndarray]:
@@ -50,48 +74,54 @@ class Feed:
         return [list(each) for each in picture_rect(self.prepared.geometry, interval)]
 
 
+def posted_of(kept: bytes) -> Posted:
+    """What was posted, from what the store kept of it."""
+    if not kept.startswith(_MARK):
+        return Picture(kept)
+    head, _, data = kept.partition(b"\n")
+    return Document(data, head[len(_MARK) :].decode())
+
+
 def make_ready(model: Model, given: Given, max_pixels: int) -> Feed:
-    """Decode, orient, crop and resize a picture, or check a tensor; raises the errors of the tree."""
+    """Decode, orient, crop and resize a picture, or read and check a tensor; raises the errors of the tree."""
+    if isinstance(given, Document):
+        return _read(model, given, max_pixels)
     if isinstance(given, Tensor):
-        return Feed(model.file.input, _fitted(model, given.array))
+        return Feed(model.file.input, fitted(model, given.array))
     spec = image_input(model)
     prepared = prepare(decode(given.data, max_pixels), spec)
-    return Feed(model.file.input, np.ascontiguousarray(prepared.array[None]), prepared)
+    return Feed(model.file.input, np.ascontiguousarray(prepared.array[None]), prepared, given)
 
 
 def image_input(model: Model) -> ImageInput:
-    """How a picture becomes this model's input; raises NoImageInput."""
-    if not isinstance(model.card.input, ImageInput):
-        raise NoImageInput(
-            f"model '{model.name}' has no card that says how a picture becomes its input; give it one with "
-            "python -m model_build adopt FILE, or post the input itself as application/x-npy"
-        )
-    return model.card.input
+    """How a picture becomes this model's input; raises NoImageInput, which says what the model takes instead."""
+    if isinstance(model.card.input, ImageInput):
+        return model.card.input
+    if model.card.input is not None:
+        raise NoImageInput(f"model '{model.name}' takes no pictures; it takes {takes(model)}")
+    raise NoImageInput(
+        f"model '{model.name}' has no card that says how a picture becomes its input; give it one with "
+        f"python -m model_build adopt FILE, or post the input itself as {NPY}"
+    )
 
 
-def _fitted(model: Model, array: np.ndarray) -> np.ndarray:
-    name = model.file.input
-    shape, dtype = model.file.graph.shape(name), model.file.graph.dtype(name)
-    if shape is not None and array.ndim == len(shape) - 1:
-        array = array[None]
-    if shape is not None and not fits(array.shape, shape):
-        expected = f"one array of shape {shown(shape)}, with or without the batch axis"
-        raise Impossible(f"input '{name}' takes {expected}, not {shown(array.shape)}")
-    if dtype is None:
-        return array
-    with np.errstate(all="ignore"):
-        cast = array.astype(dtype)
-    if dtype.kind in "iu" and not np.array_equal(cast, array):
-        raise Impossible(f"input '{name}' takes {dtype}: some of these numbers are fractions or out of its range")
-    return cast
+def _read(model: Model, document: Document, max_pixels: int) -> Feed:
+    if document.media_type == JSON:
+        found = from_json(document.data)
+        if isinstance(found, bytes):
+            return make_ready(model, Picture(found), max_pixels)
+        array = found
+    elif document.media_type == CSV:
+        array = _signal(model, document.data)
+    else:
+        array = from_npy(document.data)
+    return Feed(model.file.input, fitted(model, array), posted=document)
 
 
-def fits(given: Sequence[int], expected: Shape) -> bool:
-    """Whether an array of this shape is one input, batch axis included."""
-    same = all(not isinstance(want, int) or got == want for got, want in zip(given[1:], expected[1:], strict=False))
-    return len(given) == len(expected) and given[0] == 1 and same
-
-
-def shown(shape: Sequence[object]) -> str:
-    """A shape as messages write it: ? for a size that is open."""
-    return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
+def _signal(model: Model, data: bytes) -> np.ndarray:
+    """A table as [L] if it is one row or one column, else with its columns as channels, [C, L]."""
+    shape = model.file.graph.shape(model.file.input)
+    if isinstance(model.card.input, ImageInput) or (shape is not None and len(shape) > 3):
+        raise Impossible(f"CSV holds a signal, and model '{model.name}' takes {takes(model)}")
+    table = from_csv(data)
+    return table.reshape(-1) if 1 in table.shape else table.T

@@ -18,6 +18,7 @@ Array = np.ndarray[Any, Any]
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
 SMALLEST_TILE = 48
+STRIP = 8
 GAP = 2
 GAP_GREY = 64
 MAX_PIXELS = 40_000_000
@@ -83,7 +84,9 @@ def _sheet(tiles: Bytes, columns: int | None) -> bytes:
     if not tiles.size:
         raise Impossible("there is nothing to show: the tensor is empty")
     zoom = max(1, math.ceil(SMALLEST_TILE / max(height, width)))
-    tall, wide = height * zoom + GAP, width * zoom + GAP
+    # A signal is one row: it is made high enough to be seen.
+    upright = max(zoom, STRIP) if height == 1 else zoom
+    tall, wide = height * upright + GAP, width * zoom + GAP
     columns = columns or min(count, math.ceil(math.sqrt(count * tall / wide)))
     rows = math.ceil(count / columns)
     if rows * tall * columns * wide > MAX_PIXELS:
@@ -94,5 +97,5 @@ def _sheet(tiles: Bytes, columns: int | None) -> bytes:
     sheet = np.full((rows * tall + GAP, columns * wide + GAP, *tiles.shape[3:]), GAP_GREY, np.uint8)
     for number, tile in enumerate(tiles):
         top, left = GAP + number // columns * tall, GAP + number % columns * wide
-        sheet[top : top + tall - GAP, left : left + wide - GAP] = tile.repeat(zoom, axis=0).repeat(zoom, axis=1)
+        sheet[top : top + tall - GAP, left : left + wide - GAP] = tile.repeat(upright, axis=0).repeat(zoom, axis=1)
     return as_picture(sheet)

@@ -8,7 +8,7 @@ import numpy as np
 
 from service.engine import Session
 from service.errors import Impossible
-from service.feed import Feed, Given, Picture, make_ready
+from service.feed import Feed, Given, make_ready
 from service.inputs import InputStore
 from service.repository import Model
 
@@ -26,7 +26,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The strongest classes first; `input_id` is None for tensors; times in seconds."""
+    """The strongest classes first; `input_id` is None for arrays that were not posted; times in seconds."""
 
     classes: Sequence[Scored]
     input_id: str | None
@@ -35,7 +35,7 @@ class Prediction:
 
 
 class Predictor:
-    """Pictures are kept in `store` once they are known to be pictures; `max_pixels` bounds them before decoding."""
+    """What was posted is kept in `store` once it is known to fit; `max_pixels` bounds them before decoding."""
 
     def __init__(self, store: InputStore, max_pixels: int) -> None:
         self._store = store
@@ -45,7 +45,7 @@ class Predictor:
         """The `top_k` strongest classes (5, or all where there are fewer); raises the errors of the tree."""
         started = time.monotonic()
         feed = make_ready(model, given, self._max_pixels)
-        input_id = self._store.put(given.data) if isinstance(given, Picture) else None
+        input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
         decoded = time.monotonic()
         scores = _scores(model.lean, feed, deadline)
         ended = time.monotonic()

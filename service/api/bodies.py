@@ -1,29 +1,23 @@
-"""Request bodies: a picture, several pictures or a tensor, however they are sent; bytes are counted as they arrive.
+"""Request bodies: a picture or numbers, or several in a form; bytes are counted as they arrive.
 
 Raw `image/*` or `application/octet-stream`, a multipart form with `file`, JSON with `image` in base64 or `inputs` as
-nested lists, and `application/x-npy`. Nothing here decodes a picture.
+nested lists, `text/csv` and `application/x-npy`. Nothing here decodes a picture or reads a number.
 """
 
-import base64
-import binascii
-import io
-import json
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Never
+from typing import Any
 
-import numpy as np
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from service.errors import EmptyBody, InvalidRequest, TooManyBytes, UnsupportedContentType
-from service.feed import Given, Picture, Tensor
+from service.feed import Document, Picture, Posted
+from service.tensors import CSV, JSON, MAGIC, NPY
 
-ACCEPTED = "image/*, application/octet-stream, multipart/form-data, application/json or application/x-npy"
-# Python makes an object of each while every other request waits: as many as fit into `max_bytes` take seconds.
-MOST_LISTS = 500_000
+ACCEPTED = "image/*, application/octet-stream, multipart/form-data, application/json, text/csv or application/x-npy"
+ENDINGS = {".npy": NPY, ".csv": CSV, ".json": JSON}
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 62
 
 
-async def read_all(request: Request, limits: Limits) -> list[Given]:
+async def read_all(request: Request, limits: Limits) -> list[Posted]:
     """What the request carries, at least one; raises the errors of the tree for what cannot be read."""
     kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
     encoding = request.headers.get("content-encoding", "identity")
@@ -55,19 +49,19 @@ async def read_all(request: Request, limits: Limits) -> list[Given]:
     return await reader(request, limits)
 
 
-async def read_one(request: Request, limits: Limits) -> Given:
-    """The one picture or tensor that the request carries; raises InvalidRequest for several."""
+async def read_one(request: Request, limits: Limits) -> Posted:
+    """The one input that the request carries; raises InvalidRequest for several."""
     given = await read_all(request, limits)
     if len(given) > 1:
-        raise InvalidRequest(f"this route takes one picture, {len(given)} were posted; post them one by one")
+        raise InvalidRequest(f"this route takes one input, {len(given)} were posted; post them one by one")
     return given[0]
 
 
-async def _raw(request: Request, limits: Limits) -> list[Given]:
-    return [Picture(await _body(request, limits))]
+async def _raw(request: Request, limits: Limits) -> list[Posted]:
+    return [_recognised(await _body(request, limits), "", "")]
 
 
-async def _form(request: Request, limits: Limits) -> list[Given]:
+async def _form(request: Request, limits: Limits) -> list[Posted]:
     parser = _InMemory(request.headers, _counted(request, limits), max_files=limits.max_files, max_fields=16)
     try:
         form = await parser.parse()
@@ -79,7 +73,7 @@ async def _form(request: Request, limits: Limits) -> list[Given]:
         await form.close()
 
 
-async def _files(form: FormData) -> list[Given]:
+async def _files(form: FormData) -> list[Posted]:
     files = form.getlist("file")
     if not files:
         fields = ", ".join(sorted({name[:40] for name in form})) or "none"
@@ -87,82 +81,31 @@ async def _files(form: FormData) -> list[Given]:
     return [await _file(each) for each in files]
 
 
-async def _file(item: UploadFile | str) -> Given:
+async def _file(item: UploadFile | str) -> Posted:
     if isinstance(item, str):
         raise InvalidRequest("the field 'file' holds text; send a file, as in curl -F file=@cat.jpg")
     data = await item.read()
     if not data:
         raise EmptyBody("a file of the form is empty; post the bytes of a picture")
-    return Picture(data)
+    return _recognised(data, item.content_type or "", item.filename or "")
 
 
-async def _json(request: Request, limits: Limits) -> list[Given]:
-    data = await _body(request, limits)
-    if data.count(b"[") + data.count(b"{") > MOST_LISTS:
-        raise InvalidRequest(f"the JSON holds more than {MOST_LISTS} lists; send the array as application/x-npy")
-    try:
-        value = json.loads(data, parse_constant=_no_constant)
-    except (ValueError, RecursionError):
-        raise InvalidRequest('the body is not JSON; send {"image": "<base64>"}') from None
-    if not isinstance(value, dict) or len(value.keys() & {"image", "inputs"}) != 1 or len(value) != 1:
-        raise InvalidRequest('the JSON must be an object of one key: {"image": "<base64>"} or {"inputs": nested lists}')
-    return [_from_base64(value["image"]) if "image" in value else _from_lists(value["inputs"])]
+def _recognised(data: bytes, content_type: str, name: str) -> Posted:
+    """Numbers by their first bytes, their type or the end of their name; whatever is left is taken for a picture."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if data.startswith(MAGIC):
+        return Document(data, NPY)
+    if kind in _DOCUMENTS:
+        return Document(data, kind)
+    ending = next((each for each in ENDINGS if name.lower().endswith(each)), None)
+    return Picture(data) if ending is None else Document(data, ENDINGS[ending])
 
 
-def _no_constant(name: str) -> Never:
-    """NaN and Infinity are Python's, not JSON's."""
-    raise ValueError(name)
+def _document(media_type: str) -> "Reader":
+    async def read(request: Request, limits: Limits) -> list[Posted]:
+        return [Document(await _body(request, limits), media_type)]
 
-
-def _from_base64(text: Any) -> Given:
-    if not isinstance(text, str):
-        raise InvalidRequest("'image' must be a string: the picture's bytes in base64")
-    if text.startswith("data:"):
-        text = text.partition(",")[2]
-    try:
-        data = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidRequest("'image' is not base64; encode the picture's bytes, without line breaks") from None
-    if not data:
-        raise EmptyBody("'image' is empty; send the picture's bytes in base64")
-    return Picture(data)
-
-
-def _from_lists(value: Any) -> Given:
-    try:
-        array = np.asarray(value)
-    except (ValueError, OverflowError):
-        raise InvalidRequest("'inputs' is ragged: lists of the same depth must have the same length") from None
-    if array.dtype.kind not in "iuf":
-        raise InvalidRequest("'inputs' must hold numbers only")
-    return Tensor(array)
-
-
-async def _npy(request: Request, limits: Limits) -> list[Given]:
-    return [Tensor(_array(await _body(request, limits)))]
-
-
-def _array(data: bytes) -> np.ndarray:
-    """An .npy file without objects; its header is checked against the bytes before anything is allocated."""
-    stream = io.BytesIO(data)
-    with _readable():
-        version = np.lib.format.read_magic(stream)
-        reader = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        shape, fortran, dtype = reader(stream)
-    if dtype.kind not in "iuf":
-        raise InvalidRequest(f"the array holds {dtype}; send numbers")
-    with _readable():
-        flat = np.frombuffer(data, dtype, offset=stream.tell())
-        return flat.reshape(shape, order="F" if fortran else "C")
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Whatever reading an array raises, its bytes are to blame: the header is a literal of Python, parsed as such."""
-    try:
-        yield
-    except Exception as error:
-        raise InvalidRequest("the body is not an .npy file, or it is truncated; write it with numpy.save") from error
+    return read
 
 
 async def _body(request: Request, limits: Limits) -> bytes:
@@ -185,17 +128,18 @@ async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
         yield chunk
 
 
-_READERS: dict[str, Callable[[Request, Limits], Coroutine[Any, Any, list[Given]]]] = {
+Reader = Callable[[Request, Limits], Coroutine[Any, Any, list[Posted]]]
+_DOCUMENTS: dict[str, Reader] = {kind: _document(kind) for kind in (JSON, CSV, NPY)}
+_READERS: dict[str, Reader] = {
     "image/*": _raw,
     "application/octet-stream": _raw,
     "multipart/form-data": _form,
-    "application/json": _json,
-    "application/x-npy": _npy,
+    **_DOCUMENTS,
 }
 
 
 def documented(several: bool) -> dict[str, Any]:
-    """OpenAPI's `requestBody` for a route that takes a picture, or several."""
+    """OpenAPI's `requestBody` for a route that takes a picture, a signal or a volume, or several."""
     binary = {"type": "string", "format": "binary"}
     files = {"type": "array", "items": binary, "minItems": 1} if several else binary
     form = {"type": "object", "required": ["file"], "properties": {"file": files}}
@@ -208,16 +152,19 @@ def documented(several: bool) -> dict[str, Any]:
     }
     nested = {
         "type": "object",
-        "title": "A tensor",
+        "title": "A signal, a volume, or the input of any network",
         "required": ["inputs"],
         "additionalProperties": False,
-        "properties": {"inputs": {"type": "array", "items": {}, "description": "Nested lists of numbers"}},
+        "properties": {
+            "inputs": {"type": "array", "items": {}, "description": "Nested lists of numbers, channels first"}
+        },
     }
     content = {
         "image/*": {"schema": binary},
         "application/octet-stream": {"schema": binary},
         "multipart/form-data": {"schema": form},
-        "application/json": {"schema": {"oneOf": [base64_image, nested]}},
-        "application/x-npy": {"schema": binary},
+        JSON: {"schema": {"oneOf": [base64_image, nested]}},
+        CSV: {"schema": {"type": "string", "description": "A signal: a row, a column, or a column for each channel"}},
+        NPY: {"schema": binary},
     }
     return {"requestBody": {"required": True, "description": "The input of the network", "content": content}}

@@ -1,4 +1,4 @@
-"""`GET /inputs/{input_id}`: a picture that was posted before."""
+"""`GET /inputs/{input_id}`: a picture, a signal or a volume that was posted before."""
 
 from typing import Annotated, Any, Literal
 
@@ -7,48 +7,57 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems
-from service.api.rendering import as_png
+from service.api.rendering import as_npy, as_png
 from service.api.work import ModelSpec, Serving, deadline_of, queued
-from service.feed import Picture, make_ready
+from service.feed import Document, make_ready, posted_of
 from service.images import FORMATS, recognise
 from service.pictures import as_picture
+from service.tensors import CSV, JSON, NPY
 
 router = APIRouter(tags=["inputs"])
 
-# A posted picture is a stranger's file: it is shown as a picture or not at all.
+# What was posted is a stranger's file: it is shown as what it was posted as, or not at all.
 _GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
-_TYPES = {each.media_type: {"schema": {"type": "string", "format": "binary"}} for each in FORMATS}
-_OK: dict[int | str, dict[str, Any]] = {200: {"description": "The picture", "content": _TYPES}}
+_MEDIA = (*(each.media_type for each in FORMATS), NPY, CSV, JSON)
+_TYPES = {each: {"schema": {"type": "string", "format": "binary"}} for each in _MEDIA}
+_OK: dict[int | str, dict[str, Any]] = {200: {"description": "The input", "content": _TYPES}}
 
 View = Annotated[
     Literal["posted", "network"],
-    Query(description="`posted`: the bytes as posted; `network`: a PNG of what the chosen model is given"),
+    Query(
+        description="`posted`: the bytes as posted; `network`: what the chosen model is given, of a picture as PNG, "
+        "of numbers as .npy"
+    ),
 ]
 
 
 @router.get(
     "/inputs/{input_id}",
-    summary="A picture posted before",
+    summary="An input posted before",
     response_class=Response,
     responses=_OK
     | problems.documented(
         errors.UnknownInput,
         errors.UnknownModel,
+        errors.Impossible,
         errors.NoImageInput,
         errors.QueueFull,
         errors.NotReady,
         errors.DeadlinePassed,
     ),
 )
-async def picture(services: Serving, input_id: str, view: View = "posted", model: ModelSpec = None) -> Response:
-    """The picture, or with `view=network` its oriented, cropped and resized form."""
+async def posted(services: Serving, input_id: str, view: View = "posted", model: ModelSpec = None) -> Response:
+    """The bytes as posted, or with `view=network` what a model makes of them: a picture resized, or an array."""
     deadline = deadline_of(services)
 
     def work() -> Response:
-        data = services.store.get(input_id)
+        given = posted_of(services.store.get(input_id))
         if view == "posted":
-            return Response(data, media_type=recognise(data).media_type, headers=_GUARDED)
-        feed = make_ready(services.repository.get(model), Picture(data), services.settings.max_pixels)
+            kind = given.media_type if isinstance(given, Document) else recognise(given.data).media_type
+            return Response(given.data, headers=_GUARDED | {"Content-Type": kind})
+        feed = make_ready(services.repository.get(model), given, services.settings.max_pixels)
+        if feed.prepared is None:
+            return as_npy(feed.array[0], _GUARDED)
         return as_png(as_picture(feed.array[0]), _GUARDED)
 
     return (await queued(services, deadline, work)).result

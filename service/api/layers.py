@@ -14,7 +14,7 @@ from service.api.predictions import PICTURE_PROBLEMS
 from service.api.problems import NotAcceptable
 from service.api.rendering import JSON, NPY, PNG, as_json, as_npy, as_png
 from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
-from service.feed import Feed, Picture, make_ready
+from service.feed import Feed, make_ready, posted_of
 from service.inspector import Activations, Field, Tap, Unit, kernels, statistics
 from service.repository import Model
 from service.services import Services
@@ -63,7 +63,7 @@ async def layers(model: ChosenModel) -> Response:
 
 @router.post(
     "/layers/{n:path}/activations",
-    summary="Activations for a picture",
+    summary="Activations for an input",
     response_class=Response,
     responses=offered(schemas.Activations, "The activations")
     | problems.documented(*PICTURE_PROBLEMS, errors.UnknownLayer, errors.UnknownChannel, NotAcceptable),
@@ -72,7 +72,7 @@ async def layers(model: ChosenModel) -> Response:
 async def post_activations(
     request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
 ) -> Response:
-    """What the layer answers to the picture: statistics and strongest units, the whole array, or an image of it."""
+    """What the layer answers to the input: statistics and strongest units, the whole array, or an image of it."""
     layer = model.layer(n)
     kind = _kind(request)
     given = await bodies.read_one(request, limits_of(services))
@@ -80,7 +80,7 @@ async def post_activations(
 
     def work() -> Response:
         feed = make_ready(model, given, services.settings.max_pixels)
-        input_id = services.store.put(given.data) if isinstance(given, Picture) else None
+        input_id = None if feed.posted is None else services.store.put(feed.posted.kept)
         found = services.inspector.activations(model, layer, feed, deadline, selection.tap, selection.channel)
         return _answer(services, model, found, feed, input_id, selection, kind)
 
@@ -89,7 +89,7 @@ async def post_activations(
 
 @router.get(
     "/layers/{n:path}/activations",
-    summary="Activations for a picture posted before",
+    summary="Activations for an input posted before",
     response_class=Response,
     responses=offered(schemas.Activations, "The activations")
     | problems.documented(
@@ -110,13 +110,13 @@ async def get_activations(
     input_id: Annotated[str, Query(description="as /predict gave it")],
     selection: Selected,
 ) -> Response:
-    """The same as the POST, for a picture that was posted before."""
+    """The same as the POST, for an input that was posted before."""
     deadline = deadline_of(services)
     layer = model.layer(n)
     kind = _kind(request)
 
     def work() -> Response:
-        feed = make_ready(model, Picture(services.store.get(input_id)), services.settings.max_pixels)
+        feed = make_ready(model, posted_of(services.store.get(input_id)), services.settings.max_pixels)
         found = services.inspector.activations(model, layer, feed, deadline, selection.tap, selection.channel)
         return _answer(services, model, found, feed, input_id, selection, kind)
 

@@ -48,7 +48,12 @@ def _summary(repository: Repository, model: Model) -> dict[str, Any]:
         "layers": len(model.layers),
         "parameters": model.parameters,
         "macs": model.macs,
-        "input": {"name": name, "type": None if dtype is None else str(dtype), "shape": list(graph.shape(name) or ())},
+        "input": {
+            "name": name,
+            "type": None if dtype is None else str(dtype),
+            "shape": list(graph.shape(name) or ()),
+            "kind": None if model.card.input is None else model.card.input.kind,
+        },
         "card": None if model.file.card is None else model.file.card.to_dict(),
     }
 

@@ -12,6 +12,7 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
 from fastapi.staticfiles import StaticFiles
 
+from anatomy.card import ImageInput, SignalInput, VolumeInput
 from service.api.work import Serving
 from service.repository import Model, Repository
 
@@ -59,16 +60,28 @@ def _models(repository: Repository) -> str:
     served = [_row(model) for model in repository]
     refused = [
         f"<tr class='refused'><td>{html.escape(each.name)}</td><td>{html.escape(each.version)}</td>"
-        f"<td colspan='2'>refused: {html.escape(each.reason)}</td></tr>"
+        f"<td colspan='3'>refused: {html.escape(each.reason)}</td></tr>"
         for each in repository.refused
     ]
-    return "\n".join(served + refused) or f"<tr><td colspan='4'>{html.escape(repository.trouble)}</td></tr>"
+    return "\n".join(served + refused) or f"<tr><td colspan='5'>{html.escape(repository.trouble)}</td></tr>"
 
 
 def _row(model: Model) -> str:
     name, version, title = (html.escape(text) for text in (model.name, model.version, model.card.title))
     spec = quote(f"{model.name}:{model.version}")
     return (
-        f"<tr><td><a href='models/{spec}'>{name}</a></td><td>{version}</td><td>{title}</td>"
+        f"<tr><td><a href='models/{spec}'>{name}</a></td><td>{version}</td><td>{title}</td><td>{_takes(model)}</td>"
         f"<td><a href='layers?model={spec}'>{len(model.layers)} layers</a></td></tr>"
     )
+
+
+def _takes(model: Model) -> str:
+    """What the model takes, in a few words."""
+    match model.card.input:
+        case ImageInput() as image:
+            return "pictures" + (" of a digit" if image.resize.rule == "digit" else "")
+        case SignalInput() as signal:
+            return f"signals, {signal.channels} × {signal.length}"
+        case VolumeInput() as volume:
+            return f"volumes, {' × '.join(map(str, volume.size))}"
+    return "arrays"

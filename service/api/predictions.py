@@ -42,15 +42,16 @@ TopK = Annotated[
 
 @router.post(
     "/predict",
-    summary="Classify a picture, or several",
+    summary="Classify a picture, a signal or a volume, or several",
     response_model=PredictionBody | Predictions,
     responses=problems.documented(*PICTURE_PROBLEMS),
     openapi_extra=bodies.documented(several=True),
 )
 async def predict(request: Request, services: Serving, model: ChosenModel, top_k: TopK = None) -> Response:
-    """The strongest classes of the picture in the body. Several files in a form are answered as `{"results": [...]}`.
+    """The strongest classes of what is in the body. Several files in a form are answered as `{"results": [...]}`.
 
-    The picture is kept for a while: its `input_id` stands for it in the routes of the layers.
+    The model's card says what it takes, see `GET /models`. The input is kept for a while: its
+    `input_id` stands for it in the routes of the layers.
     """
     given = await bodies.read_all(request, limits_of(services))
     deadline = deadline_of(services)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
@@ -15,7 +15,8 @@ from service.api import problems, schemas
 from service.api.layers import LayerPath
 from service.api.rendering import as_json
 from service.api.work import ChosenModel, Serving, deadline_of, queued
-from service.feed import Picture, fits, make_ready, shown
+from service.feed import Feed, make_ready, posted_of
+from service.fitting import fits, shown
 from service.inspector import LONGEST_AXIS
 from service.repository import Model, short
 from service.services import Services
@@ -29,7 +30,8 @@ Pixel = Annotated[
     Query(description="position on the input (or `of`): which units of the layer see it", examples=["100,80"]),
 ]
 InputId = Annotated[
-    str | None, Query(description="a picture posted before: with `unit`, the rectangle in its pixels as well")
+    str | None,
+    Query(description="an input posted before: with `unit`, of a picture the rectangle in its pixels as well"),
 ]
 Shape = Annotated[
     str | None,
@@ -77,7 +79,8 @@ async def receptive_field(
     sizes = _shape(services, model, shape)
 
     def work() -> Response:
-        fields = services.inspector.fields(model, sizes)
+        feed = None if input_id is None else _feed(services, model, input_id)
+        fields = services.inspector.fields(model, feed.array.shape if feed is not None and shape is None else sizes)
         with _explained(errors.Impossible):
             body = receptive_field_body(layer, fields, source)
         if position is not None:
@@ -85,16 +88,17 @@ async def receptive_field(
             answer = unit_body if unit is not None else projective_body
             with _explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
                 body = answer(layer, position, fields, source)
-        if input_id is not None:
-            body["picture"] = _in_picture(services, model, input_id, body["clipped"])
+        if feed is not None:
+            body["picture"] = feed.rectangle(body["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
     return (await queued(services, deadline_of(services), work)).result
 
 
-def _in_picture(services: Services, model: Model, input_id: str, interval: Any) -> Any:
-    feed = make_ready(model, Picture(services.store.get(input_id)), services.settings.max_pixels)
-    return feed.rectangle(interval)
+def _feed(services: Services, model: Model, input_id: str) -> Feed:
+    feed = make_ready(model, posted_of(services.store.get(input_id)), services.settings.max_pixels)
+    _check_axes(feed.array.shape)
+    return feed
 
 
 def _shape(services: Services, model: Model, text: str | None) -> Sequence[int] | None:
@@ -107,9 +111,15 @@ def _shape(services: Services, model: Model, text: str | None) -> Sequence[int] 
         raise errors.Impossible(f"shape {text} does not fit the network's input {shown(declared)}")
     if min(shape, default=1) < 1 or prod(shape) > services.settings.max_pixels:
         raise errors.Impossible(f"shape {text} is empty or beyond the {services.settings.max_pixels} numbers allowed")
-    if max(shape) > LONGEST_AXIS:
-        raise errors.Impossible(f"shape {text} has an axis beyond the {LONGEST_AXIS} for which fields are worked out")
+    _check_axes(shape)
     return shape
+
+
+def _check_axes(shape: Sequence[int]) -> None:
+    if max(shape) > LONGEST_AXIS:
+        raise errors.Impossible(
+            f"shape {shown(shape)} has an axis beyond the {LONGEST_AXIS} for which fields are worked out"
+        )
 
 
 def _numbers(name: str, text: str | None) -> list[int] | None:

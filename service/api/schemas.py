@@ -39,7 +39,7 @@ class Prediction(Body):
     model: str
     version: str
     provider: str = Field(description="ONNX Runtime's execution provider in use")
-    input_id: str | None = Field(description="SHA-256 of the picture; null for tensors")
+    input_id: str = Field(description="stands for the input in other routes; of a picture, its SHA-256")
     predictions: list[Scored]
     timings_ms: Timings
 
@@ -61,7 +61,7 @@ class ModelSummary(Body):
     layers: int
     parameters: int
     macs: int | None = Field(description="multiply-adds for one input; null where a size is open")
-    input: dict[str, Any] = Field(description="name, type and shape of the network's input")
+    input: dict[str, Any] = Field(description="name, type and shape of the network's input, and its kind by the card")
     card: dict[str, Any] | None
 
 
@@ -150,7 +150,9 @@ class SeenPatch(Body):
 
     interval: list[Interval] = Field(description="with padding")
     clipped: list[Interval] = Field(description="within the input")
-    picture: list[Interval] | None = Field(description="rows, then columns, in pixels of the posted picture")
+    picture: list[Interval] | None = Field(
+        description="rows, then columns, in pixels of the posted picture; null for numbers"
+    )
 
 
 class Unit(Body):
@@ -167,7 +169,7 @@ class Activations(Body):
 
     model: str
     version: str
-    input_id: str | None
+    input_id: str
     tap: Literal["post", "pre"]
     layer: LayerReference
     channels: list[Channel]

@@ -24,7 +24,7 @@ def client(client: httpx.Client, picture: bytes) -> Any:
 
 def test_two_files_are_one_too_many(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
     files = [("file", ("a.jpg", picture)), ("file", ("b.jpg", picture))]
-    assert_problem(client.post(PATH, files=files), 400, "invalid-request", "one picture, 2 were posted")
+    assert_problem(client.post(PATH, files=files), 400, "invalid-request", "one input, 2 were posted")
 
 
 def test_what_is_no_picture_is_refused(

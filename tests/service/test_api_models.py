@@ -25,7 +25,7 @@ def test_the_numbers_of_a_model_are_those_of_its_graph(client: httpx.Client) -> 
     assert photos["parameters"] == 8 * 3 * 3 * 3 + 4 * 8 + 4
     assert photos["macs"] == 16 * 16 * 8 * (3 * 3 * 3) + 8 * 4
     assert photos["provider"] == "CPUExecutionProvider"
-    assert photos["input"] == {"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3]}
+    assert photos["input"] == {"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3], "kind": "image"}
 
 
 def test_sizes_that_a_file_leaves_open_leave_its_macs_unknown(client: httpx.Client) -> None:

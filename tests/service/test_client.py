@@ -161,9 +161,9 @@ def test_activations_of_a_new_picture_are_posted_for(invoke: Invoke) -> None:
     assert stub.asked.url.params.get_list("channel") == ["3"]
 
 
-@pytest.mark.parametrize("given", [{}, {"picture": b"a", "input_id": "b"}])
-def test_activations_need_a_picture_or_an_id_and_not_both(invoke: Invoke, given: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="either a picture or the input_id"):
+@pytest.mark.parametrize("given", [{}, {"given": b"a", "input_id": "b"}])
+def test_activations_need_an_input_or_an_id_and_not_both(invoke: Invoke, given: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="either an input or the input_id"):
         invoke(json_stub({}), "activations", 0, **given)
 
 

@@ -8,7 +8,6 @@ import hashlib
 import time
 import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ import onnx_ir as ir
 from numpy.typing import NDArray
 
 from model_build import blame, checkpoint
+from model_build.ahead import Ahead
 from model_build.batches import Batches
 from model_build.checkpoint import Checkpoint
 from model_build.datasets.split import Split
@@ -117,8 +117,8 @@ def train(
     stepper = Stepper(step, begun.state, device, threads)
     scorer = Scorer(forward, step.parameters, device, threads)
     loop = _Loop(step, stepper, batches, plan, begun, report or Silence())
-    with ThreadPoolExecutor(1) as beside:
-        loop.run(beside, path, lambda: scorer.accuracy(stepper.buffers[AVERAGES], held_out) if held_out else None)
+    with Ahead(loop.prepare) as ahead:
+        loop.run(ahead, path, lambda: scorer.accuracy(stepper.buffers[AVERAGES], held_out) if held_out else None)
     return loop.result()
 
 
@@ -182,13 +182,13 @@ class _Loop:
         self._seconds = 0.0
         self._steps = plan.epochs * batches.per_epoch
 
-    def run(self, beside: ThreadPoolExecutor, path: Path | None, score: Callable[[], float | None]) -> None:
+    def run(self, ahead: Ahead, path: Path | None, score: Callable[[], float | None]) -> None:
         """Take all steps that are left, with checkpoints and scores where they are due."""
         self._report.begin(self._steps, self._at, self._plan.batch)
         start = time.perf_counter()
-        ready = beside.submit(self._prepare, self._at, self._stepper.turn)
+        ahead.ask(self._at, self._stepper.turn)
         while self._at < self._steps:
-            ready = self._advance(beside, ready)
+            self._advance(ahead)
             ended = self._at % self._batches.per_epoch == 0
             due = ended or self._at % self._plan.checkpoint_every == 0
             self._seconds += time.perf_counter() - start
@@ -209,22 +209,20 @@ class _Loop:
         seconds = self._before + self._seconds
         return Trained(unpack(state[AVERAGES]), unpack(np.concatenate(parts)), tuple(self._history), seconds, outside)
 
-    def _advance(self, beside: ThreadPoolExecutor, ready: "Future[None]") -> "Future[None]":
-        """One step, while the batch of the next is put in place; what is returned is done when that one is."""
-        ready.result()
-        following = beside.submit(self._prepare, self._at + 1, 1 - self._stepper.turn)
+    def _advance(self, ahead: Ahead) -> None:
+        """One step, while the batch of the next is put in place."""
+        ahead.wait()
+        ahead.ask(self._at + 1, 1 - self._stepper.turn)
         outcome = self._stepper.advance()
         if not outcome.finite:
-            following.result()
             raise TrainError(self._explained(outcome))
         self._at += 1
         self._loss += outcome.loss
         self._correct += outcome.correct
         done = (self._at - 1) % self._batches.per_epoch + 1
         self._report.step(self._loss / done, self._correct / (done * self._plan.batch))
-        return following
 
-    def _prepare(self, step: int, turn: int) -> None:
+    def prepare(self, step: int, turn: int) -> None:
         """Put the batch of a step in place; behind the last one there is none."""
         if step < self._steps:
             self._stepper.fill(turn, self._feeds(step))

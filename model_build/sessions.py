@@ -30,7 +30,7 @@ def session(model: onnx.ModelProto, device: Device = "cpu", threads: int | None 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _processors()
     options.use_deterministic_compute = True
-    # Threads that spin take the processor from the one that prepares the next batch: measured, steps took twice as long.
+    # Threads that spin take the processor from the one that prepares the next batch: steps took twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # Errors only: of the many small nodes that CUDA runs on the processor it would warn at every start.
     options.log_severity_level = 3

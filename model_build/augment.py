@@ -32,7 +32,7 @@ class Warp(Module):
     """Moves arrays of `size` by rows of `model_build.motions`, linearly interpolated.
 
     `beyond` the edges lie "zeros", or the values of the "border".
-    The positions are one MatMul of the rows with a constant; AffineGrid could not bend, and has kernels on few devices.
+    The positions are one MatMul of the rows with a constant: AffineGrid could not bend.
     """
 
     def __init__(self, size: tuple[int, ...], knots: int = 0, beyond: Beyond = "zeros") -> None:

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
-from onnxscript import OpBuilder
+from onnxscript import OpBuilder, nn
 
 from model_build.export import Signature, export
 from model_build.nn import (
@@ -26,6 +26,7 @@ from model_build.nn import (
     Relu6,
     ShapeError,
     Softmax,
+    initial,
     load,
 )
 
@@ -196,3 +197,32 @@ def test_weights_must_have_the_parameters_shape() -> None:
 def test_a_network_without_weights_is_not_exported() -> None:
     with pytest.raises(ShapeError, match=r"without weights: bias, weight"):
         export(Linear(3, 2), Signature("x", ir.DataType.FLOAT, ("N", 3), "y"), "test")
+
+
+class Unstarted(Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter([2])
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> Any:
+        return op.Mul(x, self.weight)
+
+
+def test_initial_weights_keep_the_variance_and_depend_on_the_seed() -> None:
+    kernel = initial(Conv(64, 128, (3, 3)), 0)["weight"]
+    assert kernel.std() == pytest.approx(np.sqrt(2 / (64 * 9)), rel=0.01)
+    assert abs(kernel.mean()) < 1e-3
+    assert np.array_equal(kernel, initial(Conv(64, 128, (3, 3)), 0)["weight"])
+    assert not np.array_equal(kernel, initial(Conv(64, 128, (3, 3)), 1)["weight"])
+    norm = initial(BatchNorm(3), 0)
+    assert {name: array.tolist() for name, array in norm.items()} == {
+        "scale": [1, 1, 1],
+        "bias": [0, 0, 0],
+        "mean": [0, 0, 0],
+        "variance": [1, 1, 1],
+    }
+
+
+def test_a_module_that_does_not_say_what_it_starts_with_is_refused() -> None:
+    with pytest.raises(ShapeError, match="Unstarted does not say what its parameter 'weight' starts with"):
+        initial(Unstarted(), 0)

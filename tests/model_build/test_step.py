@@ -9,10 +9,10 @@ import onnxruntime
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from onnxscript import OpBuilder, nn
+from onnxscript import OpBuilder
 
 from model_build.export import Signature, trainable
-from model_build.nn import BatchNorm, Conv, Module, initial
+from model_build.nn import Module
 from model_build.optimiser import AdamW, Momentum
 from model_build.step import AVERAGES, COUNT, LABELS, PREFIX, RATE, STATISTICS, WEIGHTS, Recipe, Step, StepError, build
 from model_build.stepper import Stepper
@@ -198,15 +198,6 @@ class Same(Module):
         return op.Relu(x)
 
 
-class Unstarted(Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.weight = nn.Parameter([2])
-
-    def forward(self, op: OpBuilder, x: Any) -> Any:
-        return op.Mul(x, self.weight)
-
-
 @pytest.mark.parametrize(
     ("shape", "parameters", "message"),
     [
@@ -219,23 +210,3 @@ def test_what_cannot_be_trained_is_refused(shape: Any, parameters: list[str], me
     forward = trainable(Same(), Signature("x", ir.DataType.FLOAT, shape, "y"), "same")
     with pytest.raises(StepError, match=message):
         build(forward, parameters, PLAIN, BATCH)
-
-
-def test_initial_weights_keep_the_variance_and_depend_on_the_seed() -> None:
-    kernel = initial(Conv(64, 128, (3, 3)), 0)["weight"]
-    assert kernel.std() == pytest.approx(np.sqrt(2 / (64 * 9)), rel=0.01)
-    assert abs(kernel.mean()) < 1e-3
-    assert np.array_equal(kernel, initial(Conv(64, 128, (3, 3)), 0)["weight"])
-    assert not np.array_equal(kernel, initial(Conv(64, 128, (3, 3)), 1)["weight"])
-    norm = initial(BatchNorm(3), 0)
-    assert {name: array.tolist() for name, array in norm.items()} == {
-        "scale": [1, 1, 1],
-        "bias": [0, 0, 0],
-        "mean": [0, 0, 0],
-        "variance": [1, 1, 1],
-    }
-
-
-def test_a_module_that_does_not_say_what_it_starts_with_is_refused() -> None:
-    with pytest.raises(ValueError, match="Unstarted does not say what its parameter 'weight' starts with"):
-        initial(Unstarted(), 0)

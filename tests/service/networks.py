@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from PIL import Image
 
-from anatomy.card import Card, ImageInput, Resize
+from anatomy.card import Card, ImageInput, Resize, SignalInput, VolumeInput
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +50,51 @@ matrix (float[N,4] x) => (float[N,3] y) <float[4,3] w> { y = MatMul(x, w) }"""
 
 OUTSIDE = """<ir_version: 8, opset_import: ["" : 18]>
 outside (float[N,1,8] x) => (float[N,1,M] y) <float[1,1,3] w> { y = Conv(x, w) }"""
+
+WAVES = """<ir_version: 8, opset_import: ["" : 18]>
+waves (float[N,2,40] x) => (float[N,3] scores) <float[4,2,5] w, float[3,4] fw, float[3] fb> {
+  convolved = Conv<strides=[2], pads=[2,2]>(x, w)
+  rectified = Relu(convolved)
+  pooled = MaxPool<kernel_shape=[2], strides=[2]>(rectified)
+  averaged = GlobalAveragePool(pooled)
+  flat = Flatten(averaged)
+  logits = Gemm<transB=1>(flat, fw, fb)
+  scores = Softmax<axis=1>(logits)
+}"""
+
+PULSES = WAVES.replace("waves", "pulses").replace("[N,2,40]", "[N,1,40]").replace("[4,2,5]", "[4,1,5]")
+
+SOLIDS = """<ir_version: 8, opset_import: ["" : 18]>
+solids (float[N,1,6,7,8] x) => (float[N,2] scores) <float[4,1,3,3,3] w, float[2,4] fw, float[2] fb> {
+  convolved = Conv<pads=[1,1,1,1,1,1]>(x, w)
+  rectified = Relu(convolved)
+  pooled = MaxPool<kernel_shape=[2,2,2], strides=[2,2,2]>(rectified)
+  averaged = GlobalAveragePool(pooled)
+  flat = Flatten(averaged)
+  logits = Gemm<transB=1>(flat, fw, fb)
+  scores = Softmax<axis=1>(logits)
+}"""
+
+DIGITS = """<ir_version: 8, opset_import: ["" : 18]>
+digits (uint8[N,28,28,1] image) => (float[N,10] scores)
+<float scale = {255.0}, float[4,1,5,5] w, float[10,4] fw, float[10] fb> {
+  cast = Cast<to=1>(image)
+  scaled = Div(cast, scale)
+  nchw = Transpose<perm=[0,3,1,2]>(scaled)
+  convolved = Conv<strides=[2,2]>(nchw, w)
+  rectified = Relu(convolved)
+  averaged = GlobalAveragePool(rectified)
+  flat = Flatten(averaged)
+  logits = Gemm<transB=1>(flat, fw, fb)
+  scores = Softmax<axis=1>(logits)
+}"""
+
+KINDS = {
+    "waves": (WAVES, Card(title="Waves", labels=("sine", "saw", "square"), input=SignalInput(2, 40))),
+    "pulses": (PULSES, Card(title="Pulses", input=SignalInput(1, 40))),
+    "solids": (SOLIDS, Card(title="Solids", labels=("cube", "ball"), input=VolumeInput(1, (6, 7, 8)))),
+    "digits": (DIGITS, Card(title="Digits", input=ImageInput((28, 28), "L", Resize("digit", box=20), "auto"))),
+}
 
 LABELS = ("cat", "dog", "bird", "fish")
 CONVOLUTION = "stem/block 1/conv"

@@ -122,6 +122,32 @@ def test_several_pictures_go_in_one_form_and_come_back_in_order(invoke: Invoke, 
     assert f"picture {count - 1}".encode() in stub.asked.content
 
 
+def test_arrays_are_sent_as_npy_alone_and_in_a_form(invoke: Invoke) -> None:
+    signal = np.arange(6, dtype=np.float32).reshape(2, 3)
+    stub = json_stub(PREDICTION)
+    invoke(stub, "predict", signal)
+    assert stub.asked.headers["content-type"] == "application/x-npy"
+    assert np.array_equal(np.load(io.BytesIO(stub.asked.content)), signal)
+    stub = json_stub({"results": [PREDICTION] * 2})
+    assert len(invoke(stub, "predict", [signal, b"pixels"])) == 2
+    assert b"application/x-npy" in stub.asked.content
+    stub = npy(np.zeros((1, 2)))
+    invoke(stub, "activations", 0, signal)
+    assert (stub.asked.method, stub.asked.headers["content-type"]) == ("POST", "application/x-npy")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.csv", "text/csv"), ("a.NPY", "application/x-npy"), ("a.json", "application/json"), ("a", "octet-stream")],
+)
+def test_the_name_of_a_file_says_what_it_holds(invoke: Invoke, tmp_path: Path, name: str, kind: str) -> None:
+    (tmp_path / name).write_bytes(b"1,2")
+    stub = json_stub(PREDICTION)
+    invoke(stub, "predict", tmp_path / name)
+    assert stub.asked.headers["content-type"].endswith(kind)
+    assert stub.asked.content == b"1,2"
+
+
 def test_models_are_listed(invoke: Invoke) -> None:
     body = {"name": "net", "versions": ["1", "2"], "default": True, "provider": "CPU", "layers": 3, "parameters": 9}
     stub = json_stub({"models": [body | {"macs": None, "card": {"title": "A net"}}], "refused": []})

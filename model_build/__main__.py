@@ -53,6 +53,8 @@ def _imagenet() -> tuple[onnx.ModelProto, Card]:
 
 
 BUILDERS: dict[str, Callable[[], tuple[onnx.ModelProto, Card]]] = {"imagenet": _imagenet}
+LEARNED = ("digits", "digits1d", "voxels")
+"""Learned from nothing in minutes; the repository holds what came of it."""
 
 
 def _build(options: argparse.Namespace) -> None:
@@ -62,6 +64,21 @@ def _build(options: argparse.Namespace) -> None:
             print(f"{path} is there, not built again")
             continue
         _write(path, BUILDERS[name])
+
+
+def _learn(options: argparse.Namespace) -> None:
+    path = _path(options.out, options.course)
+    if path.exists() and not options.replace:
+        raise CommandError(f"{path} exists; add --replace to learn it anew, or choose another folder with --out")
+    # The optional extra, as for builds.
+    try:
+        from model_build import lessons  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        raise CommandError(f'{error.name} is not installed; learning needs: pip install -e ".[cpu,build]"') from None
+    try:
+        lessons.run(options, path, print)
+    except lessons.LEARNING_ERRORS as error:
+        raise CommandError(str(error)) from None
 
 
 def _adopt(options: argparse.Namespace) -> None:
@@ -147,7 +164,9 @@ def parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=f"build the model {name}")
         command.set_defaults(run=_build, names=[name], missing=False)
         _add_out(command)
-    command = commands.add_parser("all", help="build every model")
+    for name in LEARNED:
+        _add_learn(commands.add_parser(name, help=f"learn the model {name} from nothing"), name)
+    command = commands.add_parser("all", help="build every model that is built, not learned")
     command.add_argument("--missing", action="store_true", help="only those that are not there yet")
     command.set_defaults(run=_build, names=list(BUILDERS))
     _add_out(command)
@@ -157,6 +176,24 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=Path("models"), help="folder of models (models)")
+
+
+def _add_learn(command: argparse.ArgumentParser, name: str) -> None:
+    command.set_defaults(run=_learn, course=name)
+    _add_out(command)
+    add = command.add_argument
+    add("--data", type=Path, metavar="DIR", help="folder of the data set (the cache, else fetched)")
+    add("--replace", action="store_true", help="write over the model that is there")
+    add("--seed", type=int, default=0, help="equal seeds learn equal weights (0)")
+    add("--epochs", type=_positive, help="passes over the data, in place of the usual number")
+    add("--device", choices=["cpu", "cuda"], default="cpu", help="cuda fails where there is none (cpu)")
+    add("--threads", type=_positive, help="threads of a step (as many as there are processors)")
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+    return int(text)
 
 
 def _add_adopt(command: argparse.ArgumentParser) -> None:

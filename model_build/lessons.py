@@ -1,0 +1,78 @@
+"""`python -m model_build digits`: learn a network from nothing, and write its model file with pictures beside it."""
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+
+from anatomy.graph import Graph
+from anatomy.layers import layers
+from anatomy.model_file import write
+from model_build.checkpoint import CheckpointError
+from model_build.courses import COURSES, Course, Say
+from model_build.datasets.split import DataError
+from model_build.learned import Learned, learn
+from model_build.plots import Curve, confusion_matrix, kernel_sheet, training_curve
+from model_build.progress import Progress
+from model_build.sessions import DeviceError
+from model_build.train import TrainError
+
+LEARNING_ERRORS = (DataError, TrainError, CheckpointError, DeviceError)
+CURVE, CONFUSION, KERNELS = "training.png", "confusion.png", "kernels.png"
+
+
+def run(options: argparse.Namespace, path: Path, say: Say) -> None:
+    """Learn `options.course` and write it to `path`; a checkpoint lies beside it until it is done.
+
+    Raises one of LEARNING_ERRORS.
+    """
+    course = chosen(options)
+    checkpoint = path.with_name("checkpoint.npz")
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    if checkpoint.is_file():
+        say(f"going on from {checkpoint}; delete it to start anew")
+    with Progress() as report:
+        learned = learn(
+            course,
+            options.data,
+            say,
+            device=options.device,
+            threads=options.threads,
+            checkpoint=checkpoint,
+            report=report,
+        )
+    write(learned.model, path, learned.card)
+    draw(course, learned, path.parent)
+    checkpoint.unlink(missing_ok=True)
+    low, high = learned.scores.interval
+    seconds, outside = learned.training.seconds, learned.training.outside
+    say(
+        f"{path}: {learned.scores.accuracy:.2%} of {learned.scores.examples:,} test examples right "
+        f"({low:.2%} to {high:.2%}), {seconds:.0f} s, {outside:.1%} of it outside ONNX Runtime"
+    )
+
+
+def chosen(options: argparse.Namespace) -> Course:
+    """The course with what the command line changes of it."""
+    course = COURSES[options.course]
+    plan = replace(course.plan, seed=options.seed, epochs=options.epochs or course.plan.epochs)
+    return replace(course, plan=plan)
+
+
+def draw(course: Course, learned: Learned, folder: Path) -> None:
+    """The training curve, the confusion matrix and the kernels of the first layer, as pictures in `folder`."""
+    history = learned.training.history
+    epochs = [record["epoch"] for record in history]
+    scored = [record for record in history if "score" in record]
+    curve = Curve(
+        epochs,
+        [record["loss"] for record in history],
+        [record["rate"] for record in history],
+        [record["epoch"] for record in scored],
+        [record["score"] for record in scored],
+    )
+    title = f"{course.card.title}, seed {course.plan.seed}"
+    training_curve(curve, title, folder / CURVE)
+    confusion_matrix(learned.scores, course.card.labels, title, folder / CONFUSION)
+    graph = Graph(learned.model)
+    first = next(layer for layer in layers(graph) if layer.kernel is not None)
+    kernel_sheet(graph.constants[str(first.kernel)], f"{title}: {first.name}", folder / KERNELS)

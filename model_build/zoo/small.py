@@ -62,10 +62,10 @@ class Standardise(Module):
 
 
 class Reader(Module):
-    """Raw input to logits: its arithmetic first, then the network."""
+    """Raw input to logits: its arithmetic first, then the network, whose layers keep their own names."""
 
     def __init__(self, preprocess: Module, network: Module) -> None:
-        super().__init__()
+        super().__init__(name="")
         self.preprocess = preprocess
         self.network = network
 
@@ -91,7 +91,7 @@ class SmallNet(Module):
     """[N, channels, size...] -> logits [N, classes]."""
 
     def __init__(self, channels: int, size: Sequence[int], stages: Sequence[Stage], classes: int = 10) -> None:
-        super().__init__()
+        super().__init__(name="")
         widths = [channels, *(stage.channels for stage in stages)]
         sides = tuple(size)
         for stage in stages:

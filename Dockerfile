@@ -21,6 +21,7 @@ RUN python -m venv --without-pip /opt/fovea \
 COPY pyproject.toml README.md LICENSE ./
 COPY anatomy/ anatomy/
 COPY model_build/ model_build/
+COPY models/ models/
 RUN /opt/builder/bin/python -m model_build all --missing
 COPY service/ service/
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \

@@ -12,10 +12,10 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test lint format lock upgrade clean
+.PHONY: help serve models install test bench-train lint format lock upgrade clean
 
 help: ## Say what can be made
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
 serve: models ## Install, build the models that are missing, serve on port 8000
 	@exec $(PY) -m service
@@ -46,6 +46,9 @@ lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m mypy
 	@$(BIN)/lint-imports
 
+bench-train: $(STAMP) ## Images a second of training, and the share of it outside ONNX Runtime
+	@$(PY) benchmarks/train_step.py
+
 format: $(STAMP) ## Bring the code into the house format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
@@ -59,6 +62,6 @@ lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml, keeping ver
 upgrade: ## Lock the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
 
-clean: ## Remove what was made here: the environment, the models, the caches
-	rm -rf $(VENV) models .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
+clean: ## Remove what was made here: the environment, what was built, the caches
+	rm -rf $(VENV) models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
 	find anatomy model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +

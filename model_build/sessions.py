@@ -28,7 +28,7 @@ def session(model: onnx.ModelProto, device: Device = "cpu", threads: int | None 
     if provider not in onnxruntime.get_available_providers():
         raise DeviceError(f'this ONNX Runtime has no {provider}; install with: pip install -e ".[gpu,build]"')
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _processors()
+    options.intra_op_num_threads = threads or processors()
     options.use_deterministic_compute = True
     # Threads that spin take the processor from the one that prepares the next batch: steps took twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -60,5 +60,6 @@ def run(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]) -> list[NDArr
     return found
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -78,13 +78,12 @@ def _voxel_digits(data: Path | None, say: Say) -> Lesson:
     """Learns from pictures, which are extruded and turned anew in every batch."""
     found = mnist.load(data, say)
     learned, held_out = found.train.parted(1000, seed=0)
-    random = np.random.default_rng([voxels.SEED, 1])
-    test = voxels.turned(found.test, random)
-    return Lesson(learned, _floats(voxels.turned(held_out, random)), _floats(test))
+    return Lesson(learned, _turned(held_out, stream=2), _turned(found.test, stream=voxels.TEST))
 
 
-def _floats(split: Split) -> Split:
-    return Split(split.inputs.astype(np.float32), split.labels)
+def _turned(pictures: Split, stream: int) -> Split:
+    solid = voxels.turned(pictures, np.random.default_rng([voxels.SEED, stream]))
+    return Split(solid.inputs.astype(np.float32), solid.labels)
 
 
 COURSES: Mapping[str, Course] = {

@@ -24,6 +24,8 @@ SIDE = 16
 HALF_THICKNESS = 2.0
 DEGREES = 30.0
 SEED = 0
+TRAIN, TEST = 0, 1
+"""Streams of random numbers of one seed."""
 PROVENANCE = (
     f"{mnist.PROVENANCE} Extruded into {SIDE} x {SIDE} x {SIDE} voxels and turned by up to {DEGREES:g} degrees in each "
     "plane, see docs/data.md."
@@ -43,8 +45,8 @@ def load(
     `data` and `say` as in `mnist.load`; raises DataError. The volumes take 290 MB.
     """
     digits = mnist.load(data, say)
-    train = turned(digits.train, np.random.default_rng([seed, 0]), degrees)
-    test = turned(digits.test, np.random.default_rng([seed, 1]), degrees)
+    train = turned(digits.train, np.random.default_rng([seed, TRAIN]), degrees)
+    test = turned(digits.test, np.random.default_rng([seed, TEST]), degrees)
     return Dataset("voxels", train, test, DIGITS, PROVENANCE, mnist.LICENCE)
 
 

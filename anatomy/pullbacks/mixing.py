@@ -137,11 +137,11 @@ def matmul(p: Pullback, position: int) -> Value:
     ranks = len(p.shape(0)), len(p.shape(1))
     if min(ranks) < 2:
         return _vector_product(p, position)
+    if ranks == (2, 2):
+        return p.op("Gemm", dy, b, transB=1) if position == 0 else p.op("Gemm", a, dy, transA=1)
     if ranks[1] == 2 and position == 1:
         flat_a, flat_dy = (p.op("Flatten", value, axis=ranks[0] - 1) for value in (a, dy))
         return p.op("Gemm", flat_a, flat_dy, transA=1)
-    if ranks == (2, 2):
-        return p.op("Gemm", dy, b, transB=1)
     factors = (dy, _turned(p, b, ranks[1])) if position == 0 else (_turned(p, a, ranks[0]), dy)
     back = p.op("MatMul", *factors)
     return p.fit(back, position, (*p.output_shape()[:-2], *p.shape(position)[-2:]))

@@ -17,7 +17,7 @@
     │   ├── UnsupportedContentType
     │   └── UnsupportedPicture     not a picture, or a picture in a format that is not accepted
     ├── Impossible                 understood, but there is no answer to it
-    │   ├── NoImageInput           the model takes tensors, not pictures
+    │   ├── NoImageInput           the model takes something else than pictures
     │   ├── UnknownChannel
     │   ├── UnknownUnit            outside the map, or of the wrong rank
     │   └── NoSpatialAxes          the layer has no positions to ask about
@@ -67,7 +67,7 @@ class UnknownLayer(NotFound):
 
 
 class UnknownInput(NotFound):
-    """No picture is kept under this id (any more)."""
+    """Nothing is kept under this id (any more)."""
 
 
 class TooLarge(FoveaError):
@@ -99,7 +99,7 @@ class Impossible(FoveaError):
 
 
 class NoImageInput(Impossible):
-    """The model has no card that says how a picture becomes its input."""
+    """The model takes signals or volumes, or has no card that says how a picture becomes its input."""
 
 
 class UnknownChannel(Impossible):

@@ -1,6 +1,6 @@
-"""Pictures posted before, kept by the SHA-256 of their bytes in one folder that all workers of a machine share.
+"""What was posted before, kept by the SHA-256 of its bytes in one folder that all workers of a machine share.
 
-A picture is written to a temporary file and renamed, so that nobody reads half of one; a read counts as a use. The
+An input is written to a temporary file and renamed, so that nobody reads half of one; a read counts as a use. The
 folder is bounded by bytes and by age since the last use, the least recently used go first, and any worker may delete
 any file at any time: losing one costs the caller a second upload, never an answer. Only files that this module named
 are counted or deleted.
@@ -42,7 +42,7 @@ class _Kept:
 
 
 class InputStore:
-    """At most `max_bytes` of pictures in `folder`, each for `max_seconds` after its last use.
+    """At most `max_bytes` of inputs in `folder`, each for `max_seconds` after its last use.
 
     Raises SettingsError if the folder cannot be made, or is somebody else's.
     """
@@ -59,7 +59,7 @@ class InputStore:
         _make_private(folder)
 
     def put(self, data: bytes) -> str:
-        """Keep these bytes and return their id; a picture larger than the whole store gets an id but is not kept."""
+        """Keep these bytes and return their id; an input larger than the whole store gets an id but is not kept."""
         input_id = hashlib.sha256(data).hexdigest()
         if len(data) > self._max_bytes - self._spare:
             return input_id
@@ -69,10 +69,10 @@ class InputStore:
     def get(self, input_id: str) -> bytes:
         """The bytes kept under this id; raises UnknownInput if there are none (any more)."""
         if not ID.fullmatch(input_id):
-            raise UnknownInput("this is not an input id; post the picture and use the input_id of the answer")
+            raise UnknownInput("this is not an input id; post the input and use the input_id of the answer")
         data = self._read(self._folder / input_id)
         if data is None:
-            raise UnknownInput(f"no picture is kept as {input_id}, perhaps no longer; post it again")
+            raise UnknownInput(f"no input is kept as {input_id}, perhaps no longer; post it again")
         return data
 
     def _read(self, path: Path) -> bytes | None:

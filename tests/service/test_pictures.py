@@ -43,6 +43,13 @@ def test_maps_of_any_rank_have_a_sheet(shape: tuple[int, ...]) -> None:
     assert pixels(feature_maps(np.random.default_rng(0).normal(size=shape))).ndim == 2
 
 
+def test_a_signal_is_a_strip_high_enough_to_be_seen() -> None:
+    sheet = pixels(feature_maps(np.stack([np.arange(400), -np.arange(400)])))
+    assert sheet.shape == (2 * 8 + 3 * GAP, 400 + 2 * GAP)
+    assert sheet[GAP + 7, [GAP, -GAP - 1]].tolist() == [0, 255]
+    assert sheet[-GAP - 8, [GAP, -GAP - 1]].tolist() == [255, 0]
+
+
 def test_the_slices_of_a_volume_lie_side_by_side() -> None:
     volume = np.zeros((1, 2, 48, 48))
     volume[0, 1] = 1

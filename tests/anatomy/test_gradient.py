@@ -224,3 +224,10 @@ def test_every_operator_of_the_real_network_has_a_rule(imagenet_model: Path) -> 
 def test_every_rule_is_of_an_operator_that_onnx_has() -> None:
     known = {schema.name for schema in onnx.defs.get_all_schemas() if schema.domain == ""}
     assert VJPS.keys() <= known
+
+
+def test_the_page_on_gradients_lists_the_rules_that_there_are() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "gradients.md").read_text(encoding="utf-8")
+    section = text[text.index("\n## Operators") : text.index("\nNot there:")]
+    cells = [line.split("|")[1] for line in section.splitlines() if line.startswith("| ")][1:]
+    assert sorted(", ".join(cells).replace(" ", "").split(",")) == sorted(VJPS)

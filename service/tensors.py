@@ -60,10 +60,12 @@ def from_csv(data: bytes) -> Array:
     """The numbers of a table, float64 [rows, columns]; its first line may be a header. NaN and infinity are refused."""
     if data.count(b",") + data.count(b"\n") > MOST_CELLS:
         raise InvalidRequest(f"the CSV holds more than {MOST_CELLS} cells; send the array as {NPY}")
-    rows: list[Array] = []
+    lines: list[int] = []
+    rows: list[list[float]] = []
     for line, cells in _lines(data):
         if not rows and line == 1 and not any(_is_number(cell) for cell in cells):
             continue
+        lines.append(line)
         rows.append(_numbers(line, cells))
         if len(rows[-1]) != len(rows[0]):
             raise InvalidRequest(
@@ -72,7 +74,14 @@ def from_csv(data: bytes) -> Array:
             )
     if not rows:
         raise EmptyBody("the CSV holds no numbers; send one row or one column, or a column for each channel")
-    return np.stack(rows)
+    table = np.array(rows)
+    if not np.isfinite(table).all():
+        row, column = np.argwhere(~np.isfinite(table))[0].tolist()
+        raise InvalidRequest(
+            f"line {lines[row]}, column {column + 1} of the CSV is '{rows[row][column]}', not a finite number; "
+            "fill gaps before posting"
+        )
+    return table
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, Sequence[str]]]:
@@ -96,22 +105,15 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _numbers(line: int, cells: Sequence[str]) -> Array:
+def _numbers(line: int, cells: Sequence[str]) -> list[float]:
     try:
-        row = np.array([float(cell) for cell in cells])
+        return [float(cell) for cell in cells]
     except ValueError:
         column, cell = next((i, cell) for i, cell in enumerate(cells, 1) if not _is_number(cell))
         raise InvalidRequest(
             f"line {line}, column {column} of the CSV is '{cell[:40]}', not a number; separate numbers by commas and "
             "write decimals with a point, with one header line at most"
         ) from None
-    if not np.isfinite(row).all():
-        column = int(np.argmin(np.isfinite(row))) + 1
-        raise InvalidRequest(
-            f"line {line}, column {column} of the CSV is '{cells[column - 1].strip()[:40]}', not a finite number; "
-            "fill gaps before posting"
-        )
-    return row
 
 
 def _no_constant(name: str) -> Never:

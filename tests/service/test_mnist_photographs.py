@@ -15,7 +15,7 @@ from service.images import decode, prepare
 Array = np.ndarray[Any, Any]
 DATA = Path(__file__).parents[1] / "data/mnist"
 DIGITS = ImageInput((28, 28), "L", Resize("digit", box=20), "auto")
-COUNT = 80
+COUNT = 60
 
 
 def read(name: str, offset: int) -> Array:
@@ -52,10 +52,10 @@ def photograph(digit: Array, random: np.random.Generator, light: bool) -> Image.
     return decode(stream.getvalue(), 10**8)
 
 
-@pytest.mark.parametrize("light", [False, True], ids=["dark on light", "light on dark"])
-def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Array, light: bool) -> None:
+def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Array) -> None:
     random = np.random.default_rng(11)
-    seen = np.stack([prepare(photograph(each, random, light), DIGITS).array[:, :, 0] for each in images[:COUNT]])
+    photographs = [photograph(each, random, light=number % 2 == 1) for number, each in enumerate(images[:COUNT])]
+    seen = np.stack([prepare(each, DIGITS).array[:, :, 0] for each in photographs])
     difference = np.abs(seen.astype(int) - images[:COUNT]).mean()
     assert difference < 10
     means = np.stack([images[COUNT:][labels[COUNT:] == digit].mean(axis=0) for digit in range(10)])

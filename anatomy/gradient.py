@@ -10,16 +10,12 @@ import numpy as np
 import onnx
 
 from anatomy.builder import Builder, Value
-from anatomy.graph import Graph, GraphError, Node
-from anatomy.pullbacks.base import Pullback, Rule
+from anatomy.graph import Graph, Node
+from anatomy.pullbacks.base import GradientError, Pullback, Rule
 from anatomy.vjps import VJPS
 
 OLDEST_OPSET = 13
 PREFIX = "grad."
-
-
-class GradientError(GraphError):
-    """No gradient can be derived; the message names the operator or tensor that is to blame."""
 
 
 def gradient(

@@ -10,7 +10,11 @@ from anatomy.builder import Builder, Value
 from anatomy.graph import Dim, Graph, GraphError, Node, Shape
 
 
-class UnknownGradientError(GraphError):
+class GradientError(GraphError):
+    """No gradient can be derived; the message names the operator or tensor that is to blame."""
+
+
+class UnknownGradientError(GradientError):
     """The rule cannot say for this node; the message names it and says what it would need."""
 
 

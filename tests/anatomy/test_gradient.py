@@ -8,9 +8,10 @@ import onnxruntime
 import pytest
 from onnx import helper, numpy_helper
 
-from anatomy.gradient import GradientError, gradient
+from anatomy.gradient import gradient
 from anatomy.graph import Graph
 from anatomy.model_file import read
+from anatomy.pullbacks.base import GradientError
 from anatomy.vjps import VJPS
 from tests.anatomy.gradients import Array, check, double, normal, run
 

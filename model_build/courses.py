@@ -103,7 +103,7 @@ COURSES: Mapping[str, Course] = {
                 title="Handwritten digits",
                 description="Names the digit that is drawn or photographed, dark on light or light on dark.",
                 labels=DIGITS,
-                input=ImageInput((28, 28), "L", Resize("digit", interpolation="bilinear", box=20), polarity="auto"),
+                input=ImageInput((28, 28), "L", Resize("digit", box=20), polarity="auto"),
                 provenance=f"Learned by `python -m model_build digits`. {mnist.PROVENANCE}",
                 licence="MIT",
             ),

@@ -74,7 +74,7 @@ def test_grey_networks_take_one_channel(foreign: Foreign) -> None:
     model = foreign("float[batch, 1, 4, 6] pixels", "float[batch, 1] logits")
     proto, card = adopt(model, Recipe(), Card())
     assert np.allclose(run(proto, PICTURES[..., :1]), means(PICTURES[..., :1], Recipe()), atol=1e-4)
-    assert card.input is not None
+    assert isinstance(card.input, ImageInput)
     assert card.input.colour == "L"
 
 
@@ -139,7 +139,7 @@ def test_an_open_size_is_fixed_by_the_recipe(foreign: Foreign) -> None:
     model = foreign("float[batch, 3, height, width] pixels")
     proto, card = adopt(model, replace(IMAGENET, size=(4, 6)), Card())
     assert np.allclose(run(proto), means(PICTURES, IMAGENET), atol=1e-4)
-    assert card.input is not None
+    assert isinstance(card.input, ImageInput)
     assert card.input.size == (4, 6)
 
 

@@ -37,6 +37,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         title="Fovea",
         version=_version(),
         summary="Serves convolutional networks and shows what every unit sees.",
+        redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
         lifespan=_lifespan(settings, services, metrics, health),

@@ -78,6 +78,7 @@ def test_every_problem_type_has_a_page_that_says_what_it_means(client: httpx.Cli
 def test_a_route_that_there_is_not_points_to_the_documentation(client: httpx.Client, assert_problem: Check) -> None:
     assert_problem(client.get("/predictions"), 404, "no-such-route", "/docs")
     assert_problem(client.get("/docs-assets/nothing.js"), 404, "no-such-route")
+    assert_problem(client.get("/models/"), 404, "no-such-route")
 
 
 def test_a_method_that_a_route_has_not_is_told_the_one_it_has(client: httpx.Client, assert_problem: Check) -> None:

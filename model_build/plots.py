@@ -64,7 +64,7 @@ def training_curve(curve: Curve, title: str, path: Path) -> None:
     for axes in (loss, error, rate):
         _plain(axes)
     figure.align_ylabels()
-    figure.savefig(path, dpi=_DPI, metadata={"Software": None})
+    figure.savefig(path, dpi=_DPI, bbox_inches="tight", metadata={"Software": None})
 
 
 def _error(axes: Axes, curve: Curve) -> None:

@@ -5,6 +5,7 @@
     ├── DeviceUnavailable          the device asked for cannot be had (start-up)
     ├── InvalidRequest             malformed: it cannot be read as what it claims to be
     │   ├── EmptyBody              nothing was posted
+    │   ├── StalledUpload          the body stopped arriving
     │   └── BrokenPicture          the header is that of a picture, the rest is truncated or corrupt
     ├── NotFound                   a well-formed name for something that is not here
     │   ├── UnknownModel
@@ -48,6 +49,10 @@ class InvalidRequest(FoveaError):
 
 class EmptyBody(InvalidRequest):
     """Nothing was posted."""
+
+
+class StalledUpload(InvalidRequest):
+    """The body stopped arriving before its end."""
 
 
 class BrokenPicture(InvalidRequest):

@@ -65,7 +65,11 @@ class Settings(BaseSettings):
     instances: int = Field(default=1, ge=1, description="runs of one model at the same time, per worker")
     workers: int = Field(default=1, ge=1, description="processes that serve")
     queue_size: int = Field(default=64, ge=1, description="requests that may wait for a run; one more is answered 429")
-    deadline_seconds: float = Field(default=30.0, gt=0, description="longest wait and run of a request; past it, 504")
+    deadline_seconds: float = Field(
+        default=30.0,
+        gt=0,
+        description="longest wait and run of a request (past it, 504), and pause of its upload (408)",
+    )
     shutdown_seconds: int = Field(
         default=20, ge=0, description="how long requests in flight may take to end at shutdown"
     )

@@ -4,6 +4,7 @@ Raw `image/*` or `application/octet-stream`, a multipart form with `file`, JSON 
 nested lists, `text/csv` and `application/x-npy`. Nothing here decodes a picture or reads a number.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from service.errors import EmptyBody, InvalidRequest, TooManyBytes, UnsupportedContentType
+from service.errors import EmptyBody, InvalidRequest, StalledUpload, TooManyBytes, UnsupportedContentType
 from service.feed import Document, Picture, Posted
 from service.tensors import CSV, JSON, MAGIC, NPY
 
@@ -22,10 +23,11 @@ ENDINGS = {".npy": NPY, ".csv": CSV, ".json": JSON}
 
 @dataclass(frozen=True)
 class Limits:
-    """Bytes of a body, and pictures in it."""
+    """Bytes of a body, seconds between two parts of it, and pictures in it."""
 
     max_bytes: int
     max_files: int
+    seconds: float
 
 
 class _InMemory(MultiPartParser):
@@ -116,16 +118,24 @@ async def _body(request: Request, limits: Limits) -> bytes:
 
 
 async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """The body's chunks; raises TooManyBytes as soon as it is known, at best before the first."""
+    """The body's chunks; raises TooManyBytes as soon as it is known, at best before the first, or StalledUpload."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:
         raise TooManyBytes(f"the body has {int(declared)} bytes; at most {limits.max_bytes} are taken")
-    count = 0
-    async for chunk in request.stream():
+    count, stream = 0, request.stream()
+    while (chunk := await _next(stream, limits.seconds)) is not None:
         count += len(chunk)
         if count > limits.max_bytes:
             raise TooManyBytes(f"the body has more than the {limits.max_bytes} bytes that are taken")
         yield chunk
+
+
+async def _next(stream: AsyncGenerator[bytes, None], seconds: float) -> bytes | None:
+    try:
+        async with asyncio.timeout(seconds):
+            return await anext(stream, None)
+    except TimeoutError:
+        raise StalledUpload(f"nothing of the body arrived for {seconds:g} s; post it again") from None
 
 
 Reader = Callable[[Request, Limits], Coroutine[Any, Any, list[Posted]]]

@@ -21,6 +21,7 @@ router = APIRouter(tags=["predictions"])
 PICTURE_PROBLEMS: Sequence[type[errors.FoveaError]] = (
     errors.InvalidRequest,
     errors.EmptyBody,
+    errors.StalledUpload,
     errors.BrokenPicture,
     errors.UnknownModel,
     errors.TooManyBytes,

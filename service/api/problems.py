@@ -50,6 +50,7 @@ def _slug(name: str) -> str:
 KINDS: Mapping[type[FoveaError], Kind] = _kinds(
     (errors.InvalidRequest, 400, "The request is malformed"),
     (errors.EmptyBody, 400, "Nothing was posted"),
+    (errors.StalledUpload, 408, "The body stopped arriving"),
     (errors.BrokenPicture, 400, "The picture is truncated or corrupt"),
     (errors.NotFound, 404, "There is no such thing here"),
     (errors.UnknownModel, 404, "There is no such model"),
@@ -144,6 +145,8 @@ async def _on_error(request: Request, error: Exception) -> Response:
     headers = {}
     if isinstance(error, errors.QueueFull):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after)))
+    elif isinstance(error, errors.StalledUpload):
+        headers["Connection"] = "close"
     elif isinstance(error, errors.NotReady):
         headers["Retry-After"] = "5"
     return response(kind, str(error), request_id(request), headers)

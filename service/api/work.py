@@ -38,7 +38,8 @@ ChosenModel = Annotated[Model, Depends(chosen_model)]
 
 def limits_of(services: Services) -> Limits:
     """The limits of request bodies."""
-    return Limits(services.settings.max_bytes, services.settings.max_files)
+    chosen = services.settings
+    return Limits(chosen.max_bytes, chosen.max_files, chosen.deadline_seconds)
 
 
 def deadline_of(services: Services) -> float:

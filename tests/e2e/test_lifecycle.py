@@ -109,6 +109,17 @@ def test_a_request_that_never_ends_is_cut_off(start: Start, seconds: str, signal
     assert len(too_long) == (1 if signals == 1 else 0)
 
 
+def test_an_upload_that_stalls_is_told_so_and_its_connection_is_closed(start: Start) -> None:
+    with start(FOVEA_DEADLINE_SECONDS="0.5") as service:
+        address = service.ready()
+        with socket.create_connection((httpx.URL(address).host, httpx.URL(address).port or 0), timeout=20) as stuck:
+            stuck.sendall(b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf")
+            answer = b"".join(iter(lambda: stuck.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 408")
+        assert b"/problems/stalled-upload" in answer
+        assert status(f"{address}/readyz") == 200
+
+
 def test_ctrl_c_during_start_up_ends_it_with_exit_code_0_and_no_traceback(start: Start) -> None:
     with start() as service:
         service.address()

@@ -149,6 +149,8 @@ def _classes(graph: Graph, logits: str) -> int:
 
 def _layouts(graph: Graph, parameters: Collection[str], norms: list[Statistics]) -> tuple[Layout, Layout]:
     running = [name for norm in norms for name in (norm.mean, norm.variance)]
+    if shared := sorted({name for name in running if running.count(name) > 1}):
+        raise StepError(f"several batch norms keep their statistics in {shared[0]!r}; give each its own")
     shapes: dict[str, list[int]] = {}
     for name in graph.inputs:
         if name in parameters:

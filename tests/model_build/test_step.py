@@ -1,6 +1,7 @@
 """One step does what the papers say to weights, statistics and averages, in the runtime's own memory."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from onnxscript import OpBuilder
 
 from model_build.export import Signature, trainable
-from model_build.nn import Module
+from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module
 from model_build.optimiser import AdamW, Momentum
 from model_build.step import AVERAGES, COUNT, LABELS, PREFIX, RATE, STATISTICS, WEIGHTS, Recipe, Step, StepError, build
 from model_build.stepper import Stepper
@@ -183,6 +184,46 @@ def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
     assert all(np.array_equal(stepper.state[name], state[name]) for name in state)
     stepper.fill(stepper.turn, batch)
     assert stepper.advance().finite
+
+
+class TwoNorms(Module):
+    """Equally wide, so that the runtime could take memory of the one for the other."""
+
+    def __init__(self, shared: bool = False) -> None:
+        super().__init__()
+        self.shared = shared
+        self.conv = Conv(1, 4, (3, 3), bias=False)
+        self.norm = BatchNorm(4)
+        if not shared:
+            self.other = BatchNorm(4)
+        self.pool = GlobalAveragePool()
+        self.flatten = Flatten()
+        self.last = Linear(4, 3)
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        second = self.norm if self.shared else self.other
+        x = second(op, op.Relu(self.norm(op, self.conv(op, x))))
+        return self.last(op, self.flatten(op, self.pool(op, x)))
+
+
+@pytest.mark.parametrize("value", [1.0, float("nan")])
+@pytest.mark.parametrize("spread", [False, True])
+def test_a_step_leaves_all_that_it_reads_as_it_was(spread: bool, value: float) -> None:
+    """ONNX Runtime writes the statistics of a batch over the mean and variance that a training batch norm is given."""
+    network = Network("two", TwoNorms, CONVOLVED.takes)
+    step, state = step_of(network, Recipe(Momentum(0.9)), BATCH, spread=spread)
+    stepper = Stepper(step, state)
+    batch = feeds(network, 3, 0.1)
+    stepper.fill(0, {**batch, "examples": value * batch["examples"]})
+    before, read = stepper.state, stepper.buffers
+    assert stepper.advance().finite == np.isfinite(value)
+    for name, vector in before.items():
+        assert vector.tobytes() == read[name].numpy().tobytes(), name
+
+
+def test_batch_norms_that_share_statistics_are_refused() -> None:
+    with pytest.raises(StepError, match=r"several batch norms keep their statistics in 'norm.mean'; give each its own"):
+        step_of(Network("shared", partial(TwoNorms, shared=True), CONVOLVED.takes), PLAIN, BATCH)
 
 
 @pytest.mark.parametrize("name", ["smoothing", "averaging", "running"])

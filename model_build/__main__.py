@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options.run(options)
     except KeyboardInterrupt:
-        print("model_build: interrupted; what it was writing is not there", file=sys.stderr)
+        print(f"model_build: interrupted; {options.interrupted}", file=sys.stderr)
         return 130
     except (AdoptError, CardError, CommandError, ModelFileError, OSError) as error:
         print(f"model_build: {error}", file=sys.stderr)
@@ -159,6 +159,7 @@ def _labels(path: Path) -> tuple[str, ...]:
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__)
+    root.set_defaults(interrupted="what it was writing is not there")
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name in BUILDERS:
         command = commands.add_parser(name, help=f"build the model {name}")
@@ -179,21 +180,25 @@ def _add_out(command: argparse.ArgumentParser) -> None:
 
 
 def _add_learn(command: argparse.ArgumentParser, name: str) -> None:
-    command.set_defaults(run=_learn, course=name)
+    command.set_defaults(run=_learn, course=name, interrupted="the same command goes on from its last checkpoint")
     _add_out(command)
     add = command.add_argument
     add("--data", type=Path, metavar="DIR", help="folder of the data set (the cache, else fetched)")
     add("--replace", action="store_true", help="write over the model that is there")
-    add("--seed", type=int, default=0, help="equal seeds learn equal weights (0)")
+    add("--seed", type=_natural, default=0, help="equal seeds learn equal weights (0)")
     add("--epochs", type=_positive, help="passes over the data, in place of the usual number")
     add("--device", choices=["cpu", "cuda"], default="cpu", help="cuda fails where there is none (cpu)")
     add("--threads", type=_positive, help="threads of a step (as many as there are processors)")
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+def _natural(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, got {text!r}")
     return int(text)
+
+
+def _positive(text: str) -> int:
+    return _natural(text, least=1)
 
 
 def _add_adopt(command: argparse.ArgumentParser) -> None:

@@ -215,7 +215,7 @@ def test_a_file_that_is_no_model_is_one_line(
     [
         ("--mean", "a,b", "expected numbers with commas between, got 'a,b'"),
         ("--size", "224", "expected H,W, got '224'"),
-        ("--resize", "crop", "expected one of centre_crop, stretch, pad, got 'crop'"),
+        ("--resize", "crop", "expected one of centre_crop, stretch, pad, digit, got 'crop'"),
         ("--resize", "centre_crop:2", "at most 1, got 2.0"),
         ("--resize", "pad:cubic", "expected one of nearest, bilinear, bicubic, lanczos"),
     ],

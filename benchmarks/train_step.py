@@ -138,7 +138,7 @@ def torch_step(course: Course, threads: int) -> Callable[[], object]:
         with torch.no_grad():
             for kept, new in zip(average.parameters(), network.parameters(), strict=True):
                 kept.lerp_(new, 0.001)
-        return float(loss)
+        return float(loss.item())
 
     return step
 

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from anatomy.model_file import write
 from model_build import imagenet
+from model_build.datasets import mnist, mnist1d, voxels
+
+Examples = tuple[np.ndarray, np.ndarray]
 
 
 @pytest.fixture(scope="session")
@@ -27,3 +31,26 @@ def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def imagenet_model(models_folder: Path) -> Path:
     """The file of the ImageNet model."""
     return models_folder / "imagenet" / "1" / "model.onnx"
+
+
+@pytest.fixture(scope="session")
+def digit_examples() -> Examples:
+    """MNIST's 10,000 test pictures, uint8 [N, 28, 28], and their labels."""
+    split = mnist.load_test(Path(__file__).parent / "data" / "mnist")
+    return split.inputs[..., 0], split.labels
+
+
+@pytest.fixture(scope="session")
+def signal_examples() -> Examples:
+    """MNIST-1D's 1,000 test signals, float32 [N, 1, 40], and their labels."""
+    split = mnist1d.load().test
+    return split.inputs, split.labels
+
+
+@pytest.fixture(scope="session")
+def volume_examples(digit_examples: Examples) -> Examples:
+    """200 of the solid digits of the test, float32 [N, 1, 16, 16, 16], and their labels."""
+    pictures, labels = digit_examples
+    random = np.random.default_rng([voxels.SEED, voxels.TEST])
+    solid = voxels.solids(pictures[:200], voxels.turns(random, 200))
+    return solid.reshape(-1, 1, 16, 16, 16).astype(np.float32), labels[:200]

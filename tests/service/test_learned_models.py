@@ -1,0 +1,94 @@
+"""The learned models of the repository, served: digits as pictures, signals and volumes get their names."""
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+COUNT = 60
+Start = Callable[[Settings], httpx.Client]
+
+
+@pytest.fixture
+def learned(started: Start, tmp_path: Path) -> httpx.Client:
+    """A service of the models that the repository holds."""
+    return started(Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
+
+
+def strongest(response: httpx.Response) -> str:
+    assert response.status_code == 200, response.text
+    return str(response.json()["predictions"][0]["label"])
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def photograph(digit: np.ndarray) -> bytes:
+    """Dark ink on light paper, ten times as large, off the centre."""
+    large = Image.fromarray(255 - digit).resize((280, 280), Image.Resampling.BICUBIC)
+    paper = Image.new("L", (420, 360), 255)
+    paper.paste(large, (110, 30))
+    stream = io.BytesIO()
+    paper.save(stream, "JPEG")
+    return stream.getvalue()
+
+
+def test_photographed_digits_are_named(learned: httpx.Client, digit_examples: tuple[np.ndarray, np.ndarray]) -> None:
+    pictures, labels = digit_examples
+    found = [
+        strongest(
+            learned.post("/predict?model=digits", content=photograph(each), headers={"Content-Type": "image/jpeg"})
+        )
+        for each in pictures[:COUNT]
+    ]
+    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= COUNT - 1
+
+
+def test_signals_are_named_however_they_are_sent(
+    learned: httpx.Client, signal_examples: tuple[np.ndarray, np.ndarray]
+) -> None:
+    signals, labels = signal_examples
+    found = [
+        strongest(
+            learned.post("/predict?model=digits1d", content=npy(each), headers={"Content-Type": "application/x-npy"})
+        )
+        for each in signals[:COUNT]
+    ]
+    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= 0.93 * COUNT
+    first = signals[0]
+    as_json = learned.post("/predict?model=digits1d", json={"inputs": first[0].tolist()})
+    row = ",".join(repr(float(value)) for value in first[0])
+    as_csv = learned.post("/predict?model=digits1d", content=row, headers={"Content-Type": "text/csv"})
+    assert {strongest(as_json), strongest(as_csv)} == {found[0]}
+
+
+def test_volumes_are_named(learned: httpx.Client, volume_examples: tuple[np.ndarray, np.ndarray]) -> None:
+    volumes, labels = volume_examples
+    found = [
+        strongest(
+            learned.post("/predict?model=voxels", content=npy(each), headers={"Content-Type": "application/x-npy"})
+        )
+        for each in volumes[:COUNT]
+    ]
+    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= 0.93 * COUNT
+
+
+@pytest.mark.parametrize(("model", "axes"), [("digits", 2), ("digits1d", 1), ("voxels", 3)])
+def test_layers_and_fields_have_as_many_axes_as_the_input(learned: httpx.Client, model: str, axes: int) -> None:
+    layers = learned.get(f"/layers?model={model}").json()["layers"]
+    assert len(layers[0]["kernel_shape"]) == axes
+    assert layers[0]["receptive_field"]["status"] == "exact"
+    unit = ",".join(["1"] * axes)
+    field = learned.get(f"/layers/1/receptive-field?model={model}&unit={unit}").json()
+    assert len(field["interval"]) == len(field["clipped"]) == axes
+    assert learned.get(f"/layers/0/kernels?model={model}").json()["shape"][2:] == layers[0]["kernel_shape"]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model_build.layout import Vector
 from model_build.sessions import Device, on_device, session
-from model_build.step import CORRECT, LOSS, NORM, Step, new
+from model_build.step import CORRECT, LOSS, NORM, Step, StepError, new
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -55,7 +55,9 @@ class Stepper:
     ) -> None:
         self._session = session(step.model, device, threads)
         self._device: Device = device
-        sides = [self._side(step, state), self._side(step, state)]
+        given = {value.name: _empty(value) for value in step.model.graph.input if value.name not in step.state}
+        self._takes = {name: (array.shape, array.dtype) for name, array in given.items()}
+        sides = [self._side(step, state, given), self._side(step, state, given)]
         for side, other in zip(sides, reversed(sides), strict=True):
             for name, value in other.state.items():
                 side.binding.bind_ortvalue_output(new(name), value)
@@ -76,9 +78,13 @@ class Stepper:
     def fill(self, turn: int, batch: Feeds) -> None:
         """Put in place what the next step of this turn reads: examples, labels, rate, count.
 
-        Another thread may do so for one turn while the step of the other runs.
+        Another thread may do so for one turn while the step of the other runs. Raises StepError for an array of
+        another type or shape: the runtime would copy as many bytes as it has room for, whatever they are.
         """
         for name, array in batch.items():
+            shape, dtype = self._takes[name]
+            if (array.shape, array.dtype) != (shape, dtype):
+                raise StepError(f"{name}: expected {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}")
             self._sides[turn].batch[name].update_inplace(array)
 
     def advance(self) -> Outcome:
@@ -93,10 +99,9 @@ class Stepper:
             self.turn = 1 - self.turn
         return outcome
 
-    def _side(self, step: Step, state: Mapping[str, Vector]) -> _Side:
+    def _side(self, step: Step, state: Mapping[str, Vector], given: Feeds) -> _Side:
         binding = self._session.io_binding()
-        given = [value for value in step.model.graph.input if value.name not in step.state]
-        batch = {value.name: on_device(_empty(value), self._device) for value in given}
+        batch = {name: on_device(array, self._device) for name, array in given.items()}
         vectors = {name: on_device(state[name], self._device) for name in step.state}
         outcome = {name: on_device(np.zeros([], np.float32), "cpu") for name in (LOSS, CORRECT, NORM)}
         for name, value in {**batch, **vectors}.items():

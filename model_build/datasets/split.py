@@ -17,7 +17,7 @@ class DataError(Exception):
 class Split:
     """Examples and the classes they belong to: `inputs` as the network takes them, [N, ...], `labels` int64 [N].
 
-    Raises DataError where the two are not equally many.
+    Raises DataError where the two are not equally many, and for labels of another type.
     """
 
     inputs: Array
@@ -26,6 +26,8 @@ class Split:
     def __post_init__(self) -> None:
         if self.labels.shape != self.inputs.shape[:1]:
             raise DataError(f"{len(self.inputs)} examples, but labels of shape {list(self.labels.shape)}")
+        if self.labels.dtype != np.int64:
+            raise DataError(f"expected labels of int64, got {self.labels.dtype}")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -207,5 +207,7 @@ def test_nothing_and_everything_can_be_held_out(count: int, sizes: tuple[int, in
 def test_a_split_that_does_not_fit_is_refused() -> None:
     with pytest.raises(DataError, match=r"3 examples, but labels of shape \[2\]"):
         Split(np.zeros((3, 1)), np.zeros(2, np.int64))
+    with pytest.raises(DataError, match="expected labels of int64, got uint8"):
+        Split(np.zeros((2, 1)), np.zeros(2, np.uint8))
     with pytest.raises(DataError, match="expected to hold out 0 to 2 examples, got 3"):
         Split(np.zeros(2), np.zeros(2, np.int64)).parted(3, seed=0)

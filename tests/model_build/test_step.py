@@ -186,6 +186,21 @@ def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
     assert stepper.advance().finite
 
 
+@pytest.mark.parametrize(
+    ("name", "array", "message"),
+    [
+        (LABELS, np.zeros(BATCH, np.uint8), rf"{LABELS}: expected int64 \[8\], got uint8 \[8\]"),
+        (LABELS, np.zeros(BATCH - 1, np.int64), rf"{LABELS}: expected int64 \[8\], got int64 \[7\]"),
+        ("examples", np.zeros((BATCH, 2)), r"examples: expected float32 \[8, 2\], got float64 \[8, 2\]"),
+    ],
+)
+def test_a_batch_of_another_type_or_shape_is_refused(name: str, array: Array, message: str) -> None:
+    """The runtime takes the bytes for what it expects: labels of one byte became others, from beyond their end."""
+    stepper = Stepper(*step_of(DENSE, PLAIN, BATCH))
+    with pytest.raises(StepError, match=message):
+        stepper.fill(0, {**feeds(DENSE, 2), name: array})
+
+
 class TwoNorms(Module):
     """Equally wide, so that the runtime could take memory of the one for the other."""
 

@@ -179,11 +179,14 @@ def divide(p: Pullback, position: int) -> Value:
 
 
 def power(p: Pullback, position: int) -> Value:
-    """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, and log(a) counts as zero."""
+    """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, 0 if b is 0, and log(a) counts as zero."""
     a, b = p.x(0), p.x(1)
     if position == 0:
         exponent = p.cast(b, a.dtype)
-        return p.fit(p.dy * exponent * (a ** (exponent - 1)), 0)
+        known = p.graph.constants.get(p.node.inputs[1])
+        # 0 times the infinity of 0 ** -1 is not a number.
+        one = 1.0 if known is not None and known.all() else p.op("Abs", p.op("Sign", exponent))
+        return p.fit(p.dy * exponent * (a ** (exponent - one)), 0)
     positive = a > 0
     logarithm = p.steps(_log(positive.where(a, 1.0)), positive)
     return p.fit(p.cast(p.dy * p.y() * logarithm, b.dtype), 1)

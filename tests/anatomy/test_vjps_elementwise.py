@@ -85,6 +85,12 @@ def test_the_square_has_slope_zero_at_zero() -> None:
     assert slope("Pow", {"a": np.zeros(3), "b": np.array(2, np.int64)}, "a").tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("exponent", [np.array(0, np.int64), np.array([0, 1, 2], np.int64), np.array([0.0, 1.0, 2.0])])
+def test_the_power_zero_is_flat_at_zero_too(exponent: Array) -> None:
+    found = slope("Pow", {"a": np.zeros(3), "b": exponent}, "a")
+    assert found.tolist() == ([0, 0, 0] if exponent.ndim == 0 else [0, 1, 0])
+
+
 @pytest.mark.parametrize("shape", [(3, 1), (1,), (2, 3, 4)])
 def test_the_slope_of_prelu_is_learned(shape: tuple[int, ...]) -> None:
     check_one("PRelu", {"x": normal(2, 3, 4), "slope": normal(*shape, seed=1)})

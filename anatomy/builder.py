@@ -8,8 +8,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-Operand = "Value | float"
-
 
 @dataclass(frozen=True, eq=False)
 class Value:

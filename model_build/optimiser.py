@@ -79,9 +79,6 @@ class AdamW:
         return weights - rate * moved, (mean, square)
 
 
-OPTIMISERS = {"momentum": Momentum, "adamw": AdamW}
-
-
 def _unbiased(keep: float, count: Value) -> Value:
     """1 - keep^count, in double precision: early on it is the difference of nearly equal numbers."""
     return single(1 - count.builder.constant(np.array(keep)) ** count)

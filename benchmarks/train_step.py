@@ -116,7 +116,7 @@ def our_step(course: Course, threads: int) -> Callable[[], object]:
 
 
 def torch_step(course: Course, threads: int) -> Callable[[], object]:
-    """The same network, loss and moving average in PyTorch, with SGD, also where the course has AdamW, which costs more."""
+    """The same network, loss and moving average in PyTorch; SGD also where the course has AdamW, which costs more."""
     import torch  # noqa: PLC0415 - in nobody's dependencies
     from torch.nn import functional  # noqa: PLC0415
 

@@ -110,7 +110,7 @@ def train(
     _check(network, examples, plan, held_out)
     step, forward, state = _step(network, plan, device)
     batches = Batches(examples, plan.batch, plan.seed, network.augmentation)
-    identity = _identity(step, plan, examples)
+    identity = _identity(step, plan, network.augmentation, examples)
     _check_labels(step.classes, examples, held_out)
     begun = checkpoint.read(path, identity, step.state) if path else None
     begun = begun or Checkpoint(0, state, identity)
@@ -156,14 +156,17 @@ def _signature(example: Example) -> Signature:
     return Signature("examples", example.dtype, ("N", *example.shape), "logits")
 
 
-def _identity(step: Step, plan: Plan, examples: Split) -> dict[str, Any]:
+def _identity(step: Step, plan: Plan, augmentation: Augmentation | None, examples: Split) -> dict[str, Any]:
     """What must be equal for a training to go on: by name, so that a message can say what is not."""
     labels = examples.labels
+    # From which ranges it draws is not in the graph. Rounded: another processor's sine may end in another bit.
+    drawn = augmentation.draw(np.random.default_rng(0), 4) if augmentation else {}
     settings = {**asdict(plan), "optimiser": type(plan.recipe.optimiser).__name__}
     del settings["checkpoint_every"]
     return {
         **settings,
         "network": hashlib.sha256(step.model.SerializeToString(deterministic=True)).hexdigest(),
+        "augmentation": {name: zlib.crc32(np.round(array, 3).tobytes()) for name, array in drawn.items()},
         "examples": [len(labels), zlib.crc32(examples.inputs.tobytes()), zlib.crc32(labels.tobytes())],
     }
 

@@ -247,6 +247,8 @@ def test_an_augmentation_alters_what_is_learned_from_and_not_what_is_scored(tmp_
     with pytest.raises(Interrupted):
         train(network, whole, PLAN, held_out=held_out, path=tmp_path / "c.npz", report=Interrupting(20))
     assert same(train(network, whole, PLAN, held_out=held_out, path=tmp_path / "c.npz"), trained)
+    with pytest.raises(CheckpointError, match=": augmentation differ"):
+        train(replace(network, augmentation=Shifted(0.2)), whole, PLAN, path=tmp_path / "c.npz")
 
 
 class Terminal(io.StringIO):

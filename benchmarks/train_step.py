@@ -41,7 +41,7 @@ def main() -> None:
         "course": course.name,
         "batch": course.plan.batch,
         "threads": threads,
-        "machine": platform.processor() or platform.machine(),
+        "machine": machine(),
         "onnxruntime": onnxruntime.__version__,
         **as_it_trains(course, options.steps, threads),
     }
@@ -61,6 +61,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--against", choices=["torch"])
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
+
+
+def machine() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def noise(example: Example, count: int) -> Split:

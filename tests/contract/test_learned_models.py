@@ -63,7 +63,7 @@ def test_its_card_says_what_it_takes_where_it_comes_from_and_how_it_was_learned(
     course = COURSES[name]
     assert model.card is not None
     assert (model.card.input, model.card.labels) == (course.card.input, course.card.labels)
-    assert model.card.provenance == course.card.provenance
+    assert (model.card.provenance, model.card.licence) == (course.card.provenance, course.card.licence)
     assert len(model.card.history["epochs"]) == course.plan.epochs
     assert model.card.history["seed"] == course.plan.seed
 

@@ -42,7 +42,7 @@ def train_norms(graph: onnx.GraphProto) -> list[Statistics]:
 
 
 def spread_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
-    """Write every training batch norm as simpler operators, in place: CUDA has no kernel for the one operator.
+    """Write every training batch norm as simpler operators, in place: CUDA refuses the one operator in training mode.
 
     `ranks` has the number of axes of each batch norm's input.
     """

@@ -1,7 +1,7 @@
 """The learned models of the repository, served: digits as pictures, signals and volumes get their names."""
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import httpx
@@ -27,6 +27,16 @@ def strongest(response: httpx.Response) -> str:
     return str(response.json()["predictions"][0]["label"])
 
 
+def named(service: httpx.Client, model: str, bodies: Sequence[bytes], kind: str) -> list[str]:
+    """What the model calls each of these bodies."""
+    address, headers = f"/predict?model={model}", {"Content-Type": kind}
+    return [strongest(service.post(address, content=body, headers=headers)) for body in bodies]
+
+
+def right(names: Sequence[str], labels: np.ndarray) -> int:
+    return sum(int(name) == label for name, label in zip(names, labels[: len(names)], strict=True))
+
+
 def npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
@@ -45,26 +55,16 @@ def photograph(digit: np.ndarray) -> bytes:
 
 def test_photographed_digits_are_named(learned: httpx.Client, digit_examples: tuple[np.ndarray, np.ndarray]) -> None:
     pictures, labels = digit_examples
-    found = [
-        strongest(
-            learned.post("/predict?model=digits", content=photograph(each), headers={"Content-Type": "image/jpeg"})
-        )
-        for each in pictures[:COUNT]
-    ]
-    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= COUNT - 1
+    found = named(learned, "digits", [photograph(each) for each in pictures[:COUNT]], "image/jpeg")
+    assert right(found, labels) >= COUNT - 1
 
 
 def test_signals_are_named_however_they_are_sent(
     learned: httpx.Client, signal_examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     signals, labels = signal_examples
-    found = [
-        strongest(
-            learned.post("/predict?model=digits1d", content=npy(each), headers={"Content-Type": "application/x-npy"})
-        )
-        for each in signals[:COUNT]
-    ]
-    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= 0.93 * COUNT
+    found = named(learned, "digits1d", [npy(each) for each in signals[:COUNT]], "application/x-npy")
+    assert right(found, labels) >= 0.93 * COUNT
     first = signals[0]
     as_json = learned.post("/predict?model=digits1d", json={"inputs": first[0].tolist()})
     row = ",".join(repr(float(value)) for value in first[0])
@@ -74,13 +74,8 @@ def test_signals_are_named_however_they_are_sent(
 
 def test_volumes_are_named(learned: httpx.Client, volume_examples: tuple[np.ndarray, np.ndarray]) -> None:
     volumes, labels = volume_examples
-    found = [
-        strongest(
-            learned.post("/predict?model=voxels", content=npy(each), headers={"Content-Type": "application/x-npy"})
-        )
-        for each in volumes[:COUNT]
-    ]
-    assert sum(int(name) == label for name, label in zip(found, labels[:COUNT], strict=True)) >= 0.93 * COUNT
+    found = named(learned, "voxels", [npy(each) for each in volumes[:COUNT]], "application/x-npy")
+    assert right(found, labels) >= 0.93 * COUNT
 
 
 @pytest.mark.parametrize(("model", "axes"), [("digits", 2), ("digits1d", 1), ("voxels", 3)])

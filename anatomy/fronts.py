@@ -5,7 +5,7 @@ Per tensor the sets of the axes stand for their product. A branch in which one a
 padding, or the other part of a concatenation) drops out for that unit on every axis.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,16 +58,21 @@ def start(graph: Graph, tensor: str, axes: Sequence[int], positions: Sequence[Se
 
 def back(graph: Graph, tensor: str, front: Front, source: str, axes: Axes) -> Front:
     """The front at the source of units at a tensor."""
+    return back_to(graph, tensor, front, {source}, axes)[source]
+
+
+def back_to(graph: Graph, tensor: str, front: Front, kept: Collection[str], axes: Axes) -> dict[str, Front]:
+    """The fronts of units at a tensor, at those of the kept tensors that they depend on."""
     fronts = {tensor: front}
     for node in reversed(graph.nodes):
         for output in node.outputs:
-            ahead = fronts.pop(output, None) if output != source else None
+            ahead = fronts.get(output) if output in kept else fronts.pop(output, None)
             for position, rule in reads(node, graph, output).items() if ahead else ():
                 name = node.inputs[position]
                 if name in axes and ahead:
                     part = _pulled(graph, output, ahead, name, rule, axes[name])
                     fronts[name].join(part) if name in fronts else fronts.setdefault(name, part)
-    return fronts[source]
+    return fronts
 
 
 def ahead(graph: Graph, tensor: str, front: Front, target: str, axes: Axes) -> Front | None:

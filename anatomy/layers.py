@@ -3,37 +3,37 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import prod
-from typing import Any, Literal
+from typing import Any
 
-from anatomy.graph import Graph, Node, Shape
+from anatomy.costs import is_weight, macs, parameters
+from anatomy.graph import Graph, Node
+from anatomy.kinds import BIASES, KINDS, Kind
 from anatomy.reach import Reach, forward, spatial_axes
 from anatomy.reads import BINARY, UNARY
 from anatomy.rules.base import Unruled, constant
 from anatomy.rules.sliding import pads_of, transposed_pads, weight_position, window_geometry
 
-Kind = Literal["convolution", "transposed_convolution", "pool", "dense", "merge"]
-
-KINDS: Mapping[str, Kind] = {
-    "Conv": "convolution",
-    "ConvInteger": "convolution",
-    "QLinearConv": "convolution",
-    "ConvTranspose": "transposed_convolution",
-    "Gemm": "dense",
-    "MatMul": "dense",
-    **dict.fromkeys(
-        "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean ReduceMax".split(), "pool"
-    ),
-    **dict.fromkeys(("Add", "Mul", "Concat"), "merge"),
-}
 FOLLOWERS = frozenset((*UNARY, *BINARY))
 LONGEST_ACTIVATION = 12
 """Nodes of the longest activation function that exporters spell out; a GELU by tanh has nine."""
 
 
 @dataclass(frozen=True)
+class LayerTensor:
+    """A tensor of a layer. The shape leaves out the batch, the numbers of its axes do not."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    spatial_axes: tuple[int, ...]
+    channel_axis: int | None
+
+
+@dataclass(frozen=True)
 class Layer:
-    """One layer. Shapes leave out the batch; a size that the model leaves open is None."""
+    """One layer. Shapes leave out the batch; a size that the model leaves open is None.
+
+    `operands` are the tensors that the anchor reads, in its order, without those that do not depend on the input.
+    """
 
     index: int
     name: str
@@ -42,6 +42,7 @@ class Layer:
     tensor: str
     anchor_tensor: str
     inputs: tuple[str, ...]
+    operands: tuple[LayerTensor, ...]
     kernel_shape: tuple[int, ...] | None
     strides: tuple[int, ...] | None
     pads: tuple[int, ...] | None
@@ -54,6 +55,7 @@ class Layer:
     parameters: int
     macs: int | None
     kernel: str | None
+    bias: str | None
 
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
@@ -81,15 +83,11 @@ def _kind(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> Kind | None:
     computed = [name for name in node.inputs if name in reach]
     if kind == "merge" and len(computed) < 2:
         return None
-    if kind == "dense" and not any(_is_weight(name, reach) for name in node.inputs[:2]):
+    if kind == "dense" and not any(is_weight(name, reach) for name in node.inputs[:2]):
         return None
     if node.operator in ("ReduceMean", "ReduceMax") and not _pools_whole_map(node, graph):
         return None
     return kind
-
-
-def _is_weight(name: str, reach: Mapping[str, Reach]) -> bool:
-    return bool(name) and name not in reach
 
 
 def _pools_whole_map(node: Node, graph: Graph) -> bool:
@@ -149,9 +147,7 @@ def _layer(
     reach: Mapping[str, Reach],
     owners: Mapping[str, str],
 ) -> Layer:
-    anchor, tensor = members[0], members[-1].outputs[0]
-    shape = graph.shape(tensor) or ()
-    channel = _channel_axis(tensor, shape, reach)
+    anchor, served = members[0], _tensor(members[-1].outputs[0], graph, reach)
     kernel = _weights(anchor, kind, reach)
     kernel_shape, strides, pads, dilations = _geometry(anchor, graph) if kind in WINDOWED else (None,) * 4
     return Layer(
@@ -159,21 +155,23 @@ def _layer(
         name=name,
         kind=kind,
         operator=anchor.operator,
-        tensor=tensor,
+        tensor=served.name,
         anchor_tensor=anchor.outputs[0],
         inputs=tuple(dict.fromkeys(_feeding(anchor, graph, reach, owners))),
+        operands=tuple(_tensor(name, graph, reach) for name in anchor.inputs if name in reach),
         kernel_shape=kernel_shape,
         strides=strides,
         pads=pads,
         dilations=dilations,
         groups=anchor.attributes.get("group", 1) if "convolution" in kind else None,
         attributes=anchor.attributes,
-        output_shape=tuple(size if isinstance(size, int) else None for size in shape[1:]),
-        spatial_axes=tuple(axis for axis in range(1, len(shape)) if axis != channel),
-        channel_axis=channel,
-        parameters=sum(_parameters(member, graph, reach) for member in members),
-        macs=_macs(anchor, kind, graph, kernel),
+        output_shape=served.shape,
+        spatial_axes=served.spatial_axes,
+        channel_axis=served.channel_axis,
+        parameters=sum(parameters(member, graph, reach) for member in members),
+        macs=macs(anchor, kind, graph, kernel),
         kernel=_stored(kernel, graph),
+        bias=_stored(_bias(anchor, reach), graph),
     )
 
 
@@ -184,14 +182,17 @@ def _weights(anchor: Node, kind: Kind, reach: Mapping[str, Reach]) -> str | None
     if kind in ("pool", "merge"):
         return None
     operands = anchor.inputs[:2] if kind == "dense" else (anchor.inputs[weight_position(anchor)],)
-    return next((name for name in operands if _is_weight(name, reach)), None)
+    return next((name for name in operands if is_weight(name, reach)), None)
 
 
-def _channel_axis(tensor: str, shape: Shape, reach: Mapping[str, Reach]) -> int | None:
-    """Axis 1, unless it follows a spatial axis of the input and another does not, as in the layout [N, H, W, C]."""
-    followed = {track.axis for track in reach[tensor].tracks.values()}
+def _tensor(name: str, graph: Graph, reach: Mapping[str, Reach]) -> LayerTensor:
+    """Its channels are axis 1, unless that follows a spatial axis of the input and another does not (NHWC)."""
+    shape = graph.shape(name) or ()
+    followed = {track.axis for track in reach[name].tracks.values()}
     free = [axis for axis in range(1, len(shape)) if axis not in followed]
-    return next(iter(free), 1 if len(shape) > 1 else None)
+    channel = next(iter(free), 1 if len(shape) > 1 else None)
+    sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
+    return LayerTensor(name, sizes, tuple(axis for axis in range(1, len(shape)) if axis != channel), channel)
 
 
 def _geometry(
@@ -225,54 +226,19 @@ def _feeding(anchor: Node, graph: Graph, reach: Mapping[str, Reach], owners: Map
             waiting.extend(reversed(producer.inputs))
 
 
-def _parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
-    """Learned numbers of a node: weights and biases; running statistics and clipping bounds are not learned."""
-    match node.operator:
-        case "BatchNormalization":
-            names = node.inputs[1:3]
-        case "QLinearConv":
-            names = (node.inputs[3], *node.inputs[8:])
-        case operator if (operator in KINDS and KINDS[operator] != "pool") or operator == "PRelu":
-            names = tuple(name for name in node.inputs if _is_weight(name, reach))
-        case "Sub" | "Div":
-            names = tuple(name for name in node.inputs if _is_weight(name, reach))
-        case _:
-            names = ()
-    return sum(
-        prod(size for size in graph.shape(name) or () if isinstance(size, int)) for name in names if _rank(name, graph)
-    )
+def _bias(anchor: Node, reach: Mapping[str, Reach]) -> str | None:
+    place = BIASES.get(anchor.operator, len(anchor.inputs))
+    name = anchor.inputs[place] if place < len(anchor.inputs) else ""
+    return name if is_weight(name, reach) else None
 
 
-def _rank(name: str, graph: Graph) -> int:
-    return len(graph.shape(name) or ())
-
-
-def _macs(anchor: Node, kind: Kind, graph: Graph, kernel: str | None) -> int | None:
-    """Multiply-accumulates for one item of a batch; None where a size is open."""
-    if kernel is None:
-        return 0
-    weight, output = graph.shape(kernel) or (), graph.shape(anchor.outputs[0]) or ()
-    positions = (graph.shape(anchor.inputs[0]) or ()) if kind == "transposed_convolution" else output
-    match kind:
-        case "convolution":
-            counted = (*output[1:], *weight[1:])
-        case "transposed_convolution":
-            counted = (*positions[1:], *weight[1:])
-        case _:
-            # Weights without columns are a vector.
-            contracted = weight[1 if anchor.attributes.get("transB", 0) else -min(2, len(weight))]
-            counted = (*output[1:], contracted)
-    sizes = [size for size in counted if isinstance(size, int)]
-    return prod(sizes) if len(sizes) == len(counted) and counted else None
-
-
-def _stored(kernel: str | None, graph: Graph) -> str | None:
-    """The constant that holds the weights, behind quantisation if need be."""
-    while kernel is not None and kernel not in graph.constants:
-        producer = graph.producer(kernel)
-        kernel = (
+def _stored(name: str | None, graph: Graph) -> str | None:
+    """The constant that holds weights or a bias, behind quantisation if need be."""
+    while name is not None and name not in graph.constants:
+        producer = graph.producer(name)
+        name = (
             producer.inputs[0]
             if producer is not None and producer.operator in ("DequantizeLinear", "Cast", "Identity")
             else None
         )
-    return kernel
+    return name

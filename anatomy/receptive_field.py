@@ -6,20 +6,20 @@ units, each axis carries the set of indices that can reach them, so that holes o
 and padding are all respected.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
-from math import ceil, floor
 from typing import Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy.fronts import ahead, back, size_of, start
+from anatomy.closed_form import AxisField, closed_form
+from anatomy.fronts import Axes, Front, ahead, back, back_to, size_of, start
 from anatomy.graph import Graph
 from anatomy.layers import Layer
+from anatomy.products import AxisTable, NoTableError, tables
 from anatomy.reach import Reach, Track, forward, spatial_axes
-from anatomy.windows import UnknownSizeError, Window
+from anatomy.windows import UnknownSizeError
 
 Status = Literal["exact", "whole_input", "upper_bound"]
 Interval = tuple[int, int]
@@ -55,6 +55,26 @@ class UnitField:
     clipped: tuple[Interval, ...]
 
 
+@dataclass(frozen=True)
+class FieldTable:
+    """What all units of a layer see: per spatial axis of the source, entries whose product is the field of a unit.
+
+    A unit for which an entry of `clipped` is empty along any axis sees nothing; the same holds for `interval`.
+    """
+
+    status: Status
+    axes: tuple[AxisTable, ...]
+
+
+@dataclass(frozen=True)
+class Level:
+    """What one unit sees of an earlier layer, or of the network's input where `of` is None."""
+
+    of: Layer | None
+    status: Status
+    field: UnitField
+
+
 class ReceptiveFields:
     """Receptive fields of all layers of a graph, with respect to its input or to another layer.
 
@@ -72,6 +92,25 @@ class ReceptiveFields:
     def units(self, layer: Layer, positions: Sequence[Sequence[int]], of: Layer | None = None) -> list[UnitField]:
         """The fields of units at these positions. Raises UnitError for a position outside the map or without axes."""
         return self._source(of).units(layer, positions)
+
+    def table(self, layer: Layer, of: Layer | None = None) -> FieldTable:
+        """The fields of all units of a layer. Raises UnitError if they are no product of axes, or too many."""
+        return self._source(of).table(layer)
+
+    def pyramid(self, layer: Layer, position: Sequence[int], layers: Sequence[Layer]) -> list[Level]:
+        """What a unit sees of each of these layers that lies before its own, the nearest first, and of the input last.
+
+        The position of a unit of a layer without spatial axes is empty. Raises UnitError as `units` does.
+        """
+        earlier = [each for each in reversed(layers) if each.index < layer.index and self._source(each).leads_to(layer)]
+        base = self._source(None)
+        fronts = base.fronts(layer, position) if layer.spatial_axes else {}
+        levels = []
+        for of in (*earlier, None):
+            source = self._source(of)
+            status, field = source.level(layer, position, fronts if source.follows(base.tracked, fronts, layer) else {})
+            levels.append(Level(of, status, field))
+        return levels
 
     def projective(self, layer: Layer, pixel: Sequence[int], of: Layer | None = None) -> tuple[Interval, ...]:
         """The units of a layer that see a pixel of the input. Raises UnitError for a pixel outside the input."""
@@ -93,7 +132,7 @@ class _Source:
         self._tensor = tensor
         self._axes = tuple(axes)
         self._reach = forward(graph, tensor, axes)
-        self._tracked = {
+        self.tracked = {
             name: frozenset(track.axis for track in reach.tracks.values()) for name, reach in self._reach.items()
         }
 
@@ -114,13 +153,13 @@ class _Source:
             reach.widened_by,
         )
 
-    def _along(self, axis: int, track: Track | None) -> "_AxisField":
+    def _along(self, axis: int, track: Track | None) -> "AxisField":
         if track is None:
             size = (self._graph.shape(self._tensor) or {axis: None})[axis]
-            return _AxisField(size, 0, 0) if isinstance(size, int) else _AxisField(None, 0, 0, OPEN_SIZE)
+            return AxisField(size, 0, 0) if isinstance(size, int) else AxisField(None, 0, 0, OPEN_SIZE)
         if track.broken:
-            return _AxisField(None, None, None, track.broken)
-        return _closed_form(track.windows[0])
+            return AxisField(None, None, None, track.broken)
+        return closed_form(track.windows[0])
 
     def units(self, layer: Layer, positions: Sequence[Sequence[int]]) -> list[UnitField]:
         sizes = self._map_sizes(layer)
@@ -134,12 +173,61 @@ class _Source:
         except UnknownSizeError as error:
             raise UnitError(f"{error}; give the input's shape") from error
 
+    def table(self, layer: Layer) -> FieldTable:
+        if not layer.spatial_axes:
+            whole = [AxisTable(None, interval[1], (interval,), (interval,)) for interval in self._whole()]
+            return FieldTable(self._status(layer), tuple(whole))
+        self._map_sizes(layer)
+        status = self._status(layer)
+        try:
+            found = tables(self._graph, layer.tensor, layer.spatial_axes, self._tensor, self._axes, self.tracked)
+        except UnknownSizeError as error:
+            raise UnitError(f"{error}; give the input's shape") from error
+        except NoTableError as error:
+            raise UnitError(f"layer '{layer.name}': {error}; ask for single units") from error
+        return FieldTable(status, found)
+
+    def leads_to(self, layer: Layer) -> bool:
+        """Whether the layer depends on this source."""
+        return layer.tensor in self._reach
+
+    def fronts(self, layer: Layer, position: Sequence[int]) -> dict[str, Front]:
+        """The fronts of one unit at every tensor between its layer and this source."""
+        check_position(position, self._map_sizes(layer), f"layer '{layer.name}'")
+        front = start(self._graph, layer.tensor, layer.spatial_axes, [position])
+        try:
+            return back_to(self._graph, layer.tensor, front, self.tracked, self.tracked)
+        except UnknownSizeError as error:
+            raise UnitError(f"{error}; give the input's shape") from error
+
+    def follows(self, tracked: Axes, fronts: Collection[str], layer: Layer) -> bool:
+        """Whether a walk back over these axes, which has passed these tensors, is the walk to this source as well."""
+        between = [name for name in self.tracked if name in fronts and name != layer.tensor]
+        return all(self.tracked[name] == tracked[name] for name in between)
+
+    def level(self, layer: Layer, position: Sequence[int], fronts: Mapping[str, Front]) -> tuple[Status, UnitField]:
+        """What a unit sees of this source, from fronts that hold for it, if any."""
+        if not layer.spatial_axes:
+            check_position(position, (), f"layer '{layer.name}'")
+            whole = self._whole()
+            return self._status(layer), UnitField(whole, whole)
+        fields = self._fields_of(fronts[self._tensor]) if fronts else self.units(layer, [position])
+        return self._status(layer), fields[0]
+
+    def _status(self, layer: Layer) -> Status:
+        """The status for units; what units of a layer without spatial axes see is not told apart."""
+        status = self.layer(layer).status
+        return "upper_bound" if status == "exact" and not layer.spatial_axes else status
+
+    def _whole(self) -> tuple[Interval, ...]:
+        return tuple((0, self._size(self._tensor, axis)) for axis in self._axes)
+
     def projective(self, layer: Layer, pixel: Sequence[int]) -> tuple[Interval, ...]:
         self._reached(layer)
         sizes = self._map_sizes(layer)
         check_position(pixel, [self._size(self._tensor, axis) for axis in self._axes], "the input")
         front = start(self._graph, self._tensor, self._axes, [pixel])
-        found = ahead(self._graph, self._tensor, front, layer.tensor, self._tracked)
+        found = ahead(self._graph, self._tensor, front, layer.tensor, self.tracked)
         if found is None or not found.alive[0]:
             return ((0, 0),) * len(sizes)
         whole = {axis: np.ones((1, size), np.bool_) for axis, size in zip(layer.spatial_axes, sizes, strict=True)}
@@ -163,13 +251,18 @@ class _Source:
 
     def _fields(self, layer: Layer, positions: Sequence[Sequence[int]]) -> list[UnitField]:
         front = start(self._graph, layer.tensor, layer.spatial_axes, positions)
-        front = back(self._graph, layer.tensor, front, self._tensor, self._tracked)
-        lows = np.stack([front.lo[axis] for axis in self._axes], axis=1).tolist()
-        highs = np.stack([front.hi[axis] + 1 for axis in self._axes], axis=1).tolist()
-        clipped = zip(*([_hull_of(row) for row in front.seen[axis]] for axis in self._axes), strict=True)
+        return self._fields_of(back(self._graph, layer.tensor, front, self._tensor, self.tracked))
+
+    def _fields_of(self, front: Front) -> list[UnitField]:
+        lows = {axis: front.lo[axis].tolist() for axis in self._axes}
+        # An interval that is empty even without regard to ends, as between the steps of a transposed convolution.
+        highs = {axis: np.where(front.spanned, front.hi[axis] + 1, 0).tolist() for axis in self._axes}
         return [
-            UnitField(tuple(zip(low, high, strict=True)), seen)
-            for low, high, seen in zip(lows, highs, clipped, strict=True)
+            UnitField(
+                tuple((lows[axis][unit], highs[axis][unit]) for axis in self._axes),
+                tuple(_hull_of(front.seen[axis][unit]) for axis in self._axes),
+            )
+            for unit in range(len(front.alive))
         ]
 
 
@@ -198,43 +291,3 @@ Value = TypeVar("Value")
 def _all_known(values: Sequence[Value | None]) -> tuple[Value, ...] | None:
     known = tuple(value for value in values if value is not None)
     return known if known and len(known) == len(values) else None
-
-
-@dataclass(frozen=True)
-class _AxisField:
-    size: int | None
-    stride: int | float | None
-    padding: int | None
-    reason: str | None = None
-
-
-def _closed_form(window: Window) -> _AxisField:
-    reason, stride = _obstacle(window), _number(window.stride)
-    padding = None if reason or window.lo is None else -int(window.lo)
-    return _AxisField(_size_in_units(window), stride, padding, reason)
-
-
-def _obstacle(window: Window) -> str | None:
-    if window.lo is None:
-        return "padding SAME depends on the size of the input, which the model leaves open"
-    if _size_in_units(window) is None or window.lo.denominator != 1:
-        return f"the stride {window.stride} is no whole number, so sizes and steps alternate from unit to unit"
-    return None
-
-
-def _size_in_units(window: Window) -> int | None:
-    """How many inputs a unit sees, if every unit sees as many."""
-    if window.stride.denominator == 1 and window.extent.denominator == 1:
-        return int(window.extent) + 1
-    if window.lo is None:
-        return None
-    ends = [
-        (unit * window.stride + window.lo, unit * window.stride + window.lo + window.extent)
-        for unit in range(window.stride.denominator)
-    ]
-    counts = {floor(high) - ceil(low) + 1 for low, high in ends}
-    return counts.pop() if len(counts) == 1 else None
-
-
-def _number(stride: Fraction) -> int | float:
-    return int(stride) if stride.denominator == 1 else float(stride)

@@ -1,10 +1,10 @@
 """What is known of a model, as the JSON bodies that the command line and the REST API share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from anatomy.graph import Graph
-from anatomy.layers import Layer
+from anatomy.layers import Layer, LayerTensor
 from anatomy.receptive_field import Interval, LayerField, ReceptiveFields, UnitField
 
 Json = dict[str, Any]
@@ -47,16 +47,35 @@ def layer_body(layer: Layer, field: LayerField) -> Json:
         "operator": layer.operator,
         "tensor": layer.tensor,
         "inputs": list(layer.inputs),
+        "operands": [tensor_body(each, each.shape) for each in layer.operands],
         "kernel_shape": _listed(layer.kernel_shape),
         "strides": _listed(layer.strides),
         "pads": _listed(layer.pads),
         "dilations": _listed(layer.dilations),
         "groups": layer.groups,
         "output_shape": list(layer.output_shape),
+        "channel_axis": _without_batch(layer.channel_axis),
+        "attributes": attributes_body(layer.attributes),
         "parameters": layer.parameters,
         "macs": layer.macs,
         "receptive_field": field_body(field),
     }
+
+
+def tensor_body(tensor: LayerTensor, shape: Sequence[int | None]) -> Json:
+    """A tensor of a layer, with this shape; neither it nor the axis of the channels counts the batch."""
+    return {"name": tensor.name, "shape": list(shape), "channel_axis": _without_batch(tensor.channel_axis)}
+
+
+def attributes_body(attributes: Mapping[str, Any]) -> Json:
+    """An operator's attributes that are numbers, texts or lists of these; tensors and graphs are left out."""
+    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(attributes.items())}
+    return {name: value for name, value in listed.items() if _is_plain(value)}
+
+
+def _is_plain(value: Any) -> bool:
+    values = value if isinstance(value, list) else [value]
+    return all(isinstance(each, int | float | str) for each in values)
 
 
 def field_body(field: LayerField) -> Json:
@@ -100,6 +119,38 @@ def projective_body(layer: Layer, pixel: Sequence[int], fields: ReceptiveFields,
     return body if of is None else {**body, "of": layer_reference(of)}
 
 
+def table_body(layer: Layer, fields: ReceptiveFields, of: Layer | None = None) -> Json:
+    """The body of `…/receptive-fields`; `picture` and `frame` are null, for only the service knows the picture."""
+    table = fields.table(layer, of)
+    axes = [
+        {
+            "follows": axis.follows,
+            "size": axis.size,
+            "interval": _pairs(axis.interval),
+            "clipped": _pairs(axis.clipped),
+            "picture": None,
+            "frame": None,
+        }
+        for axis in table.axes
+    ]
+    body: Json = {"layer": layer_reference(layer), "status": table.status, "axes": axes}
+    return body if of is None else {**body, "of": layer_reference(of)}
+
+
+def pyramid_body(layer: Layer, unit: Sequence[int], layers: Sequence[Layer], fields: ReceptiveFields) -> Json:
+    """The body of `…/pyramid`; `picture` is null, for only the service knows the picture."""
+    levels = [
+        {
+            "layer": None if level.of is None else layer_reference(level.of),
+            "status": level.status,
+            **intervals_body(level.field),
+            "picture": None,
+        }
+        for level in fields.pyramid(layer, unit, layers)
+    ]
+    return {"layer": layer_reference(layer), "unit": list(unit), "levels": levels}
+
+
 def intervals_body(field: UnitField) -> Json:
     """Half-open intervals per spatial axis, with padding and without."""
     return {"interval": _pairs(field.interval), "clipped": _pairs(field.clipped)}
@@ -112,6 +163,10 @@ def layer_reference(layer: Layer) -> Json:
 
 def _pairs(intervals: Sequence[Interval]) -> list[list[int]]:
     return [list(interval) for interval in intervals]
+
+
+def _without_batch(axis: int | None) -> int | None:
+    return None if axis is None else axis - 1
 
 
 def _listed(values: Sequence[int | float] | None) -> list[int | float] | None:

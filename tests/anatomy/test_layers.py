@@ -204,3 +204,18 @@ def test_a_long_way_through_nodes_of_no_layer_is_walked_once() -> None:
             [first] c = Conv(x, w) s0 = Transpose<perm=[0,1,3,2]>(c) {steps} y = Conv(s1499, v) }}"""
     )
     assert net.layers[-1].inputs == ("first",)
+
+
+def test_operands_are_the_computed_tensors_that_an_anchor_reads_with_their_own_axes() -> None:
+    net = network(
+        """(float[1,6,7,3] x) => (float[1,6,7,12] z) <float[4,3,3,3] w, float[4] b, float[4,4] v> {
+            nchw = Transpose<perm=[0,3,1,2]>(x) n = Tanh(nchw) [conv] c = Conv<pads=[1,1,1,1]>(n, w, b)
+            nhwc = Transpose<perm=[0,2,3,1]>(c) [mixed] m = MatMul(nhwc, v) [sum] s = Add(m, nhwc)
+            [joined] z = Concat<axis=3>(s, m, s) }"""
+    )
+    read = {layer.name: [each.name for each in layer.operands] for layer in net.layers}
+    assert read == {"conv": ["n"], "mixed": ["nhwc"], "sum": ["m", "nhwc"], "joined": ["s", "m", "s"]}
+    (before,), (between,) = net.layer("conv").operands, net.layer("mixed").operands
+    assert (before.shape, before.spatial_axes, before.channel_axis) == ((3, 6, 7), (2, 3), 1)
+    assert (between.shape, between.spatial_axes, between.channel_axis) == ((6, 7, 4), (1, 2), 3)
+    assert [net.graph.constants[str(layer.bias)].shape for layer in net.layers if layer.bias] == [(4,)]

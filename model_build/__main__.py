@@ -17,6 +17,7 @@ from anatomy.graph import Graph
 from anatomy.model_file import ModelFileError, read, write
 from model_build.adopt import adopt
 from model_build.packages import MissingPackageError
+from model_build.photographs import FOLDER, copy_photographs
 from model_build.recipe import AdoptError, Recipe
 from model_build.weights import WeightsError
 from model_build.wrapping import PROBABILITIES, ending
@@ -53,17 +54,24 @@ def _imagenet() -> tuple[onnx.ModelProto, Card]:
 
 
 BUILDERS: dict[str, Callable[[], tuple[onnx.ModelProto, Card]]] = {"imagenet": _imagenet}
+SAMPLES = Path("samples")
+"""The project's photographs, which lie beside `models`."""
 LEARNED = ("digits", "digits1d", "voxels")
 """Learned from nothing in minutes; the repository holds what came of it."""
 
 
 def _build(options: argparse.Namespace) -> None:
+    source = options.samples or SAMPLES
+    if options.samples and not source.is_dir():
+        raise CommandError(f"{source} is no folder of samples")
     for name in options.names:
         path = _path(options.out, name)
         if options.missing and path.is_file():
             print(f"{path} is there, not built again")
-            continue
-        _write(path, BUILDERS[name])
+        else:
+            _write(path, BUILDERS[name])
+        if copied := copy_photographs(source, path.parent / FOLDER):
+            print(f"  {copied} samples from {source}")
 
 
 def _learn(options: argparse.Namespace) -> None:
@@ -164,19 +172,24 @@ def parser() -> argparse.ArgumentParser:
     for name in BUILDERS:
         command = commands.add_parser(name, help=f"build the model {name}")
         command.set_defaults(run=_build, names=[name], missing=False)
-        _add_out(command)
+        _add_build(command)
     for name in LEARNED:
         _add_learn(commands.add_parser(name, help=f"learn the model {name} from nothing"), name)
     command = commands.add_parser("all", help="build every model that is built, not learned")
     command.add_argument("--missing", action="store_true", help="only those that are not there yet")
     command.set_defaults(run=_build, names=list(BUILDERS))
-    _add_out(command)
+    _add_build(command)
     _add_adopt(commands.add_parser("adopt", help="wrap a foreign ONNX file: preprocessing, softmax, labels"))
     return root
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, default=Path("models"), help="folder of models (models)")
+
+
+def _add_build(command: argparse.ArgumentParser) -> None:
+    _add_out(command)
+    command.add_argument("--samples", type=Path, metavar="DIR", help="photographs to try it with (samples, if there)")
 
 
 def _add_learn(command: argparse.ArgumentParser, name: str) -> None:

@@ -33,12 +33,13 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Course:
-    """A network that can be learned from nothing. `card` has no scores and no history yet."""
+    """A network that can be learned from nothing. `card` has no scores and no history yet; `credit` is for the data."""
 
     network: Network
     plan: Plan
     card: Card
     lesson: Callable[[Path | None, Say], Lesson]
+    credit: str = ""
 
     @property
     def name(self) -> str:
@@ -108,6 +109,7 @@ COURSES: Mapping[str, Course] = {
                 licence=f"MIT; learned from data under {mnist.LICENCE}",
             ),
             _mnist,
+            f"{mnist.PROVENANCE} {mnist.LICENCE}.",
         ),
         Course(
             Network(
@@ -126,6 +128,7 @@ COURSES: Mapping[str, Course] = {
                 licence=f"MIT; learned from data under {mnist1d.LICENCE}",
             ),
             _mnist1d,
+            f"{mnist1d.PROVENANCE} {mnist1d.LICENCE}.",
         ),
         Course(
             Network(
@@ -145,6 +148,7 @@ COURSES: Mapping[str, Course] = {
                 licence=f"MIT; learned from data under {mnist.LICENCE}",
             ),
             _voxel_digits,
+            f"{voxels.PROVENANCE} {mnist.LICENCE}.",
         ),
     )
 }

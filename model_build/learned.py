@@ -8,6 +8,7 @@ import onnx
 
 from anatomy.card import Card
 from model_build.courses import Course, Say
+from model_build.datasets.split import Split
 from model_build.evaluate import Scores, evaluate
 from model_build.export import Signature, export
 from model_build.nn import load
@@ -19,12 +20,13 @@ from model_build.zoo.small import Probabilities
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """The model, its card with the scores, what the test said class by class, and how the training went."""
+    """The model, its card with the scores, what the test said class by class, how the training went, and the test."""
 
     model: onnx.ModelProto
     card: Card
     scores: Scores
     training: Trained
+    test: Split
 
 
 def learn(
@@ -55,7 +57,9 @@ def learn(
     )
     model = _exported(course, training)
     scores = evaluate(model.SerializeToString(), lesson.test)
-    return Learned(model, _described(course, training, scores, len(lesson.learned), device), scores, training)
+    return Learned(
+        model, _described(course, training, scores, len(lesson.learned), device), scores, training, lesson.test
+    )
 
 
 def _exported(course: Course, training: Trained) -> onnx.ModelProto:

@@ -1,4 +1,5 @@
-"""`python -m model_build digits`: learn a network from nothing, and write its model file with pictures beside it."""
+"""`python -m model_build digits`: learn a network from nothing, and write its model file with pictures and samples
+beside it."""
 
 import argparse
 from dataclasses import replace
@@ -11,8 +12,10 @@ from model_build.checkpoint import CheckpointError
 from model_build.courses import COURSES, Course, Say
 from model_build.datasets.split import DataError
 from model_build.learned import Learned, learn
+from model_build.photographs import FOLDER
 from model_build.plots import Curve, confusion_matrix, kernel_sheet, training_curve
 from model_build.progress import Progress
+from model_build.samples import write_examples
 from model_build.sessions import DeviceError
 from model_build.train import TrainError
 
@@ -42,6 +45,7 @@ def run(options: argparse.Namespace, path: Path, say: Say) -> None:
         )
     write(learned.model, path, learned.card)
     draw(course, learned, path.parent)
+    write_examples(path.parent / FOLDER, path, learned.card, learned.test, course.credit)
     checkpoint.unlink(missing_ok=True)
     low, high = learned.scores.interval
     seconds, outside = learned.training.seconds, learned.training.outside

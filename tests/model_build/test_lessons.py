@@ -46,8 +46,10 @@ def test_it_writes_a_tested_model_with_pictures_and_no_checkpoint(
         "confusion.png",
         "kernels.png",
         "model.onnx",
+        "samples",
         "training.png",
     ]
+    assert (folder / "samples" / "README.md").read_text().endswith("seed 42. Apache-2.0.\n")
     for picture in folder.glob("*.png"):
         with Image.open(picture) as opened:
             assert min(opened.size) > 50

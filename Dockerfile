@@ -12,16 +12,17 @@ WORKDIR /src
 # The slow layers first: they change only with the lock.
 COPY requirements/ requirements/
 RUN python -m venv /opt/builder \
-    && /opt/builder/bin/pip install --require-hashes -r requirements/build.txt
+    && /opt/builder/bin/pip install --no-deps --require-hashes -r requirements/build.txt
 ARG RUNTIME=cpu
 # The builder's pip installs into it from outside: what serves needs no pip.
 RUN python -m venv --without-pip /opt/fovea \
-    && /opt/builder/bin/pip --python /opt/fovea/bin/python install --require-hashes -r "requirements/${RUNTIME}.txt"
+    && /opt/builder/bin/pip --python /opt/fovea/bin/python install --no-deps --require-hashes -r "requirements/${RUNTIME}.txt"
 
 COPY pyproject.toml README.md LICENSE ./
 COPY anatomy/ anatomy/
 COPY model_build/ model_build/
 COPY models/ models/
+COPY samples/ samples/
 RUN /opt/builder/bin/python -m model_build all --missing
 COPY service/ service/
 RUN /opt/builder/bin/pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \

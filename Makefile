@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test bench-train lint format lock upgrade clean
+.PHONY: help serve models install test bench bench-train bench-explorer lint format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -33,12 +33,12 @@ $(STAMP): requirements/dev.txt pyproject.toml
 		{ echo "make: $(PYTHON) has no venv module; on Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
 	@test -x $(PY) || { echo "Making $(VENV)"; $(PYTHON) -m venv $(VENV); }
 	@echo "Installing what requirements/dev.txt pins"
-	@$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/dev.txt
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 test: lint ## Install, then lint, types, import contracts and all tests
-	@$(PY) -m pytest --cov --cov-report=term
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
 
 lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m ruff check .
@@ -46,8 +46,14 @@ lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m mypy
 	@$(BIN)/lint-imports
 
+bench: models ## What the server adds to the bare model: processor time, latency, cold start, memory
+	@$(PY) benchmarks/serve.py --out benchmarks/results/serving
+
 bench-train: $(STAMP) ## Images a second of training, and the share of it outside ONNX Runtime
 	@$(PY) benchmarks/train_step.py
+
+bench-explorer: $(STAMP) ## Frames a second of the explorer while the pointer moves over 80 layers
+	@$(PY) -m benchmarks.explorer_frames --out benchmarks/results/explorer-frames.json
 
 format: $(STAMP) ## Bring the code into the house format
 	@$(PY) -m ruff check --fix .
@@ -62,6 +68,6 @@ lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml, keeping ver
 upgrade: ## Lock the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
 
-clean: ## Remove what was made here: the environment, what was built, the caches
-	rm -rf $(VENV) models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov dist build
+clean: ## Remove what was made here: the environment, what was built, the screenshots, the caches
+	rm -rf $(VENV) models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov screenshots dist build
 	find anatomy model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -9,17 +9,31 @@ from typing import TypedDict
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import inputs, layers, models, operations, pages, predictions, problems, receptive_fields
+from service.api import (
+    field_tables,
+    inputs,
+    layers,
+    models,
+    operations,
+    pages,
+    predictions,
+    problems,
+    receptive_fields,
+    samples,
+)
+from service.api.direct import Direct
 from service.api.documents import describe
 from service.api.middleware import ID_HEADER, Requests
 from service.draining import drain_on_signals
+from service.explorer import pages as explorer
 from service.health import Health
 from service.metrics import Metrics
 from service.services import Services
 from service.settings import Settings
 
-ROUTERS = (predictions, models, layers, receptive_fields, inputs, operations, problems)
+ROUTERS = (predictions, models, samples, layers, receptive_fields, field_tables, inputs, operations, problems)
 
 log = structlog.get_logger(__name__)
 
@@ -30,10 +44,25 @@ class State(TypedDict):
     services: Services
 
 
+class App(FastAPI):
+    """The framework, and around it what every request passes and what the plain ones never leave."""
+
+    outside: ASGIApp
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        scope["app"] = self
+        await self.outside(scope, receive, send)
+
+    async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route one request."""
+        await super().__call__(scope, receive, send)
+
+
 def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     """The app with these settings; it starts the services on its way up, unless they are given, and closes them."""
     metrics, health = Metrics(), Health()
-    app = FastAPI(
+    app = App(
         title="Fovea",
         version=_version(),
         summary="Serves convolutional networks and shows what every unit sees.",
@@ -47,9 +76,10 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
     for module in ROUTERS:
         app.include_router(module.router)
     pages.install(app)
+    explorer.install(app)
     describe(app)
     if settings.cors_origins:
-        exposed = (ID_HEADER, "X-Input-Id", "Retry-After")
+        exposed = (ID_HEADER, "X-Input-Id", "X-Channels", "Retry-After")
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -57,7 +87,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    app.add_middleware(Requests, metrics=metrics, health=health)
+    app.outside = Requests(Direct(app.inside), metrics, health)
     return app
 
 

@@ -1,21 +1,29 @@
 """A bounded queue before a pool of threads. Knows no ONNX Runtime and no HTTP: it runs what it is given, or is full.
 
-Work is run one piece at a time per thread for now; putting several inputs into one run has its place here.
+A free thread takes what is queued, of one key up to `most` pieces together, and never waits for more to come: so
+putting pieces together costs nothing when there is only one.
 """
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
 
-from service.errors import QueueFull
+from service.errors import DeadlinePassed, QueueFull
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
+Run = Callable[[Sequence[Item]], Sequence[Result | BaseException]]
+"""Results in the order of the items; an exception for an item that failed."""
+
+LATE = "the request waited or ran longer than allowed; try again later"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Done(Generic[Result]):
     """What came of a piece of work, and the seconds that it waited and took."""
 
@@ -24,45 +32,196 @@ class Done(Generic[Result]):
     took: float
 
 
+@dataclass(slots=True, eq=False)
+class _Piece:
+    run: Run[Any, Any]
+    item: Any
+    key: object
+    future: "asyncio.Future[Done[Any]] | Future[Done[Any]]"
+    loop: asyncio.AbstractEventLoop | None
+    came: float = field(default_factory=time.monotonic)
+
+    def settle(self, outcome: Any, waited: float, took: float) -> None:
+        """Hand over what came of it, unless nobody waits for it any more."""
+        if self.future.done():
+            return
+        if isinstance(outcome, BaseException):
+            self.future.set_exception(outcome)
+        else:
+            self.future.set_result(Done(outcome, waited, took))
+
+
 class Batcher:
     """Runs work on `workers` threads; at most `waiting` more pieces may wait, further ones raise QueueFull."""
 
-    def __init__(self, workers: int, waiting: int) -> None:
+    def __init__(self, workers: int, waiting: int, most: int = 8) -> None:
         self._limit = workers + waiting
         self._workers = workers
-        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="fovea-run")
-        self._lock = threading.Lock()
-        self._inside = 0
+        self._most = most
+        self._waiting: deque[_Piece] = deque()
+        self._here: list[_Piece] = []
+        self._changed = threading.Condition(threading.Lock())
+        self._running = 0
+        self._closed = False
         self._typical = 0.05
+        self._threads = [
+            threading.Thread(target=self._work, name=f"fovea-run-{number}", daemon=True) for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def inside(self) -> int:
         """How many pieces are running or waiting now."""
-        return self._inside
+        with self._changed:
+            return self._running + self._wanted()
 
     def submit(self, work: Callable[[], Result]) -> "Future[Done[Result]]":
         """Queue `work`; raises QueueFull, which tells in how many seconds to try again."""
-        with self._lock:
-            if self._inside >= self._limit:
-                retry_after = self._inside * self._typical / self._workers
-                raise QueueFull(f"{self._inside} requests are running or waiting already; try again later", retry_after)
-            self._inside += 1
-        future = self._pool.submit(self._timed, work, time.monotonic())
-        future.add_done_callback(self._leave)
+        future: Future[Done[Result]] = Future()
+        self._put(_Piece(lambda _: [work()], None, None, future, None))
         return future
+
+    async def ask(
+        self, run: Run[Item, Result], item: Item, deadline: float, key: object, *, here: bool = False
+    ) -> Done[Result]:
+        """What `run` makes of the item, perhaps together with others of the same key; None is a key of its own.
+
+        With `here` it is done by the event loop itself, together with what else came in this turn of it: right for what
+        takes less time than waking a thread and handing the interpreter to and fro. `deadline` is a point of
+        `time.monotonic()`. Raises QueueFull, what `run` gives or raises for this item, and DeadlinePassed if it is not
+        done in time: work whose turn did not come by then is dropped.
+        """
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Done[Result]] = loop.create_future()
+        piece = _Piece(run, item, key, future, loop)
+        if here:
+            self._put_here(piece)
+            return await future
+        self._put(piece)
+        late = loop.call_later(deadline - time.monotonic(), _expire, future)
+        try:
+            return await future
+        finally:
+            late.cancel()
 
     def close(self) -> None:
         """Finish what is running, drop what is waiting, and end the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        with self._changed:
+            self._closed = True
+            dropped = list(self._waiting)
+            self._waiting.clear()
+            self._changed.notify_all()
+        for piece in dropped:
+            _cancel(piece)
+        for thread in self._threads:
+            thread.join()
 
-    def _timed(self, work: Callable[[], Result], submitted: float) -> Done[Result]:
-        started = time.monotonic()
-        result = work()
-        took = time.monotonic() - started
-        # A moving average is enough for an honest Retry-After.
-        self._typical += 0.1 * (took - self._typical)
-        return Done(result, started - submitted, took)
+    def _put_here(self, piece: _Piece) -> None:
+        if not self._here:
+            asyncio.get_running_loop().call_soon(self._work_here)
+        self._here.append(piece)
 
-    def _leave(self, _: object) -> None:
-        with self._lock:
-            self._inside -= 1
+    def _work_here(self) -> None:
+        here, self._here = self._here, []
+        while here:
+            same = [piece for piece in here if piece.key == here[0].key][: self._most]
+            here = [piece for piece in here if piece not in same]
+            started = time.monotonic()
+            outcomes = _outcomes(same)
+            took = time.monotonic() - started
+            for piece, outcome in zip(same, outcomes, strict=True):
+                piece.settle(outcome, started - piece.came, took)
+
+    def _put(self, piece: _Piece) -> None:
+        with self._changed:
+            inside = self._running + len(self._waiting)
+            if inside >= self._limit:
+                inside = self._running + self._wanted()
+            if inside >= self._limit:
+                retry_after = inside * self._typical / self._workers
+                raise QueueFull(f"{inside} requests are running or waiting already; try again later", retry_after)
+            self._waiting.append(piece)
+            self._changed.notify()
+
+    def _wanted(self) -> int:
+        """How many wait; those that were given up are forgotten."""
+        if any(piece.future.done() for piece in self._waiting):
+            self._waiting = deque(piece for piece in self._waiting if not piece.future.done())
+        return len(self._waiting)
+
+    def _work(self) -> None:
+        while pieces := self._taken():
+            started = time.monotonic()
+            outcomes = _outcomes(pieces)
+            took = time.monotonic() - started
+            with self._changed:
+                self._running -= len(pieces)
+                # A moving average is enough for an honest Retry-After.
+                self._typical += 0.1 * (took / len(pieces) - self._typical)
+            _deliver(pieces, outcomes, started, took)
+
+    def _taken(self) -> list[_Piece]:
+        """The next pieces that can run together; none once the queue is closed."""
+        with self._changed:
+            while True:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if self._closed:
+                    return []
+                pieces = self._next()
+                if pieces:
+                    self._running += len(pieces)
+                    return pieces
+
+    def _next(self) -> list[_Piece]:
+        first = self._waiting.popleft()
+        pieces, others = [first], deque[_Piece]()
+        while first.key is not None and self._waiting and len(pieces) < self._most:
+            piece = self._waiting.popleft()
+            (pieces if piece.key == first.key else others).append(piece)
+        self._waiting.extendleft(reversed(others))
+        return [piece for piece in pieces if _begun(piece)]
+
+
+def _begun(piece: _Piece) -> bool:
+    """Whether somebody still waits for it."""
+    if isinstance(piece.future, Future):
+        return piece.future.set_running_or_notify_cancel()
+    return not piece.future.done()
+
+
+def _outcomes(pieces: Sequence[_Piece]) -> Sequence[Any]:
+    """A result or an exception for each; where they fail together, each is tried alone: no one fails its neighbours."""
+    try:
+        return pieces[0].run([piece.item for piece in pieces])
+    except BaseException as error:  # noqa: BLE001 - handed on to who asked
+        return [error] if len(pieces) == 1 else [_outcomes([piece])[0] for piece in pieces]
+
+
+def _deliver(pieces: Sequence[_Piece], outcomes: Sequence[Any], started: float, took: float) -> None:
+    """Wake each event loop once, however many of its pieces are done."""
+    settled = [(piece, outcome, started - piece.came, took) for piece, outcome in zip(pieces, outcomes, strict=True)]
+    for loop in {piece.loop for piece in pieces}:
+        own = [each for each in settled if each[0].loop is loop]
+        if loop is None:
+            _settle(own)
+        elif not loop.is_closed():
+            loop.call_soon_threadsafe(_settle, own)
+
+
+def _settle(settled: Sequence[tuple[_Piece, Any, float, float]]) -> None:
+    for piece, outcome, waited, took in settled:
+        piece.settle(outcome, waited, took)
+
+
+def _expire(future: "asyncio.Future[Any]") -> None:
+    if not future.done():
+        future.set_exception(DeadlinePassed(LATE))
+
+
+def _cancel(piece: _Piece) -> None:
+    if piece.loop is None:
+        piece.future.cancel()
+    elif not piece.loop.is_closed():
+        piece.loop.call_soon_threadsafe(piece.future.cancel)

@@ -13,118 +13,16 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
+from service.answers import Layer, LayerField, Model, Prediction, ProblemError, Sample, Scored, UnitField
+
 Array = np.ndarray[Any, Any]
 Input = bytes | Path | Array
-Tap = Literal["post", "pre"]
-Interval = tuple[int, int]
+Tap = Literal["post", "pre", "input"]
 Answer = TypeVar("Answer")
 
 NPY = "application/x-npy"
 RAW = "application/octet-stream"
 TYPES = {".npy": NPY, ".csv": "text/csv", ".json": "application/json"}
-
-
-class ProblemError(Exception):
-    """The service refused (RFC 9457): `type`, `title`, `status`, `detail`.
-
-    `retry_after` in seconds if it said when to come back; `request_id` is what its logs know the request by.
-    """
-
-    def __init__(
-        self,
-        type: str,  # noqa: A002 - the name that RFC 9457 gives it
-        title: str,
-        status: int,
-        detail: str,
-        retry_after: float | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        super().__init__(f"{status} {title}: {detail}")
-        self.type = type
-        self.title = title
-        self.status = status
-        self.detail = detail
-        self.retry_after = retry_after
-        self.request_id = request_id
-
-
-@dataclass(frozen=True)
-class Scored:
-    """A class with its probability; no label where the model has none."""
-
-    index: int
-    label: str | None
-    probability: float | None
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The strongest classes first. `input_id` stands for the input in later calls."""
-
-    model: str
-    version: str
-    provider: str
-    input_id: str
-    predictions: tuple[Scored, ...]
-    timings_ms: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class LayerField:
-    """The receptive field of a layer, per spatial axis; None with a `reason` where there is no single number."""
-
-    status: str
-    size: tuple[float, ...] | None
-    stride: tuple[float, ...] | None
-    padding: tuple[float, ...] | None
-    reason: str | None = None
-    operator: str | None = None
-
-
-@dataclass(frozen=True)
-class UnitField:
-    """What one unit sees: half-open per axis, also clipped to the input, and in pixels of the picture named, if any."""
-
-    status: str
-    unit: tuple[int, ...]
-    interval: tuple[Interval, ...]
-    clipped: tuple[Interval, ...]
-    picture: tuple[Interval, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One layer, as `GET /layers` lists it; shapes are without the batch."""
-
-    index: int
-    name: str
-    kind: str
-    operator: str
-    tensor: str
-    inputs: tuple[str, ...]
-    output_shape: tuple[int | None, ...]
-    parameters: int
-    macs: int | None
-    receptive_field: LayerField
-    kernel_shape: tuple[int, ...] | None = None
-    strides: tuple[int, ...] | None = None
-    pads: tuple[int, ...] | None = None
-    dilations: tuple[int, ...] | None = None
-    groups: int | None = None
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model that is served."""
-
-    name: str
-    versions: tuple[str, ...]
-    default: bool
-    provider: str
-    layers: int
-    parameters: int
-    macs: int | None
-    card: Mapping[str, Any] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -176,6 +74,16 @@ def models() -> Call[tuple[Model, ...]]:
     return Call("GET", "models", lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]))
 
 
+def samples(model: str | None) -> Call[tuple[Sample, ...]]:
+    """`GET /models/{name}/samples`; raises ValueError where no model is named."""
+    return Call("GET", _samples(model), lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]))
+
+
+def sample(file: str, model: str | None) -> Call[bytes]:
+    """`GET /models/{name}/samples/{file}`; raises ValueError where no model is named."""
+    return Call("GET", f"{_samples(model)}/{quote(file, safe='')}", lambda answer: answer.content)
+
+
 def layers(model: str | None) -> Call[tuple[Layer, ...]]:
     """`GET /layers`."""
     return Call("GET", "layers", lambda answer: tuple(map(_layer, answer.json()["layers"])), {"model": model})
@@ -188,12 +96,15 @@ def activations(
     channel: int | Sequence[int] | None,
     tap: Tap | None,
     model: str | None,
+    operand: int | None = None,
+    strongest: int | None = None,
 ) -> Call[Array]:
     """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or an input_id."""
     if (given is None) == (input_id is None):
         raise ValueError("give either an input or the input_id of one posted before")
     path, accept = _path(layer, "activations"), {"Accept": NPY}
     params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
+    params |= {"operand": operand, "strongest": strongest}
     if given is None:
         return Call("GET", path, _array, params, accept)
     data, kind = _body(given)
@@ -208,6 +119,12 @@ def receptive_field(
     params = {"unit": position, "input_id": input_id, "of": of, "model": model}
     kind: type[LayerField | UnitField] = LayerField if unit is None else UnitField
     return Call("GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params)
+
+
+def _samples(model: str | None) -> str:
+    if model is None:
+        raise ValueError("name the model whose samples are meant")
+    return f"models/{quote(model, safe=':')}/samples"
 
 
 def _path(layer: int | str, what: str) -> str:

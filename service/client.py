@@ -16,20 +16,8 @@ import anyio.to_thread
 import httpx
 
 from service import calls
-from service.calls import (
-    Answer,
-    Array,
-    Call,
-    Input,
-    Layer,
-    LayerField,
-    Model,
-    Prediction,
-    ProblemError,
-    Scored,
-    Tap,
-    UnitField,
-)
+from service.answers import Layer, LayerField, Model, Prediction, ProblemError, Sample, Scored, UnitField
+from service.calls import Answer, Array, Call, Input, Tap
 
 __all__ = [
     "AsyncClient",
@@ -40,6 +28,7 @@ __all__ = [
     "Model",
     "Prediction",
     "ProblemError",
+    "Sample",
     "Scored",
     "UnitField",
 ]
@@ -94,6 +83,14 @@ class Client:
         """What is served."""
         return self._send(calls.models())
 
+    def samples(self, *, model: str | None = None) -> tuple[Sample, ...]:
+        """Inputs to try a model with; raises ValueError unless it is named here or to the client."""
+        return self._send(calls.samples(model or self._model))
+
+    def sample(self, file: str, *, model: str | None = None) -> bytes:
+        """One of them, as `predict` and `activations` take it."""
+        return self._send(calls.sample(file, model or self._model))
+
     def layers(self, *, model: str | None = None) -> tuple[Layer, ...]:
         """Every layer, in topological order."""
         return self._send(calls.layers(model or self._model))
@@ -106,10 +103,17 @@ class Client:
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
         tap: Tap | None = None,
+        operand: int | None = None,
+        strongest: int | None = None,
         model: str | None = None,
     ) -> Array:
-        """The layer's tensor [C, ...] for an input, or for one posted before; `channel` picks some of its channels."""
-        return self._send(calls.activations(layer, given, input_id, channel, tap, model or self._model))
+        """The layer's tensor [C, ...] for an input, or for one posted before; `channel` picks some of its channels.
+
+        `tap="input"` asks for what the layer reads (which `operand`, if several), `strongest` for so many channels of
+        the largest maximum.
+        """
+        model = model or self._model
+        return self._send(calls.activations(layer, given, input_id, channel, tap, model, operand, strongest))
 
     @overload
     def receptive_field(
@@ -185,6 +189,14 @@ class AsyncClient:
         """See `Client.models`."""
         return await self._send(calls.models)
 
+    async def samples(self, *, model: str | None = None) -> tuple[Sample, ...]:
+        """See `Client.samples`."""
+        return await self._send(partial(calls.samples, model or self._model))
+
+    async def sample(self, file: str, *, model: str | None = None) -> bytes:
+        """See `Client.sample`."""
+        return await self._send(partial(calls.sample, file, model or self._model))
+
     async def layers(self, *, model: str | None = None) -> tuple[Layer, ...]:
         """See `Client.layers`."""
         return await self._send(partial(calls.layers, model or self._model))
@@ -197,10 +209,14 @@ class AsyncClient:
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
         tap: Tap | None = None,
+        operand: int | None = None,
+        strongest: int | None = None,
         model: str | None = None,
     ) -> Array:
         """See `Client.activations`."""
-        return await self._send(partial(calls.activations, layer, given, input_id, channel, tap, model or self._model))
+        model = model or self._model
+        build = partial(calls.activations, layer, given, input_id, channel, tap, model, operand, strongest)
+        return await self._send(build)
 
     @overload
     async def receptive_field(

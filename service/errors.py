@@ -10,7 +10,8 @@
     ├── NotFound                   a well-formed name for something that is not here
     │   ├── UnknownModel
     │   ├── UnknownLayer
-    │   └── UnknownInput
+    │   ├── UnknownInput
+    │   └── UnknownSample
     ├── TooLarge                   more than this service is set to take
     │   ├── TooManyBytes
     │   └── TooManyPixels
@@ -73,6 +74,10 @@ class UnknownLayer(NotFound):
 
 class UnknownInput(NotFound):
     """Nothing is kept under this id (any more)."""
+
+
+class UnknownSample(NotFound):
+    """The model has no such sample."""
 
 
 class TooLarge(FoveaError):

@@ -15,6 +15,9 @@ from service.tensors import CSV, JSON, NPY, from_csv, from_json, from_npy
 
 # What is kept of a document: this, its media type and the end of the line, then its bytes. No picture begins so.
 _MARK = b"fovea input "
+PNG = b"\x89PNG\r\n\x1a\n"
+SMALL_BYTES = 16_384
+SMALL_PIXELS = 64 * 64
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,13 @@ class Picture:
         """What stands for it in the store."""
         return self.data
 
+    @property
+    def small(self) -> bool:
+        """Whether it is decoded in microseconds: a PNG that says in its header that it is small."""
+        if len(self.data) > SMALL_BYTES or not self.data.startswith(PNG):
+            return False
+        return int.from_bytes(self.data[16:20]) * int.from_bytes(self.data[20:24]) <= SMALL_PIXELS
+
 
 @dataclass(frozen=True)
 class Document:
@@ -40,6 +50,11 @@ class Document:
     def kept(self) -> bytes:
         """What stands for it in the store: with its media type, for the same bytes may be two things."""
         return _MARK + self.media_type.encode() + b"\n" + self.data
+
+    @property
+    def small(self) -> bool:
+        """Whether it is read in microseconds."""
+        return len(self.data) <= SMALL_BYTES and self.media_type == NPY
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +87,16 @@ class Feed:
         if self.prepared is None or len(interval) != 2:
             return None
         return [list(each) for each in picture_rect(self.prepared.geometry, interval)]
+
+    def along(self, axis: int, intervals: Sequence[Sequence[int]]) -> list[list[int]] | None:
+        """The pixels of the posted picture behind each of these rows (axis 0) or columns (1); None for tensors."""
+        if self.prepared is None:
+            return None
+        return [list(self.prepared.geometry.axes[axis].seen(each)) for each in intervals]
+
+    def frame(self, axis: int) -> list[float] | None:
+        """Where the whole input begins and ends along this axis of the posted picture; None for tensors."""
+        return None if self.prepared is None else list(self.prepared.geometry.axes[axis].ends)
 
 
 def posted_of(kept: bytes) -> Posted:

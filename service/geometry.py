@@ -12,6 +12,7 @@ the frame. For it the rectangle says which pixels an input pixel is made of with
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,7 @@ class Axis:
     inner: Interval
     support: float
 
-    @property
+    @cached_property
     def scale(self) -> float:
         """Picture pixels per input pixel."""
         return _single(self.stop - self.start) / (self.inner[1] - self.inner[0])
@@ -51,15 +52,10 @@ class Axis:
             return 0, 0
         return self._window(first)[0], self._window(stop - 1)[1]
 
-    @property
+    @cached_property
     def centres(self) -> "np.ndarray[Any, Any]":
         """Where in the picture the centres of the inner input pixels lie."""
         return self.start + (np.arange(self.inner[1] - self.inner[0]) + 0.5) * self.scale
-
-    def index(self, pixel: int) -> int | None:
-        """The input pixel that covers the centre of this picture pixel; None where it was cropped away."""
-        place = self.inner[0] + math.floor((pixel + 0.5 - self.start) / self.scale)
-        return place if self.inner[0] <= place < self.inner[1] else None
 
     def _window(self, place: int) -> Interval:
         centre = self.start + (place - self.inner[0] + 0.5) * self.scale
@@ -114,12 +110,7 @@ def picture_rect(geometry: Geometry, interval: Sequence[Sequence[int]]) -> tuple
     return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
 
 
-def input_index(geometry: Geometry, pixel: Sequence[int]) -> tuple[int, int] | None:
-    """The input pixel (row, column) that covers a picture pixel (row, column); None where it was cropped away."""
-    row, column = (axis.index(each) for axis, each in zip(geometry.axes, pixel, strict=True))
-    return None if row is None or column is None else (row, column)
-
-
+@lru_cache(maxsize=256)
 def frame(picture_size: tuple[int, int], spec: ImageInput) -> Geometry:
     """The geometry that the card's resize rule gives a picture of this height and width."""
     support = SUPPORT[spec.resize.interpolation]

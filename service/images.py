@@ -7,7 +7,7 @@ Pillow's process-wide pixel limit is neither used nor touched; `Image.open` is a
 """
 
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
@@ -27,21 +27,12 @@ from PIL import (
 )
 
 from anatomy.card import ImageInput
+from service.decoding import ORIENTATION, PLAIN, upright
 from service.errors import BrokenPicture, EmptyBody, Impossible, TooManyPixels, UnsupportedPicture
 from service.geometry import Geometry, frame, frame_of_ink
 from service.ink import Sheet, Tones, factor_of, look, tones
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP or TIFF"
-UPRIGHT: Mapping[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-ORIENTATION = 0x0112
 PHOTOMETRIC = 262
 WHITE_IS_ZERO = 0
 
@@ -106,6 +97,24 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     Raises EmptyBody, UnsupportedPicture, TooManyPixels (before decoding) or BrokenPicture.
     """
     found = recognise(data)
+    picture = _quickly(found, data, max_pixels)
+    return _with_pillow(found, data, max_pixels) if picture is None else picture
+
+
+def _quickly(found: Format, data: bytes, max_pixels: int) -> Image.Image | None:
+    """A plain file's picture; None for any other, and for whatever is to be refused."""
+    plain = PLAIN[found.name](data) if found.name in PLAIN else None
+    if plain is None or plain.size[0] * plain.size[1] > max_pixels:
+        return None
+    try:
+        picture = plain.pixels()
+    except (OSError, ValueError):
+        return None
+    return upright(picture, plain.orientation)
+
+
+def _with_pillow(found: Format, data: bytes, max_pixels: int) -> Image.Image:
+    """A picture of any kind, or what is wrong with it."""
     if found.name == "WebP":
         # Its reader allocates the whole canvas when it is made.
         _count(_webp_size(data), max_pixels)
@@ -115,8 +124,7 @@ def decode(data: bytes, max_pixels: int) -> Image.Image:
     with _reading(found):
         picture.load()
         plain = _plain(picture)
-    turn = UPRIGHT.get(_orientation(picture))
-    return plain if turn is None else plain.transpose(turn)
+    return upright(plain, _orientation(picture))
 
 
 def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) -> Prepared:
@@ -125,20 +133,34 @@ def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) 
     With `like`, in the frame and the tones of that one, which has the same size: where the card asks for ink, both are
     found by looking at every pixel. Raises Impossible for a picture without the ink that the rule `digit` needs.
     """
-    image = image.convert(spec.colour)
+    image = _in_mode(image, spec.colour)
     sheet = None if like is not None else _sheet(image, spec)
     geometry = like.geometry if like is not None else _frame(image, spec, sheet)
-    (top, bottom), (left, right) = geometry.inner
-    seen = image.resize(
-        (right - left, bottom - top), Image.Resampling[spec.resize.interpolation.upper()], geometry.crop
-    )
-    pixels = np.array(seen)
+    pixels = _resized(image, geometry, spec)
     toned = like.tones if like is not None else _tones(sheet, pixels, geometry, spec)
     if toned is not None:
-        pixels = toned.applied(pixels, *(axis.centres for axis in geometry.axes))
-    array = np.zeros((*spec.size, spec.channels), np.uint8)
-    array[top:bottom, left:right] = pixels.reshape(bottom - top, right - left, spec.channels)
-    return Prepared(array, geometry, toned)
+        pixels = toned.applied(pixels[:, :, 0], *(axis.centres for axis in geometry.axes))[:, :, None]
+    return Prepared(_padded(pixels, geometry, spec), geometry, toned)
+
+
+def _resized(image: Image.Image, geometry: Geometry, spec: ImageInput) -> np.ndarray[Any, Any]:
+    """The part of the picture that is used, in the size that it fills: uint8 [h, w, C]."""
+    (top, bottom), (left, right) = geometry.inner
+    size = (right - left, bottom - top)
+    if image.size != size or geometry.crop != (0, 0, *size):
+        image = image.resize(size, Image.Resampling[spec.resize.interpolation.upper()], geometry.crop)
+    shape = (bottom - top, right - left, spec.channels)
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(shape)
+
+
+def _padded(pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput) -> np.ndarray[Any, Any]:
+    """These pixels [h, w, C] in their place of the input, [H, W, C], the rest black."""
+    if pixels.shape[:2] == spec.size:
+        return pixels
+    (top, bottom), (left, right) = geometry.inner
+    array = np.zeros(spec.shape, np.uint8)
+    array[top:bottom, left:right] = pixels
+    return array
 
 
 def _sheet(image: Image.Image, spec: ImageInput) -> Sheet | None:
@@ -146,7 +168,7 @@ def _sheet(image: Image.Image, spec: ImageInput) -> Sheet | None:
     if spec.polarity == "as_is" and spec.resize.rule != "digit":
         return None
     factor = factor_of(image.height, image.width)
-    return look(np.asarray(image.reduce(factor)), factor, spec.polarity)
+    return look(np.asarray(image if factor == 1 else image.reduce(factor)), factor, spec.polarity)
 
 
 def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometry:
@@ -163,7 +185,7 @@ def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometr
 def _tones(sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput) -> Tones | None:
     if sheet is None or spec.polarity == "as_is":
         return None
-    return tones(sheet, pixels, *(axis.centres for axis in geometry.axes))
+    return tones(sheet, pixels[:, :, 0], *(axis.centres for axis in geometry.axes))
 
 
 @contextmanager
@@ -204,6 +226,11 @@ def _webp_size(data: bytes) -> tuple[int, int]:
     return 0, 0
 
 
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """The picture itself where it is in this mode, for a conversion would copy it."""
+    return image if image.mode == mode else image.convert(mode)
+
+
 def _orientation(picture: ImageFile.ImageFile) -> int:
     """The EXIF orientation; 1 (upright) where the EXIF data is absent or unreadable, as every viewer has it."""
     try:
@@ -222,7 +249,7 @@ def _plain(picture: ImageFile.ImageFile) -> Image.Image:
     grey = picture.mode in ("1", "L", "LA", "La")
     if picture.has_transparency_data:
         return _on_white(picture.convert("LA" if grey else "RGBA"))
-    return picture.convert("L" if grey else "RGB")
+    return _in_mode(picture, "L" if grey else "RGB")
 
 
 def _on_white(image: Image.Image) -> Image.Image:

@@ -6,6 +6,7 @@ noise is averaged away; places are given in pixels of the whole picture.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +30,10 @@ FAINT = 0.01
 SMALL = 64
 # A connected piece with less than this part of the largest one's ink is a speck.
 SPECK = 0.05
+# Places with a larger condition number than this lie on a line, and many planes go through it.
+LINE = 1e6
+# Less grain than this, in grey levels, is rounding.
+EVEN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -88,10 +93,11 @@ def factor_of(height: int, width: int) -> int:
 def look(grey: Array, factor: int, polarity: Polarity) -> Sheet:
     """The sheet shown by these grey levels [h, w], each the mean of `factor` x `factor` pixels of the picture."""
     rows, columns = ((np.arange(count) + 0.5) * factor for count in grey.shape)
-    paper, grain = _paper(grey.astype(np.float64), rows, columns)
-    lighter = contrast(grey, paper, 1, rows, columns)
-    sign = _sign(lighter, grain, polarity)
-    ink = lighter * sign
+    paper, grain = _paper(grey, rows, columns)
+    ink = contrast(grey, paper, 1, rows, columns)
+    sign = _sign(ink, grain, polarity)
+    if sign < 0:
+        np.negative(ink, out=ink)
     return Sheet(paper, sign, float(ink.max()), _ink(ink, grain, rows, columns, factor))
 
 
@@ -106,43 +112,79 @@ def tones(sheet: Sheet, grey: Array, rows: Array, columns: Array) -> Tones:
 
 def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array) -> Array:
     """How far the levels are from the paper's tone in the direction of ink."""
-    difference: Array = (grey - paper.tone(rows, columns)) * sign
+    tone = paper.tone(rows, columns)
+    difference: Array = np.subtract(grey, tone, out=tone) if sign > 0 else np.subtract(tone, grey, out=tone)
     return difference
 
 
 def _paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
     """The plane through the border by least squares without outliers, and the standard deviation of its grain."""
-    border = _border(grey.shape)
-    levels, places = grey[border], np.argwhere(border)
-    terms = np.stack([np.ones(len(places)), rows[places[:, 0]], columns[places[:, 1]]], axis=1)
-    residual = levels - np.median(levels)
-    plane = np.zeros(3)
+    levels = _border(grey).astype(np.float64)
+    if not levels.any():
+        return Paper(0.0, 0.0, 0.0), 0.0
+    places = (_border(np.broadcast_to(each, grey.shape)) for each in (rows[:, None], columns))
+    terms = np.stack([np.ones(len(levels)), *places])
+    residual = levels - _median(levels)
+    grain, plane, before = _deviation(residual), np.zeros(3), None
     for _ in range(3):
         # Ink that reaches the border is no paper, and the plane must not lean on it.
-        kept = np.abs(residual) <= max(3 * _deviation(residual), 2)
-        plane = np.linalg.lstsq(terms[kept], levels[kept])[0]
-        residual = levels - terms @ plane
+        kept = np.abs(residual) <= max(3 * grain, 2)
+        if before is not None and np.array_equal(kept, before):
+            break
+        plane, before = _plane(terms, levels, kept, grain), kept
+        residual = levels - np.einsum("i,in->n", plane, terms)
+        grain = _deviation(residual)
     level, down, across = plane.tolist()
-    return Paper(level, down, across), _deviation(residual)
+    return Paper(level, down, across), grain
 
 
-def _border(shape: tuple[int, ...]) -> Array:
-    width = max(1, min(shape) // 25)
-    border = np.ones(shape, bool)
-    border[width:-width, width:-width] = False
-    return border
+def _plane(terms: Array, levels: Array, kept: Array, grain: float) -> Array:
+    """The coefficients of `terms` [3, n] that come nearest to the kept ones of `levels` [n].
+
+    By the normal equations, which is quick, unless the places lie on a line or the paper is perfectly even: then levels
+    may equal a threshold, and the last bit decides.
+    """
+    if grain >= EVEN:
+        weighted = terms * kept
+        # Not `@`, which wakes threads that then wait for more, at the cost of others.
+        normal = np.einsum("in,jn->ij", weighted, terms)
+        scale = 1 / np.sqrt(np.diag(normal))
+        normal = normal * scale * scale[:, None]
+        if np.linalg.cond(normal) < LINE:
+            return scale * np.linalg.solve(normal, scale * np.einsum("in,n->i", weighted, levels))
+    return np.linalg.lstsq(terms[:, kept].T, levels[kept])[0]
+
+
+def _border(grey: Array) -> Array:
+    """The values [n] along the four sides of [h, w], row by row."""
+    width = max(1, min(grey.shape) // 25)
+    if min(grey.shape) <= 2 * width:
+        return grey.ravel()
+    inside = grey[width:-width]
+    sides = np.hstack([inside[:, :width], inside[:, -width:]])
+    return np.concatenate([grey[:width].ravel(), sides.ravel(), grey[-width:].ravel()])
 
 
 def _deviation(residual: Array) -> float:
     """The standard deviation of a normal distribution with this median of absolute values."""
-    return 1.4826 * float(np.median(np.abs(residual)))
+    return 1.4826 * _median(np.abs(residual))
+
+
+def _median(values: Array) -> float:
+    """As numpy's, which also looks for what is not a number."""
+    middle = len(values) // 2
+    if len(values) % 2:
+        return float(np.partition(values, middle)[middle])
+    below, above = np.partition(values, (middle - 1, middle))[middle - 1 : middle + 1].tolist()
+    return float(below + above) / 2
 
 
 def _sign(lighter: Array, grain: float, polarity: Polarity) -> Sign:
     if polarity != "auto":
         return -1 if polarity == "dark_on_light" else 1
-    beyond = np.where(np.abs(lighter) > GRAIN * grain, lighter, 0)
-    return -1 if np.sum(beyond * np.abs(beyond)) < 0 else 1
+    size = np.abs(lighter)
+    beyond = size > GRAIN * grain
+    return -1 if np.sum(lighter[beyond] * size[beyond]) < 0 else 1
 
 
 def _ink(ink: Array, grain: float, rows: Array, columns: Array, factor: int) -> Ink | None:
@@ -151,8 +193,7 @@ def _ink(ink: Array, grain: float, rows: Array, columns: Array, factor: int) -> 
         return None
     rim = RIM if max(ink.shape) > SMALL else FAINT
     threshold = min(max(rim * strongest, (GRAIN - 1) * grain), strongest / 2)
-    shown = np.where(_without_specks(np.where(ink > threshold, ink, 0)), ink, 0)
-    shown[ink <= threshold] = 0
+    shown = _without_specks(ink * (ink > threshold))
     spans, masses = [], []
     for places, weights in ((rows, shown.sum(axis=1)), (columns, shown.sum(axis=0))):
         (inked,) = np.nonzero(weights)
@@ -162,24 +203,50 @@ def _ink(ink: Array, grain: float, rows: Array, columns: Array, factor: int) -> 
 
 
 def _without_specks(ink: Array) -> Array:
-    """Where the pieces of ink lie that are no specks, [h, w]; pieces are told apart on a grid of cells."""
+    """The ink [h, w] without the pieces that are specks; pieces are told apart on a grid of cells."""
     cell = max(1, math.ceil(max(ink.shape) / CELLS))
-    starts = [np.arange(0, count, cell) for count in ink.shape]
-    weights = np.add.reduceat(np.add.reduceat(ink, starts[0], axis=0), starts[1], axis=1)
-    labels = _labels(weights > 0)
-    pieces = np.bincount(labels.ravel(), weights.ravel())
-    large = (pieces >= SPECK * pieces.max())[labels]
-    kept: Array = large.repeat(cell, axis=0).repeat(cell, axis=1)[: ink.shape[0], : ink.shape[1]]
-    return kept
+    weights = _sums(_sums(ink, cell).T, cell).T
+    pieces = list(_pieces(weights > 0))
+    inks = [float(weights[_cells(piece, weights.shape)].sum()) for piece in pieces]
+    large = [piece for piece, each in zip(pieces, inks, strict=True) if each >= SPECK * max(inks)]
+    if len(large) == len(pieces):
+        return ink
+    kept = _cells(sum(large), weights.shape).repeat(cell, axis=0).repeat(cell, axis=1)
+    clean: Array = ink * kept[: ink.shape[0], : ink.shape[1]]
+    return clean
 
 
-def _labels(cells: Array) -> Array:
-    """A number for each connected piece of cells (diagonals connect), 0 for the rest: its largest spreads."""
-    labels = np.where(cells, np.arange(1, cells.size + 1).reshape(cells.shape), 0)
-    while True:
-        padded = np.pad(labels, 1)
-        wide = np.maximum(np.maximum(padded[:-2], padded[1:-1]), padded[2:])
-        spread = np.where(cells, np.maximum(np.maximum(wide[:, :-2], wide[:, 1:-1]), wide[:, 2:]), 0)
-        if np.array_equal(spread, labels):
-            return labels
-        labels = spread
+def _sums(ink: Array, count: int) -> Array:
+    """The sums of each `count` rows, the last ones perhaps of fewer."""
+    if count == 1:
+        return ink
+    whole = len(ink) // count * count
+    sums: Array = ink[:whole].reshape(-1, count, ink.shape[1]).sum(axis=1)
+    return sums if whole == len(ink) else np.vstack([sums, ink[whole:].sum(axis=0)])
+
+
+def _pieces(cells: Array) -> Iterator[int]:
+    """Each connected piece of cells [h, w] (diagonals connect), with a bit for each of its cells, see `_cells`.
+
+    A number of many bits is moved by one cell in one step: that is how a piece grows into its neighbours.
+    """
+    width = cells.shape[1] + 1
+    # The empty column keeps the ends of neighbouring rows apart.
+    packed = np.packbits(np.pad(cells, ((0, 0), (0, 1))), bitorder="little")
+    left = int.from_bytes(packed.tobytes(), "little")
+    while left:
+        piece, grown = 0, left & -left
+        while grown != piece:
+            piece = grown
+            wide = piece | piece << 1 | piece >> 1
+            grown = (wide | wide << width | wide >> width) & left
+        yield piece
+        left ^= piece
+
+
+def _cells(piece: int, shape: tuple[int, ...]) -> Array:
+    """Where the bits of a piece lie: bool [h, w]."""
+    height, width = shape[0], shape[1] + 1
+    packed = np.frombuffer(piece.to_bytes((height * width + 7) // 8, "little"), np.uint8)
+    bits = np.unpackbits(packed, count=height * width, bitorder="little")
+    return bits.view(bool).reshape(height, width)[:, :-1]

@@ -1,13 +1,13 @@
-"""The use cases of `/layers`: activations with what each unit sees, kernels, receptive fields. Knows no HTTP."""
+"""The use cases of `/layers`: activations with what each unit sees, and receptive fields. Knows no HTTP."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from anatomy.graph import Graph, Node
-from anatomy.layers import Layer
+from anatomy.graph import Graph
+from anatomy.layers import Layer, LayerTensor
 from anatomy.reach import spatial_axes
 from anatomy.receptive_field import ReceptiveFields, UnitError
 from service.errors import Impossible, UnknownChannel
@@ -15,27 +15,44 @@ from service.feed import Feed
 from service.repository import Model
 from service.sessions import Cache
 
-Tap = Literal["post", "pre"]
+Tap = Literal["post", "pre", "input"]
 
 LONGEST_AXIS = 1 << 18
 """Of an input for which fields of units are worked out: that goes index by index, and takes a second by then."""
 
 
+@dataclass(frozen=True)
+class Part:
+    """What of a layer is wanted: the tensor served, the anchor's own output, or that which it reads as an operand.
+
+    Of its channels all, these, or the `strongest` so many by their largest value.
+    """
+
+    tap: Tap = "post"
+    operand: int = 0
+    channels: Sequence[int] = ()
+    strongest: int | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """What a layer answered: `values` is [channels, *map], `channels` are the numbers of its first axis.
+    """A tensor of a layer: `values` is [channels, *map], `channels` are the numbers of its first axis.
 
-    `tensor` is the same part of the served tensor in the tensor's own order of axes, without the batch.
+    `array` is the same part of the tensor in its own order of axes, without the batch.
     """
 
     layer: Layer
+    tensor: LayerTensor
     channels: Sequence[int]
     values: np.ndarray
-    tensor: np.ndarray
+    array: np.ndarray
     shape: Sequence[int]
     """The whole tensor's shape, without the batch."""
-    mapped: bool
-    """Whether the axes of the map are the layer's spatial axes, so that its positions have a receptive field."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the axes of the map are the tensor's spatial axes, so that its positions have a receptive field."""
+        return bool(self.tensor.spatial_axes) and self.values.ndim - 1 == len(self.tensor.spatial_axes)
 
 
 @dataclass(frozen=True)
@@ -57,30 +74,27 @@ class Unit:
     field: Field | None
 
 
+WHOLE = Part()
+
+
 class Inspector:
     """Looks into models. Receptive fields of models with open sizes are worked out once per input shape."""
 
     def __init__(self, kept: int = 32) -> None:
         self._fields: Cache[ReceptiveFields] = Cache(kept)
 
-    def activations(
-        self, model: Model, layer: Layer, feed: Feed, deadline: float, tap: Tap = "post", channels: Sequence[int] = ()
-    ) -> Activations:
-        """The layer's tensor for this input (`pre`: before the operators that follow the anchor), all channels or some.
-
-        Raises UnknownChannel, and what a run raises.
-        """
-        name = layer.tensor if tap == "post" else layer.anchor_tensor
-        tensor = model.tap(name).run(feed.feeds, deadline)[0]
-        tensor = tensor[0] if tensor.ndim and tensor.shape[0] == 1 else tensor
-        axis = (layer.channel_axis or 1) - 1
-        whole = np.moveaxis(tensor, axis, 0) if tensor.ndim > axis else tensor.reshape(1, *tensor.shape)
-        picked = _checked(layer, channels, len(whole))
-        mapped = bool(layer.spatial_axes) and whole.ndim - 1 == len(layer.spatial_axes)
-        if not channels:
-            return Activations(layer, picked, whole, tensor, tensor.shape, mapped)
-        part = np.take(tensor, picked, axis=axis) if tensor.ndim > axis else tensor
-        return Activations(layer, picked, whole[list(picked)], part, tensor.shape, mapped)
+    def activations(self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE) -> Activations:
+        """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run raises."""
+        tensor = tensor_of(layer, part)
+        array = feed.array if tensor.name == feed.name else model.tap(tensor.name).run(feed.feeds, deadline)[0]
+        array = array[0] if array.ndim and array.shape[0] == 1 else array
+        axis = (tensor.channel_axis or 1) - 1
+        values = np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
+        picked = _picked(layer, part, values)
+        if picked is None:
+            return Activations(layer, tensor, range(len(values)), values, array, array.shape)
+        some = np.take(array, picked, axis=axis) if array.ndim > axis else array
+        return Activations(layer, tensor, picked, values[picked], some, array.shape)
 
     def strongest(self, model: Model, found: Activations, feed: Feed, count: int) -> list[Unit]:
         """The units with the largest values, the strongest first, with what each sees."""
@@ -105,34 +119,37 @@ class Inspector:
     def _seen(
         self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]
     ) -> list[Field | None]:
-        if not found.layer.spatial_axes:
+        layer = replace(found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes)
+        own = found.tensor.name in (found.layer.tensor, found.layer.anchor_tensor)
+        if own and not layer.spatial_axes:
             whole = _whole_input(model, feed)
             return [whole] * len(positions)
         if not found.mapped or max(feed.array.shape) > LONGEST_AXIS:
             return [None] * len(positions)
         try:
-            units = self.fields(model, feed.array.shape).units(found.layer, positions)
+            fields = self.fields(model, feed.array.shape)
+            if not own and fields.layer(layer).status == "upper_bound":
+                return [None] * len(positions)
+            units = fields.units(layer, positions)
         except UnitError:
             return [None] * len(positions)
         return [Field(unit.interval, unit.clipped, feed.rectangle(unit.clipped)) for unit in units]
 
 
-def kernels(layer: Layer, model: Model) -> np.ndarray:
-    """The layer's learned weights, [out, in, *kernel] whatever the operator's own order; `in` is that of one group.
-
-    Raises Impossible for a layer that has none.
-    """
-    graph = model.file.graph
-    node = graph.producer(layer.anchor_tensor)
-    if layer.kernel is None or node is None:
-        raise Impossible(f"layer '{layer.name}' is a {layer.operator} and has no kernels")
-    weights = graph.constants[layer.kernel]
-    if layer.kind == "transposed_convolution":
-        grouped = weights.reshape(layer.groups or 1, -1, *weights.shape[1:])
-        return np.swapaxes(grouped, 1, 2).reshape(-1, grouped.shape[1], *weights.shape[2:])
-    return (
-        np.swapaxes(weights, -1, -2) if layer.kind == "dense" and _inputs_first(node, layer.kernel, graph) else weights
-    )
+def tensor_of(layer: Layer, part: Part) -> LayerTensor:
+    """The tensor that is wanted of a layer; raises Impossible for an operand that there is not."""
+    if part.tap != "input":
+        if part.operand:
+            raise Impossible("operand says which of its inputs is meant: it goes with tap=input")
+        name = layer.tensor if part.tap == "post" else layer.anchor_tensor
+        return LayerTensor(name, layer.output_shape, layer.spatial_axes, layer.channel_axis)
+    if part.operand >= len(layer.operands):
+        count = len(layer.operands)
+        raise Impossible(
+            f"layer '{layer.name}' has no operand {part.operand}: its {layer.operator} reads {count} computed "
+            f"{'tensor' if count == 1 else 'tensors'}, counted from 0"
+        )
+    return layer.operands[part.operand]
 
 
 def statistics(found: Activations) -> list[Mapping[str, Any]]:
@@ -146,16 +163,27 @@ def statistics(found: Activations) -> list[Mapping[str, Any]]:
     return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
 
 
-def _checked(layer: Layer, channels: Sequence[int], count: int) -> list[int]:
-    for channel in channels:
-        if not 0 <= channel < count:
-            raise UnknownChannel(f"layer '{layer.name}' has no channel {channel}; its channels are 0 to {count - 1}")
-    return list(dict.fromkeys(channels)) if channels else list(range(count))
+def _picked(layer: Layer, part: Part, values: np.ndarray) -> list[int] | None:
+    """The channels wanted, in order; None for all. Raises UnknownChannel."""
+    if part.strongest is not None:
+        return _strongest(values, part.strongest)
+    last = len(values) - 1
+    for channel in part.channels:
+        if not 0 <= channel <= last:
+            whose = f"operand {part.operand} of layer" if part.tap == "input" else "layer"
+            raise UnknownChannel(f"{whose} '{layer.name}' has no channel {channel}; its channels are 0 to {last}")
+    return list(dict.fromkeys(part.channels)) or None
+
+
+def _strongest(values: np.ndarray, count: int) -> list[int]:
+    """The channels of the largest maxima, largest first, the first of equals first."""
+    peaks = _comparable(values).max(axis=tuple(range(1, values.ndim)), initial=-np.inf)
+    return [int(channel) for channel in np.argsort(-peaks, kind="stable")[:count]]
 
 
 def _largest(flat: np.ndarray, count: int) -> list[int]:
-    """Places of the largest values, largest first, the first of equals first; what is not a number comes last."""
-    values = np.nan_to_num(flat.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+    """Places of the largest values, largest first, the first of equals first."""
+    values = _comparable(flat)
     count = min(count, values.size)
     if count == 0:
         return []
@@ -165,16 +193,11 @@ def _largest(flat: np.ndarray, count: int) -> list[int]:
     return [int(place) for place in candidates[order][:count]]
 
 
+def _comparable(values: np.ndarray) -> np.ndarray:
+    """Float64, with the least of all in place of what is not a number."""
+    return np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
 def _whole_input(model: Model, feed: Feed) -> Field:
     interval = [[0, feed.array.shape[axis]] for axis in spatial_axes(model.file.graph)]
     return Field(interval, interval, feed.rectangle(interval))
-
-
-def _inputs_first(node: Node, kernel: str, graph: Graph) -> bool:
-    """Whether the weights of a Gemm or MatMul are stored [in, out]."""
-    name = node.inputs[1]
-    while (producer := graph.producer(name)) is not None and name != kernel:
-        name = producer.inputs[0]
-    if name == kernel:
-        return not node.attributes.get("transB", 0)
-    return bool(node.attributes.get("transA", 0))

@@ -3,15 +3,20 @@
 Everything goes through one handler on standard error, that of uvicorn and of the libraries too.
 """
 
+import json
 import logging
+import random
 import re
 import sys
-import uuid
-from typing import TextIO
+import time
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor
 
+ACCESS = logging.getLogger("service.access")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -32,6 +37,9 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
+    access = logging.StreamHandler(handler.stream)
+    access.setFormatter(_AccessFormatter(log_format))
+    ACCESS.handlers, ACCESS.propagate = [access], False
     # Our own line for each request says more than uvicorn's, and httpx need not announce every call.
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -43,9 +51,42 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
     )
 
 
+class _AccessFormatter(logging.Formatter):
+    """The line of a request, as the other events are rendered but at a tenth of their cost."""
+
+    def __init__(self, log_format: str) -> None:
+        super().__init__()
+        self._as_json = log_format == "json"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        fields: Mapping[str, Any] = record.__dict__["fields"]
+        seconds, part = divmod(record.created, 1)
+        timestamp = f"{_second(int(seconds))}.{int(part * 1e6):06d}Z"
+        level = record.levelname.lower()
+        if self._as_json:
+            about = {"event": record.msg, "level": level, "logger": record.name, "timestamp": timestamp}
+            return json.dumps({**fields, **about})
+        shown = " ".join(f"{name}={_spelt_out(str(value))}" for name, value in fields.items())
+        return f"{timestamp} [{level:<9}] {record.msg:<30} [{record.name}] {shown}"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def log_access(event: str, level: int, fields: Mapping[str, Any]) -> None:
+    """Log a request that was answered."""
+    if ACCESS.isEnabledFor(level):
+        record = logging.LogRecord(ACCESS.name, level, "", 0, event, None, None)
+        record.__dict__["fields"] = fields
+        ACCESS.handle(record)
+
+
 def request_id(given: str | None) -> str:
     """The caller's own id if it is fit for a log line and a header, else a new one."""
-    return given if given is not None and REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    return given if given is not None and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
 
 
 def _rendering(log_format: str, stream: TextIO) -> list[Processor]:
@@ -61,4 +102,6 @@ def _printable(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _spelt_out(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)

@@ -1,21 +1,23 @@
-"""The use case of `/predict`: an input in, the strongest classes out, computed by the model's lean session."""
+"""The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's lean session."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
-from service.engine import Session
-from service.errors import Impossible
+from service.errors import FoveaError, Impossible
 from service.feed import Feed, Given, make_ready
 from service.inputs import InputStore
 from service.repository import Model
 
 TOP_K = 5
+# So many numbers Python sorts in less time than NumPy takes to begin.
+FEW = 64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Scored:
     """A class, its label (None where the card has none) and what the network gives it."""
 
@@ -24,7 +26,7 @@ class Scored:
     probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The strongest classes first; `input_id` is None for arrays that were not posted; times in seconds."""
 
@@ -32,6 +34,24 @@ class Prediction:
     input_id: str | None
     decode: float
     run: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """An input, how many classes of it (5, or all where there are fewer), and the point by which it is to be done."""
+
+    given: Given
+    top_k: int | None
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    place: int
+    wanted: Wanted
+    feed: Feed
+    input_id: str | None
+    decode: float
 
 
 class Predictor:
@@ -42,29 +62,75 @@ class Predictor:
         self._max_pixels = max_pixels
 
     def predict(self, model: Model, given: Given, top_k: int | None, deadline: float) -> Prediction:
-        """The `top_k` strongest classes (5, or all where there are fewer); raises the errors of the tree."""
+        """The `top_k` strongest classes of one input; raises the errors of the tree."""
+        (found,) = self.predict_all(model, [Wanted(given, top_k, deadline)])
+        if isinstance(found, FoveaError):
+            raise found
+        return found
+
+    def predict_all(self, model: Model, wanted: Sequence[Wanted]) -> list[Prediction | FoveaError]:
+        """Each input's classes, or what is wrong with it; those of one shape go through the network together."""
+        found: dict[int, Prediction | FoveaError] = {}
+        ready: list[_Ready] = []
+        for place, each in enumerate(wanted):
+            try:
+                ready.append(self._ready(model, place, each))
+            except FoveaError as error:
+                found[place] = error
+        for together in _together(model, ready):
+            deadline = max(each.wanted.deadline for each in together)
+            started = time.monotonic()
+            scores = _scores(model, [each.feed for each in together], deadline)
+            took = time.monotonic() - started
+            found |= {each.place: _found(each, row, model, took) for each, row in zip(together, scores, strict=True)}
+        return [found[place] for place in range(len(wanted))]
+
+    def _ready(self, model: Model, place: int, wanted: Wanted) -> _Ready:
         started = time.monotonic()
-        feed = make_ready(model, given, self._max_pixels)
+        feed = make_ready(model, wanted.given, self._max_pixels)
         input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
-        decoded = time.monotonic()
-        scores = _scores(model.lean, feed, deadline)
-        ended = time.monotonic()
-        return Prediction(_strongest(scores, top_k, model.card.labels), input_id, decoded - started, ended - decoded)
+        return _Ready(place, wanted, feed, input_id, time.monotonic() - started)
 
 
-def _scores(session: Session, feed: Feed, deadline: float) -> np.ndarray:
-    output = session.run(feed.feeds, deadline)[0]
-    if output.ndim < 2 or output.shape[1] != output.size:
+def _found(ready: _Ready, scores: np.ndarray, model: Model, took: float) -> Prediction | FoveaError:
+    try:
+        classes = _strongest(scores, ready.wanted.top_k, model.labels)
+    except FoveaError as error:
+        return error
+    return Prediction(classes, ready.input_id, ready.decode, took)
+
+
+def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
+    """Inputs that fit into one run: of one shape, for a model whose batch axis is open."""
+    if not model.batches:
+        yield from ([each] for each in ready)
+        return
+    for _, same in groupby(ready, key=lambda each: each.feed.array.shape):
+        yield list(same)
+
+
+def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> Iterable[np.ndarray]:
+    """A list of numbers for each input; raises Impossible for an output that is no list of classes."""
+    first = feeds[0]
+    array = first.array if len(feeds) == 1 else np.concatenate([feed.array for feed in feeds])
+    output = model.lean.run({first.name: array}, deadline)[0]
+    if output.ndim < 2 or output.shape[0] != len(feeds) or output.shape[1] != output[0].size:
         raise Impossible(
             f"the network's output has shape {list(output.shape)}, which is no list of classes; "
             "ask for the activations of its last layer"
         )
-    return output.reshape(-1)
+    return iter(output.reshape(len(feeds), -1))
 
 
 def _strongest(scores: np.ndarray, top_k: int | None, labels: Sequence[str]) -> list[Scored]:
     if top_k is not None and top_k > len(scores):
         raise Impossible(f"top_k is {top_k}, but the network has {len(scores)} classes")
+    count = min(top_k or TOP_K, len(scores))
+    if len(scores) <= FEW:
+        values = scores.tolist()
+        # What is not a number, the only thing that differs from itself, comes last.
+        order = sorted(range(len(values)), key=lambda i: (values[i] != values[i], -values[i]))[:count]
+        return [Scored(i, labels[i] if i < len(labels) else None, float(values[i])) for i in order]
     # As floats, for unsigned integers have no negative; what is not a number sorts last.
-    order = np.argsort(-scores.astype(np.float64), kind="stable")[: min(top_k or TOP_K, len(scores))]
-    return [Scored(i, labels[i] if i < len(labels) else None, float(scores[i])) for i in order.tolist()]
+    order = np.argsort(-scores.astype(np.float64), kind="stable")[:count].tolist()
+    return [Scored(i, labels[i] if i < len(labels) else None, float(scores[i])) for i in order]

@@ -59,10 +59,21 @@ class Model:
     _engine: Engine
     _sessions: Cache[Session]
 
-    @property
+    @cached_property
     def card(self) -> Card:
         """Its card; an empty one where the file has none."""
         return self.file.card or Card()
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, as far as the card has them."""
+        return tuple(self.card.labels)
+
+    @cached_property
+    def batches(self) -> bool:
+        """Whether several inputs fit into one run: whether the batch axis is open."""
+        shape = self.file.graph.shape(self.file.input)
+        return shape is not None and len(shape) > 0 and not isinstance(shape[0], int)
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -213,6 +224,8 @@ def _warm(model: Model) -> None:
     zeros = _zeros(model)
     try:
         if zeros is not None:
+            # The first run also lays out the memory of the others.
+            model.lean.run({model.file.input: zeros})
             model.lean.run({model.file.input: zeros})
     except (Impossible, RunFailed) as error:
         raise ModelFileError(f"a first run failed: {error}") from error

@@ -18,6 +18,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.logs import configure
 from service.services import Services
 from service.settings import Settings
+from service.wire import Protocol
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2
@@ -40,6 +41,8 @@ def run(app: FastAPI, listener: socket.socket) -> int:
         uvicorn.Config(
             app,
             access_log=False,
+            http=Protocol,
+            proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS,

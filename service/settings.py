@@ -64,7 +64,7 @@ class Settings(BaseSettings):
     )
     instances: int = Field(default=1, ge=1, description="runs of one model at the same time, per worker")
     workers: int = Field(default=1, ge=1, description="processes that serve")
-    queue_size: int = Field(default=64, ge=1, description="requests that may wait for a run; one more is answered 429")
+    queue_size: int = Field(default=128, ge=1, description="requests that may wait for a run; one more is answered 429")
     deadline_seconds: float = Field(
         default=30.0,
         gt=0,

@@ -12,6 +12,8 @@ from typing import Any
 from fastapi import Request
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
+from starlette.types import Message, Receive
 
 from service.errors import EmptyBody, InvalidRequest, StalledUpload, TooManyBytes, UnsupportedContentType
 from service.feed import Document, Picture, Posted
@@ -122,18 +124,22 @@ async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, No
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:
         raise TooManyBytes(f"the body has {int(declared)} bytes; at most {limits.max_bytes} are taken")
-    count, stream = 0, request.stream()
-    while (chunk := await _next(stream, limits.seconds)) is not None:
+    count, more = 0, True
+    while more:
+        message = await _next(request.receive, limits.seconds)
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk, more = message.get("body", b""), message.get("more_body", False)
         count += len(chunk)
         if count > limits.max_bytes:
             raise TooManyBytes(f"the body has more than the {limits.max_bytes} bytes that are taken")
         yield chunk
 
 
-async def _next(stream: AsyncGenerator[bytes, None], seconds: float) -> bytes | None:
+async def _next(receive: Receive, seconds: float) -> Message:
     try:
         async with asyncio.timeout(seconds):
-            return await anext(stream, None)
+            return await receive()
     except TimeoutError:
         raise StalledUpload(f"nothing of the body arrived for {seconds:g} s; post it again") from None
 

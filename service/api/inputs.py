@@ -17,7 +17,7 @@ from service.tensors import CSV, JSON, NPY
 router = APIRouter(tags=["inputs"])
 
 # What was posted is a stranger's file: it is shown as what it was posted as, or not at all.
-_GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 _MEDIA = (*(each.media_type for each in FORMATS), NPY, CSV, JSON)
 _TYPES = {each: {"schema": {"type": "string", "format": "binary"}} for each in _MEDIA}
 _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The input", "content": _TYPES}}
@@ -54,10 +54,10 @@ async def posted(services: Serving, input_id: str, view: View = "posted", model:
         given = posted_of(services.store.get(input_id))
         if view == "posted":
             kind = given.media_type if isinstance(given, Document) else recognise(given.data).media_type
-            return Response(given.data, headers=_GUARDED | {"Content-Type": kind})
+            return Response(given.data, headers=GUARDED | {"Content-Type": kind})
         feed = make_ready(services.repository.get(model), given, services.settings.max_pixels)
         if feed.prepared is None:
-            return as_npy(feed.array[0], _GUARDED)
-        return as_png(as_picture(feed.array[0]), _GUARDED)
+            return as_npy(feed.array[0], GUARDED)
+        return as_png(as_picture(feed.array[0]), GUARDED)
 
     return (await queued(services, deadline, work)).result

@@ -1,25 +1,26 @@
 """Around every request: its id, the access log, metrics, refusal while draining, and the last resort for failures."""
 
+import logging
 import time
 from typing import Any
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import errors
 from service.api import problems
 from service.health import Health
-from service.logs import request_id
+from service.logs import log_access, request_id
 from service.metrics import Metrics
 
 ID_HEADER = "X-Request-ID"
+_ID_HEADER = ID_HEADER.lower().encode()
 PROBES = frozenset(("/livez", "/readyz", "/metrics"))
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CLIENT_GONE = 499
 
-log = structlog.get_logger("service.access")
+log = structlog.get_logger(__name__)
 
 
 class Requests:
@@ -75,8 +76,8 @@ class Requests:
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
         method = exchange.method if exchange.method in _METHODS else "other"
         self._metrics.request(method, _template(scope), status, seconds)
-        write = log.info if work else log.debug
-        write("request", method=exchange.method, path=scope["path"], status=status, ms=round(seconds * 1000, 3))
+        fields = {"method": exchange.method, "path": scope["path"], "status": status, "ms": round(seconds * 1000, 3)}
+        log_access("request", logging.INFO if work else logging.DEBUG, fields | {"request_id": exchange.request_id})
 
 
 class _Exchange:
@@ -85,7 +86,8 @@ class _Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self.started = time.monotonic()
         self.status = 0
-        self.request_id = request_id(Headers(scope=scope).get(ID_HEADER))
+        given = next((value for name, value in scope["headers"] if name == _ID_HEADER), None)
+        self.request_id = request_id(None if given is None else given.decode("latin-1"))
         self.method = scope["method"]
         self.scope = {**scope, "method": "GET"} if self.method == "HEAD" else scope
         self._send = send
@@ -95,7 +97,7 @@ class _Exchange:
         """Pass a message on; the head of the answer gets the request's id."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            MutableHeaders(scope=message)[ID_HEADER] = self.request_id
+            message["headers"] = [*message.get("headers", ()), (_ID_HEADER, self.request_id.encode("ascii"))]
         elif self.method == "HEAD":
             message = {**message, "body": b""}
         await self._send(message)

@@ -1,7 +1,7 @@
 """`POST /predict`."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -13,8 +13,15 @@ from service.api.rendering import as_json
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
 from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
-from service.predictor import Prediction
+from service.engine import CPU
+from service.feed import Posted
+from service.predictor import Prediction, Wanted
 from service.repository import Model
+from service.services import Services
+
+# Longer runs would keep the event loop from its other requests.
+AT_ONCE_SECONDS = 0.002
+SHARED_SECONDS = 0.005
 
 router = APIRouter(tags=["predictions"])
 
@@ -54,32 +61,56 @@ async def predict(request: Request, services: Serving, model: ChosenModel, top_k
     The model's card says what it takes, see `GET /models`. The input is kept for a while: its
     `input_id` stands for it in the routes of the layers.
     """
-    given = await bodies.read_all(request, limits_of(services))
+    return await predicted(request, services, model, await bodies.read_all(request, limits_of(services)), top_k)
+
+
+async def predicted(
+    request: Request, services: Services, model: Model, given: Sequence[Posted], top_k: int | None
+) -> Response:
+    """The answer to inputs that were read: one may share its run with other requests, several make one of their own."""
     deadline = deadline_of(services)
+    wanted = [Wanted(each, top_k, deadline) for each in given]
+    if len(wanted) == 1:
+        one = await services.batcher.ask(
+            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=_at_once(model, given[0])
+        )
+        results, waited = [one.result], one.waited
+    else:
+        several = await queued(services, deadline, lambda: services.predictor.predict_all(model, wanted))
+        results, waited = (
+            [_found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)],
+            several.waited,
+        )
+    for result in results:
+        _observe(request, result, waited)
+    answers = [_body(model, each, waited) for each in results]
+    return as_json(answers[0] if len(answers) == 1 else {"results": answers}, _server_timing(results, waited))
 
-    def work() -> list[Prediction]:
-        results = []
-        for number, each in enumerate(given, 1):
-            with _numbered(number, len(given)):
-                results.append(services.predictor.predict(model, each, top_k, deadline))
-        return results
 
-    done = await queued(services, deadline, work)
-    results = [_body(model, each, done.waited) for each in done.result]
-    for each in done.result:
-        _observe(request, each, done.waited)
-    return as_json(results[0] if len(results) == 1 else {"results": results})
+def _server_timing(results: Sequence[Prediction], waited: float) -> dict[str, str]:
+    """The stages of all inputs together, as browsers' developer tools show them (W3C Server Timing)."""
+    stages = {"decode": sum(each.decode for each in results), "queue": waited, "run": sum(each.run for each in results)}
+    return {"Server-Timing": ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in stages.items())}
 
 
-@contextmanager
-def _numbered(number: int, count: int) -> Iterator[None]:
+def _shared(model: Model) -> Model | None:
+    """What requests that may share a run have in common; None where sharing gains nothing.
+
+    On a CPU a run that takes long keeps the processors busy by itself, and would take the memory of several.
+    """
+    return model if model.lean.shortest < SHARED_SECONDS or model.provider != CPU else None
+
+
+def _at_once(model: Model, given: Posted) -> bool:
+    """Whether the answer takes less time than handing the request to a thread and back."""
+    return given.small and model.lean.shortest < AT_ONCE_SECONDS
+
+
+def _found(result: Prediction | errors.FoveaError, number: int, count: int) -> Prediction:
     """Where there are several files, an error says which of them it is about."""
-    try:
-        yield
-    except errors.FoveaError as error:
-        if count == 1:
-            raise
-        raise type(error)(f"file {number} of {count}: {error}") from error
+    if isinstance(result, errors.FoveaError):
+        raise type(result)(f"file {number} of {count}: {result}") from result
+    return result
 
 
 def _observe(request: Request, prediction: Prediction, waited: float) -> None:

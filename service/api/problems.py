@@ -56,6 +56,7 @@ KINDS: Mapping[type[FoveaError], Kind] = _kinds(
     (errors.UnknownModel, 404, "There is no such model"),
     (errors.UnknownLayer, 404, "There is no such layer"),
     (errors.UnknownInput, 404, "There is no such input"),
+    (errors.UnknownSample, 404, "There is no such sample"),
     (NotAcceptable, 406, "The answer cannot be given in this form"),
     (errors.TooLarge, 413, "The request is too large"),
     (errors.TooManyBytes, 413, "The body has too many bytes"),
@@ -137,8 +138,8 @@ def request_id(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
 
 
-async def _on_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, FoveaError)  # noqa: S101 - Starlette's handlers are typed for any exception
+def answer(error: FoveaError, request_id: str | None) -> Response:
+    """The response to an error of the tree; one that is not in the table is raised again."""
     kind = kind_of(error)
     if kind is INTERNAL:
         raise error
@@ -149,7 +150,12 @@ async def _on_error(request: Request, error: Exception) -> Response:
         headers["Connection"] = "close"
     elif isinstance(error, errors.NotReady):
         headers["Retry-After"] = "5"
-    return response(kind, str(error), request_id(request), headers)
+    return response(kind, str(error), request_id, headers)
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, FoveaError)  # noqa: S101 - Starlette's handlers are typed for any exception
+    return answer(error, request_id(request))
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:

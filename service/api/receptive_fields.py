@@ -1,4 +1,7 @@
-"""`GET /layers/{n}/receptive-field`: of a layer, of one unit, and backwards from a pixel."""
+"""`GET /layers/{n}/receptive-field`: of a layer, of one unit, and backwards from a pixel.
+
+The routes of `service/api/field_tables.py` read their parameters by the functions here.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,10 +11,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from anatomy.receptive_field import UnitError
+from anatomy.receptive_field import ReceptiveFields, UnitError
 from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
-from service.api import problems, schemas
+from service.api import field_schemas, problems
 from service.api.layers import LayerPath
 from service.api.rendering import as_json
 from service.api.work import ChosenModel, Serving, deadline_of, queued
@@ -42,7 +45,7 @@ Shape = Annotated[
 @router.get(
     "/layers/{n:path}/receptive-field",
     summary="What a layer or a unit sees",
-    response_model=schemas.UnitField | schemas.ProjectiveField | schemas.WholeField,
+    response_model=field_schemas.UnitField | field_schemas.ProjectiveField | field_schemas.WholeField,
     responses=problems.documented(
         errors.InvalidRequest,
         errors.UnknownModel,
@@ -75,18 +78,17 @@ async def receptive_field(
         raise errors.InvalidRequest("ask for a unit or for a pixel, not for both in one request")
     if input_id is not None and (unit is None or of is not None):
         raise errors.InvalidRequest("input_id shows a unit's field in a picture: it needs unit, and cannot go with of")
-    position = _numbers("unit", unit) or _numbers("pixel", pixel)
-    sizes = _shape(services, model, shape)
+    position = numbers("unit", unit) or numbers("pixel", pixel)
+    sizes = shape_of(services, model, shape)
 
     def work() -> Response:
-        feed = None if input_id is None else _feed(services, model, input_id)
-        fields = services.inspector.fields(model, feed.array.shape if feed is not None and shape is None else sizes)
-        with _explained(errors.Impossible):
+        feed, fields = looked_up(services, model, input_id, sizes)
+        with explained(errors.Impossible):
             body = receptive_field_body(layer, fields, source)
         if position is not None:
             missing = errors.UnknownUnit if unit is not None else errors.Impossible
             answer = unit_body if unit is not None else projective_body
-            with _explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
+            with explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
                 body = answer(layer, position, fields, source)
         if feed is not None:
             body["picture"] = feed.rectangle(body["clipped"])
@@ -95,17 +97,22 @@ async def receptive_field(
     return (await queued(services, deadline_of(services), work)).result
 
 
-def _feed(services: Services, model: Model, input_id: str) -> Feed:
+def looked_up(
+    services: Services, model: Model, input_id: str | None, sizes: Sequence[int] | None
+) -> tuple[Feed | None, ReceptiveFields]:
+    """The input posted before, if one is named, and the fields for these sizes or else for those of that input."""
+    if input_id is None:
+        return None, services.inspector.fields(model, sizes or model.input_shape)
     feed = make_ready(model, posted_of(services.store.get(input_id)), services.settings.max_pixels)
     _check_axes(feed.array.shape)
-    return feed
+    return feed, services.inspector.fields(model, sizes or feed.array.shape)
 
 
-def _shape(services: Services, model: Model, text: str | None) -> Sequence[int] | None:
-    """The input's shape that the request gives, or else the card; what it makes of the graph is bounded by its size."""
-    shape = _numbers("shape", text)
+def shape_of(services: Services, model: Model, text: str | None) -> Sequence[int] | None:
+    """The input's shape that the request gives, if it does; what it makes of the graph is bounded by its size."""
+    shape = numbers("shape", text)
     if shape is None:
-        return model.input_shape
+        return None
     declared = model.file.graph.shape(model.file.input)
     if declared is not None and not fits(shape, declared):
         raise errors.Impossible(f"shape {text} does not fit the network's input {shown(declared)}")
@@ -122,7 +129,8 @@ def _check_axes(shape: Sequence[int]) -> None:
         )
 
 
-def _numbers(name: str, text: str | None) -> list[int] | None:
+def numbers(name: str, text: str | None) -> list[int] | None:
+    """Whole numbers with commas between them; raises InvalidRequest."""
     try:
         return None if text is None else [int(part) for part in text.split(",")]
     except ValueError:
@@ -132,7 +140,7 @@ def _numbers(name: str, text: str | None) -> list[int] | None:
 
 
 @contextmanager
-def _explained(kind: type[errors.FoveaError]) -> Iterator[None]:
+def explained(kind: type[errors.FoveaError]) -> Iterator[None]:
     """What anatomy says of a unit that it cannot answer for, as an error of the service."""
     try:
         yield

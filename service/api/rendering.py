@@ -7,47 +7,45 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import orjson
 from fastapi.responses import Response
 
 NPY = "application/x-npy"
 PNG = "image/png"
 JSON = "application/json"
-_NULL = np.array(None, object)
-
-
-def plain(value: Any) -> Any:
-    """The value as JSON knows it: arrays as nested lists, numbers that are not finite as None."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, np.ndarray):
-        return nested(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(each) for key, each in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(each) for each in value]
-    return value
-
-
-def nested(array: np.ndarray) -> Any:
-    """Nested lists, None for what is not finite; exactly the array's numbers."""
-    if array.dtype.kind not in "biu":
-        wide = array.astype(np.float64)
-        finite = np.isfinite(wide)
-        return wide.tolist() if finite.all() else np.where(finite, wide.astype(object), _NULL).tolist()
-    return array.tolist()
 
 
 def as_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON response; only where something is not finite is the body gone through in Python."""
+    """A JSON response; what is not finite is null, and an array nested lists of exactly its numbers."""
     try:
-        text = _dumped(body)
-    except ValueError:
-        text = _dumped(plain(body))
-    return Response(text.encode("utf-8", "replace"), media_type=JSON, headers=dict(headers or {}))
+        data = orjson.dumps(body, _listed, orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        # Text that is no UTF-8, as names in a stranger's file may be.
+        data = json.dumps(_plain(body), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+    return Response(data, media_type=JSON, headers=None if headers is None else dict(headers))
 
 
-def _dumped(body: Any) -> str:
-    return json.dumps(body, default=nested, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+def _listed(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist() if value.dtype.kind in "biu" else value.astype(np.float64).tolist()
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return list(value)
+    raise TypeError(f"{type(value).__name__} is no JSON")
+
+
+def _plain(value: Any) -> Any:
+    """The value as Python's own JSON knows it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, np.ndarray):
+        return _plain(_listed(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(each) for each in value]
+    return value
 
 
 def as_npy(array: np.ndarray, headers: Mapping[str, str] | None = None) -> Response:

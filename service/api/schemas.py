@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Number = float | None
+Plain = int | float | str | None
 Interval = tuple[int, int]
 
 
@@ -80,6 +81,23 @@ class Models(Body):
     refused: list[RefusedModel]
 
 
+class Sample(Body):
+    """An input to try a model with."""
+
+    name: str = Field(description="for people")
+    file: str
+    media_type: str
+    bytes: int
+
+
+class Samples(Body):
+    """The samples of a model, by file name."""
+
+    model: str
+    version: str
+    samples: list[Sample]
+
+
 class LayerField(Body):
     """The receptive field of a layer: size, stride, padding per axis; null, with a reason, where there is none."""
 
@@ -91,6 +109,14 @@ class LayerField(Body):
     operator: str | None = Field(default=None, description="the operator that widened the answer")
 
 
+class LayerTensor(Body):
+    """A tensor that a layer reads or makes."""
+
+    name: str
+    shape: list[int | None] = Field(description="without the batch axis")
+    channel_axis: int | None = Field(description="which axis of `shape` is that of the channels; null if none")
+
+
 class Layer(Body):
     """One layer."""
 
@@ -100,12 +126,17 @@ class Layer(Body):
     operator: str
     tensor: str = Field(description="the tensor that is served as its activations")
     inputs: list[str] = Field(description="the layers it reads")
+    operands: list[LayerTensor] = Field(description="the tensors its operator reads, constants left out: `tap=input`")
     kernel_shape: list[int] | None
     strides: list[int] | None
     pads: list[int] | None
     dilations: list[int] | None
     groups: int | None
     output_shape: list[int | None] = Field(description="without the batch axis")
+    channel_axis: int | None = Field(description="which axis of `output_shape` is that of the channels; null if none")
+    attributes: dict[str, Plain | list[Plain]] = Field(
+        description="the operator's own, as the file has them: numbers, texts and lists of these"
+    )
     parameters: int
     macs: int | None
     receptive_field: LayerField
@@ -170,8 +201,9 @@ class Activations(Body):
     model: str
     version: str
     input_id: str
-    tap: Literal["post", "pre"]
+    tap: Literal["post", "pre", "input"]
     layer: LayerReference
+    tensor: LayerTensor = Field(description="what the channels and units below are of")
     channels: list[Channel]
     units: list[Unit] = Field(description="the largest values of the channels asked for, largest first")
     values: list[Any] | None = Field(default=None, description="with full=true: nested lists, channels first")
@@ -184,41 +216,9 @@ class Kernels(Body):
     version: str
     layer: LayerReference
     shape: list[int]
-    kernels: list[Any]
-
-
-class UnitField(Body):
-    """The receptive field of one unit."""
-
-    model: str
-    version: str
-    layer: LayerReference
-    of: LayerReference | None = Field(default=None, description="the layer on which the intervals lie; else the input")
-    unit: list[int]
-    status: Literal["exact", "whole_input", "upper_bound"]
-    interval: list[Interval]
-    clipped: list[Interval]
-    picture: list[Interval] | None = Field(description="with input_id: rows, then columns, in pixels of that picture")
-
-
-class WholeField(LayerField):
-    """The receptive field of a layer."""
-
-    model: str
-    version: str
-    layer: LayerReference
-    of: LayerReference | None = None
-
-
-class ProjectiveField(Body):
-    """Which units of a layer see a pixel."""
-
-    model: str
-    version: str
-    layer: LayerReference
-    of: LayerReference | None = None
-    pixel: list[int]
-    units: list[Interval] = Field(description="half-open per spatial axis of the layer; [0, 0] where none sees it")
+    channels: list[int] = Field(description="the outputs that the first axis counts")
+    kernels: list[Any] = Field(description="[out, in, ...], `in` of one group; of a Gemm times its alpha")
+    bias: list[Number] | None = Field(description="of each output, of a Gemm times its beta; null if it has none")
 
 
 class ProblemType(Body):

@@ -1,13 +1,11 @@
 """What the routes share: the services, the limits, and work done on the queue's threads instead of the event loop's."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Query, Request
 
-from service import errors
 from service.api.bodies import Limits
 from service.batcher import Done
 from service.repository import Model
@@ -16,7 +14,7 @@ from service.services import Services
 Result = TypeVar("Result")
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:
     """The services of the app that answers this request."""
     return cast(Services, request.state.services)
 
@@ -28,7 +26,7 @@ ModelSpec = Annotated[
 ]
 
 
-def chosen_model(services: Serving, model: ModelSpec = None) -> Model:
+async def chosen_model(services: Serving, model: ModelSpec = None) -> Model:
     """The model that the request names, or the default one."""
     return services.repository.get(model)
 
@@ -52,9 +50,4 @@ async def queued(services: Services, deadline: float, work: Callable[[], Result]
 
     Work whose turn did not come by then is dropped; what is running ends by itself, a run of the network at once.
     """
-    future = asyncio.wrap_future(services.batcher.submit(work))
-    done, _ = await asyncio.wait([future], timeout=deadline - time.monotonic())
-    if not done:
-        future.cancel()
-        raise errors.DeadlinePassed("the request waited or ran longer than allowed; try again later")
-    return future.result()
+    return await services.batcher.ask(lambda _: [work()], None, deadline, None)

@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from service import errors
-from service.api import problems, schemas
+from service.api import field_schemas, problems, schemas
 from service.settings import Settings
 from tests.service.networks import encoded
 from tests.service.serving import fill, serving
@@ -33,22 +33,32 @@ class Example:
 POSTED = {"content": PICTURE}
 TWO = {"files": [("file", ("a.png", PICTURE)), ("file", ("b.png", PICTURE))]}
 FIELD = "GET /layers/{n}/receptive-field"
+TABLE = "GET /layers/{n}/receptive-fields"
+PYRAMID = "GET /layers/{n}/pyramid"
 EXAMPLES = (
     Example("POST /predict", "/predict?top_k=2", schemas.Prediction, POSTED),
     Example("POST /predict", "/predict", schemas.Predictions, TWO),
     Example("GET /models", "/models", schemas.Models),
     Example("GET /models/{name}", "/models/photos", schemas.ModelSummary),
+    Example("GET /models/{name}/samples", "/models/photos/samples", schemas.Samples),
+    Example("GET /models/{name}/samples/{file}", "/models/photos/samples/grey.png", None),
     Example("GET /layers", "/layers", schemas.Layers),
     Example("GET /layers", "/layers?model=signals", schemas.Layers),
     Example("POST /layers/{n}/activations", "/layers/0/activations?full=true", schemas.Activations, POSTED),
     Example("POST /layers/{n}/activations", "/layers/3/activations?channel=1", schemas.Activations, POSTED),
+    Example("POST /layers/{n}/activations", "/layers/1/activations?tap=input&strongest=2", schemas.Activations, POSTED),
     Example("GET /layers/{n}/activations", "/layers/1/activations?tap=pre&input_id={id}", schemas.Activations),
     Example("GET /layers/{n}/kernels", "/layers/0/kernels", schemas.Kernels),
-    Example(FIELD, "/layers/1/receptive-field", schemas.WholeField),
-    Example(FIELD, "/layers/3/receptive-field", schemas.WholeField),
-    Example(FIELD, "/layers/1/receptive-field?of=0", schemas.WholeField),
-    Example(FIELD, "/layers/1/receptive-field?unit=0,0&input_id={id}", schemas.UnitField),
-    Example(FIELD, "/layers/1/receptive-field?pixel=3,5", schemas.ProjectiveField),
+    Example(FIELD, "/layers/1/receptive-field", field_schemas.WholeField),
+    Example(FIELD, "/layers/3/receptive-field", field_schemas.WholeField),
+    Example(FIELD, "/layers/1/receptive-field?of=0", field_schemas.WholeField),
+    Example(FIELD, "/layers/1/receptive-field?unit=0,0&input_id={id}", field_schemas.UnitField),
+    Example(FIELD, "/layers/1/receptive-field?pixel=3,5", field_schemas.ProjectiveField),
+    Example(TABLE, "/layers/1/receptive-fields?input_id={id}", field_schemas.FieldTable),
+    Example(TABLE, "/layers/1/receptive-fields?of=0", field_schemas.FieldTable),
+    Example(TABLE, "/layers/3/receptive-fields", field_schemas.FieldTable),
+    Example(PYRAMID, "/layers/1/pyramid?unit=3,5&input_id={id}", field_schemas.Pyramid),
+    Example(PYRAMID, "/layers/3/pyramid", field_schemas.Pyramid),
     Example("GET /inputs/{input_id}", "/inputs/{id}?view=network", None),
     Example("GET /livez", "/livez", schemas.Status),
     Example("GET /readyz", "/readyz", schemas.Status),
@@ -64,6 +74,8 @@ PROMISED = {
     "GET /layers/{n}/activations",
     "GET /layers/{n}/kernels",
     "GET /layers/{n}/receptive-field",
+    "GET /layers/{n}/receptive-fields",
+    "GET /layers/{n}/pyramid",
     "GET /inputs/{input_id}",
     "GET /livez",
     "GET /readyz",
@@ -172,12 +184,19 @@ def test_every_failure_is_described_as_a_problem(document: dict[str, Any]) -> No
         (lambda client: client.post("/layers/0/activations?channel=99", **POSTED), "POST /layers/{n}/activations"),
         (lambda client: client.get("/layers/0/activations?input_id=0"), "GET /layers/{n}/activations"),
         (lambda client: client.get("/layers/1/kernels"), "GET /layers/{n}/kernels"),
+        (lambda client: client.get("/layers/0/kernels?channel=8"), "GET /layers/{n}/kernels"),
         (lambda client: client.get("/layers/0/kernels", headers={"Accept": "a/b"}), "GET /layers/{n}/kernels"),
         (lambda client: client.get("/layers/0/receptive-field?unit=99,0"), FIELD),
         (lambda client: client.get("/layers/3/receptive-field?unit=0,0"), FIELD),
         (lambda client: client.get("/layers/1/receptive-field?unit=x"), FIELD),
+        (lambda client: client.get("/layers/0/receptive-fields?of=1"), TABLE),
+        (lambda client: client.get("/layers/1/pyramid"), PYRAMID),
+        (lambda client: client.get("/layers/1/pyramid?unit=9,0"), PYRAMID),
+        (lambda client: client.get("/layers/3/pyramid?unit=0,0"), PYRAMID),
         (lambda client: client.get("/layers?model=x"), "GET /layers"),
         (lambda client: client.get("/models/x"), "GET /models/{name}"),
+        (lambda client: client.get("/models/x/samples"), "GET /models/{name}/samples"),
+        (lambda client: client.get("/models/photos/samples/x"), "GET /models/{name}/samples/{file}"),
         (lambda client: client.get("/inputs/x"), "GET /inputs/{input_id}"),
     ],
 )

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import numpy as np
 
 from anatomy import model_file
 from service.app import create_app
@@ -31,6 +32,8 @@ def fill(folder: Path) -> Path:
     model, card = networks.photo_model()
     model_file.write(model, folder / "photos/1/model.onnx", card)
     model_file.write(model, folder / "photos/2/model.onnx", card)
+    (folder / "photos/2/samples").mkdir()
+    (folder / "photos/2/samples/grey.png").write_bytes(networks.encoded(np.full((40, 60), 128, np.uint8)))
     for name in ("SIGNALS", "VOLUMES", "DECODER", "MATRIX"):
         text = getattr(networks, name)
         model_file.write(networks.parsed(text), folder / name.lower() / "1/model.onnx", None)

@@ -9,13 +9,25 @@ import httpx
 import pytest
 
 from anatomy.layers import layers
-from anatomy.model_file import read
+from anatomy.model_file import read, write
 from anatomy.receptive_field import ReceptiveFields
 from anatomy.report import layers_body
 from service.api.schemas import Layers
-from tests.service.networks import CONVOLUTION
+from service.settings import Settings
+from tests.service.networks import CONVOLUTION, parsed
 
 Check = Callable[..., dict[str, Any]]
+LISTED = """<ir_version: 8, opset_import: ["" : 18]>
+listed (float[N,8,8,1] x) => (float[N] y) <float[2,1,3,3] w, float[3,100] fw, float[3] fb, float[3] v> {
+  nchw = Transpose<perm=[0,3,1,2]>(x)
+  c = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(nchw, w)
+  p = AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], ceil_mode=1, count_include_pad=1>(c)
+  nhwc = Transpose<perm=[0,2,3,1]>(p)
+  twice = Concat<axis=3>(nhwc, nhwc)
+  flat = Flatten(twice)
+  g = Gemm<alpha=0.5, beta=2.0, transB=1>(flat, fw, fb)
+  y = MatMul(g, v)
+}"""
 ROUTES = ("activations?input_id=0", "kernels", "receptive-field")
 
 
@@ -75,3 +87,19 @@ def test_an_unknown_layer_is_not_found_and_told_where_the_names_are(
 
 def test_a_posted_picture_is_not_read_for_an_unknown_layer(client: httpx.Client, assert_problem: Check) -> None:
     assert_problem(client.post("/layers/99/activations", content=b"x"), 404, "unknown-layer")
+
+
+def test_attributes_and_the_axis_of_the_channels_are_listed_as_the_file_has_them(
+    client: httpx.Client, tmp_path: Path, settings: Settings, started: Callable[[Settings], httpx.Client]
+) -> None:
+    write(parsed(LISTED), tmp_path / "listed/1/model.onnx", None)
+    layers = started(settings.model_copy(update={"models": tmp_path, "default_model": None})).get("/layers").json()
+    Layers.model_validate(layers)
+    shown = [(each["operator"], each["channel_axis"], each["attributes"]) for each in layers["layers"]]
+    assert shown == [
+        ("Conv", 0, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
+        ("AveragePool", 0, {"ceil_mode": 1, "count_include_pad": 1, "kernel_shape": [2, 2], "pads": [1, 1, 1, 1]}),
+        ("Concat", 2, {"axis": 3}),
+        ("Gemm", 0, {"alpha": 0.5, "beta": 2.0, "transB": 1}),
+        ("MatMul", None, {}),
+    ]

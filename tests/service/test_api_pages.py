@@ -1,13 +1,18 @@
 """The pages need nothing but this service: every link and every asset is its own."""
 
 import re
+import shutil
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 import pytest
+
+from service.explorer import assets
+from service.explorer.assets import STATIC
 
 Check = Callable[..., dict[str, Any]]
 OWN = "http://testserver"
@@ -51,21 +56,74 @@ def test_the_assets_of_the_documentation_load_nothing_from_elsewhere(client: htt
     assert client.get("/docs-assets/swagger-ui-bundle.js").headers["content-type"].startswith("text/javascript")
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_may_live_behind_a_prefix_that_the_service_does_not_know(client: httpx.Client, path: str) -> None:
+    addresses = [each for each in References(client.get(path).text).addresses if not each.startswith("data:")]
+    assert not [each for each in addresses if each.startswith("/")]
+
+
 def test_the_documentation_shows_the_document_of_this_service(client: httpx.Client) -> None:
-    assert "/openapi.json" in client.get("/docs").text
+    assert "url: 'openapi.json'" in client.get("/docs").text
     assert client.get("/openapi.json").json()["info"]["title"] == "Fovea"
 
 
-def test_the_landing_page_lists_what_is_served_and_what_was_refused(client: httpx.Client) -> None:
-    text = client.get("/").text
-    assert "Four animals" in text
-    assert "models/photos%3A2" in text
-    assert "refused: it is not a CNN" in text
-    assert "CPUExecutionProvider" in text
+def test_the_explorer_runs_its_own_scripts_only_and_may_be_framed_by_nobody(client: httpx.Client) -> None:
+    for path in ("/", "/explorer/main.js", "/explorer/style.css"):
+        policy = client.get(path).headers["content-security-policy"]
+        directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+        assert directives["default-src"] == "'none'"
+        assert directives["script-src"] == directives["style-src"] == directives["connect-src"] == "'self'"
+        assert directives["frame-ancestors"] == "'none'"
 
 
-def test_a_host_header_cannot_put_markup_into_the_page(client: httpx.Client) -> None:
-    assert "<script" not in client.get("/", headers={"Host": "a<script>alert(1)</script>"}).text
+def test_the_explorer_is_asked_for_anew_and_sent_again_only_when_it_changed(client: httpx.Client) -> None:
+    for path in ("/", "/explorer/main.js"):
+        first = client.get(path)
+        assert first.headers["cache-control"] == "no-cache"
+        again = client.get(path, headers={"If-None-Match": first.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b"")
+
+
+def test_what_the_page_itself_loads_may_be_kept_for_ever_for_its_address_changes_with_it(client: httpx.Client) -> None:
+    addresses = [each for each in References(client.get("/").text).addresses if each.startswith("explorer/")]
+    assert addresses
+    for address in addresses:
+        response = client.get("/" + address)
+        assert response.status_code == 200
+        assert "immutable" in response.headers["cache-control"]
+    stale = addresses[0].replace(addresses[0].split("/")[1], "0" * 16)
+    assert client.get("/" + stale).status_code == 404
+
+
+def test_files_that_change_while_the_service_runs_get_another_address(tmp_path: Path) -> None:
+    shutil.copytree(STATIC, tmp_path / "static")
+    before = assets.load(tmp_path / "static")
+    (tmp_path / "static/main.js").write_text("// changed")
+    assert assets.newest(tmp_path / "static") != before.newest
+    after = assets.load(tmp_path / "static")
+    assert after.digest != before.digest
+    assert after.digest.encode() in after.page
+
+
+def test_the_modules_of_the_explorer_load_only_modules_that_are_there(client: httpx.Client) -> None:
+    waiting, seen = ["/explorer/main.js"], set[str]()
+    while waiting:
+        path = waiting.pop()
+        seen.add(path)
+        script = client.get(path)
+        assert script.headers["content-type"].startswith("text/javascript"), path
+        found = re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", script.text)
+        assert all(each.startswith(".") for each in found), path
+        waiting += [target for each in found if (target := urljoin(path, each)) not in seen]
+    assert len(seen) > 10
+
+
+def test_nothing_of_the_explorer_names_another_host(client: httpx.Client) -> None:
+    for file in STATIC.rglob("*.*"):
+        text = client.get(f"/explorer/{file.relative_to(STATIC).as_posix()}").text
+        code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        hosts = {urlsplit(each).hostname for each in re.findall(r"https?://[^\s'\"<>)]+", code)}
+        assert hosts <= {"www.w3.org"}, file
 
 
 def test_every_problem_type_has_a_page_that_says_what_it_means(client: httpx.Client, assert_problem: Check) -> None:

@@ -252,3 +252,26 @@ def test_bad_input_leaves_the_service_going(client: httpx.Client, picture: bytes
     for bad in (b"", b"x", picture[:100], bomb):
         assert client.post("/predict", content=bad).is_client_error
     assert client.post("/predict", content=picture).status_code == 200
+
+
+def test_the_stages_are_in_the_server_timing_header_too(client: httpx.Client, picture: bytes) -> None:
+    response = client.post("/predict", content=picture)
+    stages = dict(each.split(";dur=") for each in response.headers["server-timing"].split(", "))
+    assert {name: float(ms) for name, ms in stages.items()} == pytest.approx(response.json()["timings_ms"], abs=1e-3)
+
+
+@pytest.mark.parametrize("query", ["", "?top_k=2", "?top_k=99", "?model=nothing", "?model=photos:1&top_k=1"])
+@pytest.mark.parametrize("broken", [False, True])
+def test_the_way_past_the_framework_answers_as_the_framework_does(
+    client: httpx.Client, picture: bytes, query: str, broken: bool
+) -> None:
+    body = picture[:50] if broken else picture
+    # A page of another origin is left to the framework.
+    past, through = (
+        client.post(f"/predict{query}", content=body, headers=each) for each in ({}, {"Origin": "http://x"})
+    )
+    assert past.status_code == through.status_code
+    differing = {"timings_ms", "request_id"}
+    first, second = ({k: v for k, v in each.json().items() if k not in differing} for each in (past, through))
+    assert first == second
+    assert past.headers["content-type"] == through.headers["content-type"]

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.api.schemas import ProjectiveField, UnitField, WholeField
+from service.api.field_schemas import ProjectiveField, UnitField, WholeField
 
 Check = Callable[..., dict[str, Any]]
 CONV, POOL, GLOBAL, DENSE = (f"/layers/{n}/receptive-field" for n in range(4))

@@ -1,9 +1,11 @@
 """The queue is bounded, keeps its order, and reports what each piece of work cost."""
 
+import asyncio
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
+from typing import Any
 
 import pytest
 
@@ -103,3 +105,59 @@ def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
     assert first.result(0).result == "finished"
     with pytest.raises(CancelledError):
         second.result(0)
+
+
+def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
+    batcher, release = Batcher(workers=1, waiting=9, most=3), threading.Event()
+    together: list[list[int]] = []
+
+    def run(items: Sequence[int]) -> list[int]:
+        together.append(list(items))
+        return [item * 10 for item in items]
+
+    async def ask() -> list[int]:
+        batcher.submit(lambda: release.wait(10))
+        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, "same")) for n in range(4)]
+        other = asyncio.ensure_future(batcher.ask(run, 9, time.monotonic() + 10, None))
+        await asyncio.sleep(0)
+        release.set()
+        return [done.result for done in await asyncio.gather(*asked, other)]
+
+    assert asyncio.run(ask()) == [0, 10, 20, 30, 90]
+    assert together == [[0, 1, 2], [3], [9]]
+    batcher.close()
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
+    batcher, release = Batcher(workers=1, waiting=9), threading.Event()
+
+    def run(items: Sequence[int]) -> list[float]:
+        return [1 / item for item in items]
+
+    async def ask() -> list[Any]:
+        batcher.submit(lambda: release.wait(10))
+        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, 1, here=here)) for n in (1, 0, 2)]
+        await asyncio.sleep(0)
+        release.set()
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    one, none, half = asyncio.run(ask())
+    assert (one.result, half.result) == (1, 0.5)
+    assert isinstance(none, ZeroDivisionError)
+    batcher.close()
+
+
+def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() -> None:
+    batcher, together = Batcher(workers=1, waiting=0), list[tuple[int, int]]()
+
+    def run(items: Sequence[int]) -> Sequence[int]:
+        together.append((len(items), threading.get_ident()))
+        return items
+
+    async def ask() -> None:
+        await asyncio.gather(*(batcher.ask(run, n, time.monotonic() + 5, "same", here=True) for n in range(5)))
+
+    asyncio.run(ask())
+    assert together == [(5, threading.get_ident())]
+    batcher.close()

@@ -13,7 +13,18 @@ import httpx
 import numpy as np
 import pytest
 
-from service.client import AsyncClient, Client, Layer, LayerField, Model, Prediction, ProblemError, Scored, UnitField
+from service.client import (
+    AsyncClient,
+    Client,
+    Layer,
+    LayerField,
+    Model,
+    Prediction,
+    ProblemError,
+    Sample,
+    Scored,
+    UnitField,
+)
 
 Handler = Callable[[httpx.Request], httpx.Response]
 Invoke = Callable[..., Any]
@@ -163,6 +174,23 @@ def test_layers_are_typed_with_their_fields(invoke: Invoke) -> None:
     assert layer.receptive_field == LayerField("exact", (3, 3), (2, 2), (0, 0))
 
 
+def test_samples_are_those_of_the_model_that_is_named_and_can_be_posted(invoke: Invoke) -> None:
+    listed: dict[str, Any] = {"name": "hard 5", "file": "hard-5.png", "media_type": "image/png", "bytes": 252}
+    stub = json_stub({"model": "net", "version": "1", "samples": [listed]})
+    assert invoke(stub, "samples") == (Sample(**listed),)
+    assert stub.asked.url.path == "/prefix/models/net:1/samples"
+    given = Stub(httpx.Response(200, content=b"pixels"))
+    assert invoke(given, "sample", "a b/c.png", model="other") == b"pixels"
+    assert given.asked.url.raw_path == b"/prefix/models/other/samples/a%20b%2Fc.png"
+
+
+def test_samples_of_no_model_are_refused_before_anything_is_sent() -> None:
+    with Client(transport=httpx.MockTransport(lambda _: httpx.Response(500))) as client:
+        for call in (client.samples, lambda: client.sample("a.png")):
+            with pytest.raises(ValueError, match="name the model"):
+                call()
+
+
 def test_activations_of_a_posted_picture_are_an_array(invoke: Invoke) -> None:
     maps = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     stub = npy(maps)
@@ -185,6 +213,13 @@ def test_activations_of_a_new_picture_are_posted_for(invoke: Invoke) -> None:
     invoke(stub, "activations", "conv", b"pixels", channel=3)
     assert (stub.asked.method, stub.asked.content) == ("POST", b"pixels")
     assert stub.asked.url.params.get_list("channel") == ["3"]
+
+
+def test_what_a_layer_reads_and_its_strongest_channels_are_asked_for(invoke: Invoke) -> None:
+    stub = npy(np.zeros((2, 2)))
+    invoke(stub, "activations", 3, input_id="ab", tap="input", operand=1, strongest=2)
+    asked = {"input_id": "ab", "tap": "input", "operand": "1", "strongest": "2", "model": "net:1"}
+    assert dict(stub.asked.url.params.items()) == asked
 
 
 @pytest.mark.parametrize("given", [{}, {"given": b"a", "input_id": "b"}])

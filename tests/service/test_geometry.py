@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from anatomy.card import ImageInput, Resize
-from service.geometry import frame, input_index, picture_rect
+from service.geometry import frame, picture_rect
 from service.images import prepare
 from tests.service.picture_files import colourful, grey
 
@@ -121,24 +121,3 @@ def test_the_rectangle_ends_at_the_picture() -> None:
 @pytest.mark.parametrize("interval", [((0, 0), (0, 0)), ((5, 5), (0, 9)), ((0, 3), (0, 24)), ((-4, 0), (0, 24))])
 def test_an_empty_interval_or_mere_padding_sees_nothing(interval: tuple[tuple[int, int], tuple[int, int]]) -> None:
     assert picture_rect(frame((50, 100), spec((24, 24), "pad")), interval) == ((0, 0), (0, 0))
-
-
-def test_a_picture_pixel_is_found_in_the_input_pixel_that_covers_it() -> None:
-    geometry = frame((300, 451), spec((224, 224), fraction=224 / 256))
-    assert input_index(geometry, (150, 224)) == (112, 111)
-    assert input_index(geometry, (18, 225)) is None
-    assert input_index(geometry, (150, 93)) is None
-    assert input_index(geometry, (19, 94)) == (0, 0)
-    assert input_index(geometry, (280, 356)) == (223, 223)
-
-
-@pytest.mark.parametrize("rule", RULES, ids=str)
-def test_there_and_back_again(rule: ImageInput) -> None:
-    geometry = frame((57, 83), rule)
-    for pixel in [(28, 41), (20, 40), (35, 50)]:
-        place = input_index(geometry, pixel)
-        assert place is not None
-        (y0, y1), (x0, x1) = picture_rect(geometry, [(index, index + 1) for index in place])
-        reach = 0 if rule.resize.interpolation != "nearest" else 4
-        assert y0 - reach <= pixel[0] < y1 + reach
-        assert x0 - reach <= pixel[1] < x1 + reach

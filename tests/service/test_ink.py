@@ -5,12 +5,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from anatomy.card import ImageInput, Resize
 from service.errors import Impossible
 from service.geometry import picture_rect
 from service.images import decode, prepare
+from service.ink import _cells, _paper, _pieces
 
 Array = np.ndarray[Any, Any]
 DIGITS = ImageInput((28, 28), "L", Resize("digit", box=20), "auto")
@@ -130,3 +134,36 @@ def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its
         assert (other[part] != found.array[part]).any() == (y1 > y0)
         seen = min(bottom, rows[1]) > max(top, rows[0]) and min(right, columns[1]) > max(left, columns[0])
         assert (y1 > y0) == seen
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 20))))
+def test_pieces_are_what_can_be_reached_over_sides_and_corners(cells: Array) -> None:
+    left = {(int(y), int(x)) for y, x in np.argwhere(cells)}
+    for piece in _pieces(cells):
+        places = {(int(y), int(x)) for y, x in np.argwhere(_cells(piece, cells.shape))}
+        reached, rim = set(), [min(places)]
+        while rim:
+            y, x = rim.pop()
+            reached.add((y, x))
+            around = {(y + down, x + across) for down in (-1, 0, 1) for across in (-1, 0, 1)}
+            rim += (around & left) - reached - set(rim)
+        assert places == reached
+        left -= places
+    assert not left
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (28, 28), (77, 130), (1, 40)])
+@pytest.mark.parametrize("grain", [0.0, 5.0])
+def test_the_paper_is_the_plane_of_least_squares_through_the_border(shape: tuple[int, int], grain: float) -> None:
+    random = np.random.default_rng(5)
+    rows, columns = (np.arange(count) + 0.5 for count in shape)
+    grey = np.rint(120 + random.uniform(-grain, grain, shape)).astype(np.uint8)
+    border = np.ones(shape, bool)
+    width = max(1, min(shape) // 25)
+    border[width:-width, width:-width] = False
+    y, x = np.nonzero(border)
+    terms = np.stack([np.ones(len(y)), rows[y], columns[x]], axis=1)
+    expected = (terms @ np.linalg.lstsq(terms, grey[border].astype(float))[0]).tolist()
+    paper, spread = _paper(grey, rows, columns)
+    assert paper.tone(rows, columns)[border].tolist() == pytest.approx(expected, abs=1e-9)
+    assert spread == pytest.approx(1.4826 * np.median(np.abs(grey[border] - np.array(expected))), abs=1e-9)

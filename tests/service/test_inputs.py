@@ -205,8 +205,9 @@ def test_a_full_disk_does_not_fail_the_request(store: InputStore, monkeypatch: p
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tempfile.mkstemp", full)
-    input_id = store.put(b"picture")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", full)
+        input_id = store.put(b"picture")
     with pytest.raises(UnknownInput):
         store.get(input_id)
 
@@ -215,7 +216,7 @@ def test_half_a_file_is_never_left_behind(store: InputStore, folder: Path, monke
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(Path, "replace", fail)
+    monkeypatch.setattr(os, "rename", fail)
     store.put(b"picture")
     assert list(folder.iterdir()) == []
 

@@ -11,7 +11,8 @@ from anatomy import model_file
 from service.engine import Engine
 from service.errors import Impossible, UnknownChannel
 from service.feed import Tensor, make_ready
-from service.inspector import Activations, Inspector, kernels, statistics
+from service.inspector import Activations, Inspector, Part, statistics
+from service.kernels import kernels
 from service.repository import Model, Repository
 from tests.service.networks import Array, parsed, tensors, weights_of
 
@@ -38,7 +39,7 @@ def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
 
 def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:
     feed = make_ready(model, Tensor(given), 1000)
-    return Inspector().activations(model, model.layers[-1], feed, time.monotonic() + 5, channels=channels)
+    return Inspector().activations(model, model.layers[-1], feed, time.monotonic() + 5, Part(channels=channels))
 
 
 @pytest.mark.parametrize(
@@ -50,15 +51,48 @@ def test_weights_on_the_left_are_shown_outputs_first_too(tmp_path: Path, shape: 
     model = model_of(tmp_path, proto)
     given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
     [y] = tensors(proto, ["y"], given)
-    shown = kernels(model.layers[-1], model)
+    shown = kernels(model.layers[-1], model).weights
     assert shown.shape == (5, 6)
     np.testing.assert_allclose(shown @ given.reshape(6, 1), y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("result", "shape", "bias"),
+    [
+        ("Gemm<alpha=0.5, beta=2.0>(w, t, b)", "5,1", True),
+        ("Gemm<beta=2.0>(w, t, b)", "1", True),
+        ("Gemm<beta=0.0>(w, t, b)", "5,1", True),
+        ("Gemm<alpha=2.0, transA=1, transB=1>(t, w, b)", "5", True),
+        ("Gemm<transA=1, transB=1>(t, w, b)", "1,5", True),
+        ("Gemm<transA=1, transB=1>(t, w)", "5", False),
+    ],
+)
+def test_a_gemm_is_its_kernels_times_what_it_reads_and_its_bias(
+    tmp_path: Path, result: str, shape: str, bias: bool
+) -> None:
+    text = DENSE.format(shape="5,6", result=result).replace("w> {", f"w, float[{shape}] b> {{")
+    proto = parsed(text if result.startswith("Gemm<") and "(w" in result else text.replace("[5,1] y", "[1,5] y"))
+    model = model_of(tmp_path, proto)
+    given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
+    [y] = tensors(proto, ["y"], given)
+    found = kernels(model.layers[-1], model, [4, 1])
+    assert (found.bias is not None) == bias
+    shown = found.weights @ given.reshape(6) + (0 if found.bias is None else found.bias)
+    np.testing.assert_allclose(shown, y.reshape(5)[[4, 1]], rtol=1e-4, atol=1e-5)
+    assert found.weights.dtype == np.float32
+
+
+def test_a_matrix_that_a_gemm_adds_is_no_bias(tmp_path: Path) -> None:
+    text = DENSE.format(shape="5,6", result="Gemm<transB=1>(f, w, b)").replace("w> {", "w, float[2,5] b> {")
+    proto = parsed(text.replace("float[1,2,3] x", "float[2,2,3] x").replace("[5,1] y", "[2,5] y"))
+    model = model_of(tmp_path, proto)
+    assert kernels(model.layers[-1], model).bias is None
 
 
 def test_quantised_kernels_are_the_integers_of_the_file(tmp_path: Path) -> None:
     proto = parsed(QUANTISED)
     model = model_of(tmp_path, proto)
-    shown = kernels(model.layers[0], model)
+    shown = kernels(model.layers[0], model).weights
     assert shown.dtype == np.int8
     assert np.array_equal(shown, weights_of(proto, "q"))
 

@@ -87,3 +87,32 @@ def test_layers_and_fields_have_as_many_axes_as_the_input(learned: httpx.Client,
     field = learned.get(f"/layers/1/receptive-field?model={model}&unit={unit}").json()
     assert len(field["interval"]) == len(field["clipped"]) == axes
     assert learned.get(f"/layers/0/kernels?model={model}").json()["shape"][2:] == layers[0]["kernel_shape"]
+
+
+@pytest.mark.parametrize("model", ["digits", "digits1d", "voxels"])
+def test_samples_are_named_rightly_except_for_the_hard_ones(learned: httpx.Client, model: str) -> None:
+    listed = learned.get(f"/models/{model}/samples").json()["samples"]
+    assert {each["name"] for each in listed} >= set("0123456789")
+    for each in listed:
+        data = learned.get(f"/models/{model}/samples/{each['file']}").content
+        response = learned.post(f"/predict?model={model}", content=data, headers={"Content-Type": each["media_type"]})
+        hard, label = each["name"].startswith("hard"), each["name"][-1]
+        assert (strongest(response) == label) != hard, each["name"]
+
+
+@pytest.mark.parametrize("model", ["digits", "digits1d", "voxels"])
+def test_samples_come_with_credits_that_are_not_served(learned: httpx.Client, model: str) -> None:
+    assert "MNIST" in (ROOT / "models" / model / "1" / "samples" / "README.md").read_text()
+    assert learned.get(f"/models/{model}/samples/README.md").status_code == 404
+
+
+def test_the_digits_are_pictures_of_the_test_under_their_labels(
+    digit_examples: tuple[np.ndarray, np.ndarray],
+) -> None:
+    pictures, labels = digit_examples
+    files = sorted((ROOT / "models" / "digits" / "1" / "samples").glob("*.png"))
+    assert len(files) == 12
+    for file in files:
+        pixels = np.asarray(Image.open(file))
+        [place] = np.flatnonzero((pictures == pixels).all(axis=(1, 2)))
+        assert file.stem[-1] == str(labels[place])

@@ -1,0 +1,1 @@
+"""The explorer: one page that shows what every unit sees, a client of the public REST API and of nothing else."""

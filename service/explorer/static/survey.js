@@ -1,0 +1,90 @@
+/** What a layer's maps amount to: statistics of each channel, the range of all, the strongest units. */
+
+import { positionOf } from "./maps.js";
+
+const STRONGEST = 8;
+
+/**
+ * @typedef {{low: number, high: number, mean: number, zeros: number, odd: number}} Statistics Of the finite values: the
+ * least (NaN if there is none), the largest, their mean; `zeros` is the fraction of zeros among all, `odd` counts
+ * what is not finite.
+ * @typedef {{channel: number, unit: number[], value: number}} Unit
+ * @typedef {{channels: Statistics[], range: [number, number], odd: number, strongest: Unit[]}} Survey
+ */
+
+/** @type {WeakMap<import("./maps.js").Maps, Survey>} */
+const known = new WeakMap();
+
+/**
+ * @param {import("./maps.js").Maps} maps
+ * @returns {Survey} Computed once for the same maps.
+ */
+export function surveyOf(maps) {
+  if (!known.has(maps)) known.set(maps, survey(maps));
+  return known.get(maps);
+}
+
+function survey(maps) {
+  const { data, length } = maps;
+  const channels = Array.from({ length: maps.channels }, (_, channel) => statistics(data, channel * length, length));
+  let [low, high, odd] = [Infinity, -Infinity, 0];
+  for (const each of channels) {
+    if (each.low < low) low = each.low;
+    if (each.high > high) high = each.high;
+    odd += each.odd;
+  }
+  return { channels, range: low <= high ? [low, high] : [0, 0], odd, strongest: strongest(maps, channels) };
+}
+
+function statistics(data, start, length) {
+  let [low, high, sum, zeros, finite] = [Infinity, -Infinity, 0, 0, 0];
+  for (let place = start; place < start + length; place += 1) {
+    const value = data[place];
+    if (value - value !== 0) continue;
+    finite += 1;
+    sum += value;
+    if (value === 0) zeros += 1;
+    if (value < low) low = value;
+    if (value > high) high = value;
+  }
+  if (finite === 0) [low, high] = [NaN, NaN];
+  return { low, high, mean: sum / finite, zeros: length > 0 ? zeros / length : NaN, odd: length - finite };
+}
+
+/** The largest finite values, largest first; of equal ones the earlier. */
+function strongest(maps, channels) {
+  /** @type {{place: number, value: number}[]} */
+  const found = [];
+  let least = -Infinity;
+  for (let channel = 0; channel < maps.channels; channel += 1) {
+    if (found.length === STRONGEST && !(channels[channel].high > least)) continue;
+    const start = channel * maps.length;
+    for (let place = start; place < start + maps.length; place += 1) {
+      const value = maps.data[place];
+      if (value - value !== 0 || (found.length === STRONGEST && !(value > least))) continue;
+      const rank = found.findIndex((each) => each.value < value);
+      found.splice(rank < 0 ? found.length : rank, 0, { place, value });
+      if (found.length > STRONGEST) found.pop();
+      if (found.length === STRONGEST) least = found.at(-1).value;
+    }
+  }
+  return found.map(({ place, value }) => ({
+    channel: Math.floor(place / maps.length),
+    unit: positionOf(place % maps.length, maps.size),
+    value,
+  }));
+}
+
+/**
+ * The channels in the order in which they are shown.
+ * @param {Survey} found
+ * @param {"number" | "largest"} by
+ * @returns {number[]}
+ */
+export function orderOf(found, by) {
+  const order = found.channels.map((_, channel) => channel);
+  if (by === "number") return order;
+  const peak = (channel) => (Number.isNaN(found.channels[channel].high) ? -Infinity : found.channels[channel].high);
+  const peaks = order.map(peak);
+  return order.sort((one, other) => (peaks[one] === peaks[other] ? one - other : peaks[other] > peaks[one] ? 1 : -1));
+}

@@ -1,0 +1,83 @@
+/** Fetches and keeps the numbers of an explanation: what the layer reads, one output's kernel, and what was served. */
+
+import * as api from "../../api.js";
+import { needs } from "./arithmetic.js";
+
+const PARTS_KEPT = 24;
+
+/** @typedef {{model: string, layer: object, input: string, channel: number, unit: number[]}} Asked */
+
+export function createNumbers() {
+  /** @type {Map<string, any>} Least recently used first. */
+  const kept = new Map();
+
+  function take(key) {
+    const found = kept.get(key);
+    if (found !== undefined) {
+      kept.delete(key);
+      kept.set(key, found);
+    }
+    return found;
+  }
+
+  async function fetched({ key, fetching }, signal) {
+    const value = take(key) ?? (await fetching(signal));
+    kept.set(key, value);
+    if (kept.size > PARTS_KEPT) kept.delete(kept.keys().next().value);
+    return value;
+  }
+
+  return {
+    /** The numbers, if all are here already; else null. */
+    at(asked) {
+      const { operands, kernel, pre } = partsOf(asked);
+      const found = [...operands, kernel, pre].filter(Boolean).map(({ key }) => take(key));
+      return found.includes(undefined) ? null : put(operands, kernel, found);
+    },
+
+    /** @param {Asked} asked @param {AbortSignal} signal */
+    async load(asked, signal) {
+      const { operands, kernel, pre } = partsOf(asked);
+      const found = await Promise.all([...operands, kernel, pre].filter(Boolean).map((part) => fetched(part, signal)));
+      return put(operands, kernel, found);
+    },
+  };
+}
+
+function put(operands, kernel, found) {
+  const maps = [];
+  operands.forEach(({ operand }, place) => (maps[operand] = found[place]));
+  const weights = kernel ? found[operands.length] : null;
+  return { operands: maps, kernel: weights, bias: weights?.bias ?? null, pre: found.at(-1) };
+}
+
+/** Each part with the name it is kept by, and how it is fetched. */
+function partsOf({ model, layer, input, channel, unit }) {
+  const wanted = needs(layer, channel, unit);
+  const place = `${model} ${layer.index}`;
+  return {
+    operands: wanted.operands.map(({ operand, channels }) => ({
+      operand,
+      key: `${place} ${input} ${operand} ${channels ?? "all"}`,
+      fetching: (signal) => operandOf(model, layer, input, operand, channels, signal),
+    })),
+    kernel: wanted.kernel !== null && {
+      key: `${place} kernel ${wanted.kernel}`,
+      fetching: (signal) => kernelOf(model, layer, wanted.kernel, signal),
+    },
+    pre: {
+      key: `${place} ${input} pre ${channel}`,
+      fetching: (signal) => api.activations(model, layer, input, { tap: "pre", channel: [channel] }, signal),
+    },
+  };
+}
+
+function operandOf(model, layer, input, operand, channels, signal) {
+  const read = { index: layer.index, channel_axis: layer.operands[operand].channel_axis };
+  return api.activations(model, read, input, { tap: "input", operand, channel: channels }, signal);
+}
+
+async function kernelOf(model, layer, channel, signal) {
+  const { shape, kernels, bias } = await api.kernels(model, layer.index, [channel], signal);
+  return { shape: shape.slice(1), weights: kernels.flat(Infinity), bias: bias?.[0] ?? null };
+}

@@ -1,0 +1,144 @@
+/** A picture on a canvas with a margin for padding, and on a second canvas what is marked in it. */
+
+import { colour, element, sharpen } from "../../dom.js";
+import { crosshair, dim, edge, grown, hatch, outline } from "../../overlay.js";
+
+/** @typedef {import("../../fields.js").Interval} Interval */
+/**
+ * @typedef {object} Content
+ * @property {import("./shown.js").Picture} image
+ * @property {[number, number]} size Height and width in the pixels that marks count in.
+ * @property {Interval[] | null} frame Where the network's input lies, if that is not the whole picture.
+ */
+/**
+ * @typedef {object} Mark In the content's pixels.
+ * @property {Interval[] | null} solid
+ * @property {Interval[] | null} whole
+ * @property {boolean} [ghost] Outlined thinly only, for what is seen lies in front of it or behind it.
+ * @property {number[] | null} [pixel]
+ * @property {[number, number] | null} [line] An axis, and where a line crosses it.
+ */
+
+const MARGIN = 0.1;
+const TALLEST = 1.05;
+const STEPS = 4;
+
+/**
+ * @param {{label: string, focusable?: boolean}} options
+ */
+export function createPlane({ label, focusable = false }) {
+  const base = element("canvas", { role: "img", "aria-label": label });
+  const pointable = { role: "application", tabIndex: 0, "aria-label": label };
+  const over = element("canvas", focusable ? pointable : { "aria-hidden": "true" });
+  const root = element("div", { class: "layers-of-canvas picture-plane" }, base, over);
+  let content = null;
+  let mark = null;
+  let width = 0;
+  let place = null;
+
+  function layOut() {
+    const [rows, columns] = content.size.map((length, axis) => bounds(length, content.frame?.[axis]));
+    const margin = Math.round(width * MARGIN);
+    const [tall, wide] = [rows[1] - rows[0], columns[1] - columns[0]];
+    const scale = Math.min((width - 2 * margin) / wide, (width * TALLEST - 2 * margin) / tall);
+    const left = (width - wide * scale) / 2 - columns[0] * scale;
+    place = { scale, left, top: margin - rows[0] * scale, height: Math.round(tall * scale + 2 * margin) };
+    over.dataset.place = JSON.stringify([left, place.top, scale]);
+  }
+
+  /** Intervals of rows and columns as a box of the canvas. */
+  function box([rows, columns]) {
+    const [top, left] = [place.top + rows[0] * place.scale, place.left + columns[0] * place.scale];
+    return { left, top, width: (columns[1] - columns[0]) * place.scale, height: (rows[1] - rows[0]) * place.scale };
+  }
+
+  const all = () => box(content.size.map((length) => [0, length]));
+
+  function paintBase() {
+    const context = sharpen(base, width, place.height);
+    const area = all();
+    context.imageSmoothingEnabled = place.scale * (content.size[1] / content.image.width) < 2;
+    context.imageSmoothingQuality = "high";
+    context.drawImage(content.image, area.left, area.top, area.width, area.height);
+    context.strokeStyle = colour("--line");
+    const rim = grown(area, 0.5);
+    context.strokeRect(rim.left, rim.top, rim.width, rim.height);
+    if (!content.frame) return;
+    hatch(context, area, box(content.frame));
+  }
+
+  function paintOver() {
+    const context = sharpen(over, width, place.height);
+    const area = all();
+    const { solid, whole, ghost, pixel, line } = mark ?? {};
+    if (whole && !covers(solid, content.size)) dim(context, area, solid && !ghost ? box(solid) : null);
+    if (content.frame) edge(context, box(content.frame));
+    if (whole) {
+      const dashed = ghost ? (solid ?? whole) : whole;
+      if (ghost || reachesBeyond(solid, whole)) outline(context, box(dashed), { dashed: true });
+      if (solid && !ghost) outline(context, box(solid));
+    }
+    if (line) crossing(context, area, line);
+    if (pixel) crosshair(context, area, box(pixel.map((index) => [index, index + 1])));
+  }
+
+  /** A line across the picture. */
+  function crossing(context, area, [axis, at]) {
+    const { left, top } = box([[at, at], [at, at]]);
+    context.strokeStyle = colour("--accent");
+    context.lineWidth = 1.5;
+    context.beginPath();
+    context.moveTo(axis === 1 ? left : area.left, axis === 1 ? area.top : top);
+    context.lineTo(axis === 1 ? left : area.left + area.width, axis === 1 ? area.top + area.height : top);
+    context.stroke();
+  }
+
+  return {
+    root,
+    target: over,
+
+    /** @param {Content} shown @param {number} across In CSS pixels. */
+    show(shown, across) {
+      content = shown;
+      width = across;
+      layOut();
+      paintBase();
+      paintOver();
+    },
+
+    /** @param {Mark | null} marked */
+    mark(marked) {
+      mark = marked;
+      if (content) paintOver();
+    },
+
+    /** @param {string} text */
+    describe: (text) => over.setAttribute("aria-label", text),
+
+    /** The pixel [row, column] under a pointer; null beside the picture. */
+    pixelAt(event) {
+      if (!content) return null;
+      const { left, top } = over.getBoundingClientRect();
+      const [down, across] = [event.clientY - top - place.top, event.clientX - left - place.left];
+      const found = [down, across].map((each) => Math.floor(each / place.scale));
+      return found.every((index, axis) => index >= 0 && index < content.size[axis]) ? found : null;
+    },
+  };
+}
+
+/**
+ * What to show of an axis: the picture, and of a frame that is larger as much as the margin does not hold, in steps, so
+ * that the picture does not move with every stroke that is drawn.
+ */
+function bounds(length, frame) {
+  const extra = [-(frame?.[0] ?? 0), (frame?.[1] ?? 0) - length].map((beyond) => {
+    const part = beyond / length;
+    return part > MARGIN ? Math.min(Math.ceil(part * STEPS) / STEPS, 1) * length : 0;
+  });
+  return [-extra[0], length + extra[1]];
+}
+
+const covers = (intervals, size) => intervals?.every(([start, stop], axis) => start <= 0 && stop >= size[axis]);
+
+const reachesBeyond = (solid, whole) =>
+  solid === null || whole.some(([start, stop], axis) => start < solid[axis][0] || stop > solid[axis][1]);

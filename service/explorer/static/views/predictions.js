@@ -1,0 +1,116 @@
+/** What the network says: the strongest classes as bars, and what it cost to ask. */
+
+import { chosenModel, refused } from "../accepted.js";
+import { amount, areProbabilities, nameOf, share } from "../classes.js";
+import { element, failure, short } from "../dom.js";
+
+const SPOKEN_MS = 1000;
+const TIMINGS = {
+  decode: "Reading the input and bringing it to the network's size",
+  queue: "Waiting for the network to be free",
+  run: "The network itself",
+};
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../store.js").Store} store
+ * @param {import("../sources.js").Sources} sources
+ */
+export function mount(root, store, sources) {
+  const caption = element("p", { class: "soft small" });
+  const list = element("ol", { class: "predictions-rows" });
+  const note = element("div");
+  const timings = element("p", { class: "predictions-timings soft small" });
+  const spoken = element("p", { class: "unseen", role: "status" });
+  const say = sparingly((text) => (spoken.textContent = text));
+  root.append(element("div", { class: "head" }, element("h2", {}, "Prediction"), caption), list, note, timings, spoken);
+
+  function show(state) {
+    const { prediction, model } = state;
+    const found = prediction.value?.spec === model ? prediction.value : null;
+    const classes = found?.predictions ?? [];
+    root.dataset.status = prediction.status;
+    list.classList.toggle("stale", prediction.status === "loading");
+    list.hidden = classes.length === 0;
+    showRows(list, classes);
+    note.replaceChildren(...notes(state, found));
+    const labels = chosenModel(state)?.card?.labels?.length ?? 0;
+    const some = labels > classes.length && classes.length > 0 ? [`the strongest of ${labels} classes`] : [];
+    caption.textContent = [...some, ...(areProbabilities(classes) ? [] : ["scores, not probabilities"])].join("; ");
+    timings.replaceChildren(...(found?.timings_ms ? costs(found) : []));
+    if (prediction.status === "ready" && classes.length > 0) say(inWords(classes));
+  }
+
+  function notes(state, found) {
+    const { prediction } = state;
+    const { status, error } = prediction;
+    if (status === "failed") return [failed(error, sources.retryInput)];
+    if (status === "loading") return found ? [] : [said("Asking the network…", "predictions-asking")];
+    if (found === null) return [said("Nothing to predict: the network has been given nothing yet.")];
+    if (found.trouble) return [said(`No classes: ${found.trouble.message}. The layers are shown all the same.`)];
+    return found.predictions.length === 0 ? [said("The network names no classes.")] : [];
+  }
+
+  store.on(["prediction", "model", "models"], show);
+}
+
+const said = (text, name = "") => element("p", { class: `soft ${name}` }, text);
+
+function failed(error, retry) {
+  if (refused(error)) return said("No prediction: the input was not taken. The panel above says why.");
+  return failure(error, retry);
+}
+
+/** Rows keep their places, so that the bars move and do not jump. */
+function showRows(list, classes) {
+  while (list.children.length > classes.length) list.lastChild.remove();
+  while (list.children.length < classes.length) list.append(emptyRow());
+  classes.forEach((each, place) => fillRow(list.children[place], each, classes));
+}
+
+function emptyRow() {
+  const track = element("span", { class: "predictions-track", "aria-hidden": "true" }, element("span"));
+  const label = element("span", { class: "predictions-label" });
+  const shown = element("span", { class: "predictions-percent", "aria-hidden": "true" });
+  const exact = element("span", { class: "unseen" });
+  return element("li", {}, label, track, shown, exact);
+}
+
+function fillRow(row, found, classes) {
+  const [label, track, shown, exact] = row.children;
+  label.textContent = label.title = nameOf(found);
+  shown.textContent = amount(found, classes);
+  const what = areProbabilities(classes) ? "probability" : "score";
+  exact.textContent = found.probability === null ? "not a number" : `${what} ${found.probability}`;
+  row.title = exact.textContent;
+  row.dataset.index = String(found.index);
+  row.dataset.probability = String(found.probability);
+  track.firstChild.style.width = `${100 * share(found, classes)}%`;
+}
+
+const inWords = (classes) => `${nameOf(classes[0])}, ${amount(classes[0], classes)}`;
+
+function costs({ timings_ms: timings }) {
+  return Object.entries(timings).map(([name, value]) => {
+    const rounded = short(Number(value.toPrecision(2)));
+    const title = `${TIMINGS[name] ?? name}: ${value} ms`;
+    return element("span", { title }, `${name} `, element("b", {}, `${rounded} ms`));
+  });
+}
+
+/** At most one text a second, the last one in any case, none twice running. */
+function sparingly(speak) {
+  let [timer, next, last, since] = [0, "", "", -Infinity];
+  return (text) => {
+    next = text;
+    clearTimeout(timer);
+    timer = setTimeout(
+      () => {
+        if (next === last) return;
+        [last, since] = [next, performance.now()];
+        speak(next);
+      },
+      Math.max(0, since + SPOKEN_MS - performance.now()),
+    );
+  };
+}

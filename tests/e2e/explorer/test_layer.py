@@ -245,3 +245,15 @@ def test_the_layer_has_no_serious_fault_of_accessibility_in_any_theme_or_width(p
     assert_accessible(page, within="#layer")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     shoot(page, "layer-narrow-dark", full_page=True)
+
+
+def test_from_a_layer_of_numbers_one_comes_back_to_maps(page: Page) -> None:
+    """Until the new layer's unit is known, nothing is marked: the former unit has no place on a map."""
+    show(page, "digits", 2, "&channel=3")
+    cards = page.locator("#strip [data-index]")
+    last = cards.count() - 1
+    for index in (last, 2, last, 0):
+        cards.nth(index).click()
+        expect(page.locator("#layer")).to_have_attribute("data-layer", str(index))
+        page.mouse.move(0, 0)
+        sheet(page).press("Home")

@@ -179,10 +179,10 @@ export function mount(root, store, sources) {
     const shown = fitting(shownUnit(state), maps) ?? { channel: 0, unit: maps.size.map(() => 0) };
     const chosen = fitting({ channel: state.channel, unit: state.unit }, maps);
     const lit = litUnits(state, maps);
-    if (shown.channel !== enlargedChannel && maps.length > 1) {
+    if (shown.channel !== enlargedChannel) {
       enlargedChannel = shown.channel;
-      const scale = scaleOf(shown.channel);
-      enlarged.show({ values: maps.map(shown.channel), size: maps.size, slice, scale }, maps.size);
+      const map = { values: maps.map(shown.channel), size: maps.size, slice, scale: scaleOf(shown.channel) };
+      enlarged.show(maps.length > 1 ? map : null, maps.size);
     }
     readout.show(maps, surveyOf(maps), shown, labels);
     const told = `${unitInWords(maps, shown, labels)}: ${valueInWords(maps.at(shown.channel, shown.unit), short)}`;

@@ -25,6 +25,7 @@ from service.api import (
 )
 from service.api.direct import Direct
 from service.api.documents import describe
+from service.api.lane import Lane
 from service.api.middleware import ID_HEADER, Requests
 from service.draining import drain_on_signals
 from service.explorer import pages as explorer
@@ -48,6 +49,7 @@ class App(FastAPI):
     """The framework, and around it what every request passes and what the plain ones never leave."""
 
     outside: ASGIApp
+    lane: Lane | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,9 +97,11 @@ def _lifespan(
     settings: Settings, given: Services | None, metrics: Metrics, health: Health
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         services = given if given is not None else await asyncio.to_thread(Services.start, settings)
         _announce(services, metrics)
+        if isinstance(app, App):
+            app.lane = Lane(services, metrics, health)
         try:
             with drain_on_signals(health, settings.shutdown_seconds):
                 yield {"services": services}
@@ -117,6 +121,8 @@ def _announce(services: Services, metrics: Metrics) -> None:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))
     for each in repository.refused:
         log.error("model refused", model=each.name, version=each.version, reason=each.reason)
+    if repository.without_default:
+        log.warning("default model not served", reason=repository.without_default)
     if repository.trouble:
         log.error("not ready", reason=repository.trouble, models=str(services.settings.models.absolute()))
 

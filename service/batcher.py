@@ -128,9 +128,9 @@ class Batcher:
             same = [piece for piece in here if piece.key == here[0].key][: self._most]
             here = [piece for piece in here if piece not in same]
             started = time.monotonic()
-            outcomes = _outcomes(same)
+            found = _outcomes(same)
             took = time.monotonic() - started
-            for piece, outcome in zip(same, outcomes, strict=True):
+            for piece, outcome in zip(same, found, strict=True):
                 piece.settle(outcome, started - piece.came, took)
 
     def _put(self, piece: _Piece) -> None:
@@ -153,13 +153,13 @@ class Batcher:
     def _work(self) -> None:
         while pieces := self._taken():
             started = time.monotonic()
-            outcomes = _outcomes(pieces)
+            found = _outcomes(pieces)
             took = time.monotonic() - started
             with self._changed:
                 self._running -= len(pieces)
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
-            _deliver(pieces, outcomes, started, took)
+            _deliver(pieces, found, started, took)
 
     def _taken(self) -> list[_Piece]:
         """The next pieces that can run together; none once the queue is closed."""
@@ -191,17 +191,21 @@ def _begun(piece: _Piece) -> bool:
     return not piece.future.done()
 
 
-def _outcomes(pieces: Sequence[_Piece]) -> Sequence[Any]:
+def outcomes(run: Run[Item, Result], items: Sequence[Item]) -> Sequence[Result | BaseException]:
     """A result or an exception for each; where they fail together, each is tried alone: no one fails its neighbours."""
     try:
-        return pieces[0].run([piece.item for piece in pieces])
+        return run(items)
     except BaseException as error:  # noqa: BLE001 - handed on to who asked
-        return [error] if len(pieces) == 1 else [_outcomes([piece])[0] for piece in pieces]
+        return [error] if len(items) == 1 else [outcomes(run, [item])[0] for item in items]
 
 
-def _deliver(pieces: Sequence[_Piece], outcomes: Sequence[Any], started: float, took: float) -> None:
+def _outcomes(pieces: Sequence[_Piece]) -> Sequence[Any]:
+    return outcomes(pieces[0].run, [piece.item for piece in pieces])
+
+
+def _deliver(pieces: Sequence[_Piece], found: Sequence[Any], started: float, took: float) -> None:
     """Wake each event loop once, however many of its pieces are done."""
-    settled = [(piece, outcome, started - piece.came, took) for piece, outcome in zip(pieces, outcomes, strict=True)]
+    settled = [(piece, outcome, started - piece.came, took) for piece, outcome in zip(pieces, found, strict=True)]
     for loop in {piece.loop for piece in pieces}:
         own = [each for each in settled if each[0].loop is loop]
         if loop is None:

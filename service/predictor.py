@@ -1,7 +1,7 @@
 """The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's lean session."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -13,8 +13,6 @@ from service.inputs import InputStore
 from service.repository import Model
 
 TOP_K = 5
-# So many numbers Python sorts in less time than NumPy takes to begin.
-FEW = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +80,10 @@ class Predictor:
             started = time.monotonic()
             scores = _scores(model, [each.feed for each in together], deadline)
             took = time.monotonic() - started
-            found |= {each.place: _found(each, row, model, took) for each, row in zip(together, scores, strict=True)}
+            for one, classes in zip(together, _strongest(scores, together, model.labels), strict=True):
+                found[one.place] = (
+                    classes if isinstance(classes, FoveaError) else Prediction(classes, one.input_id, one.decode, took)
+                )
         return [found[place] for place in range(len(wanted))]
 
     def _ready(self, model: Model, place: int, wanted: Wanted) -> _Ready:
@@ -90,14 +91,6 @@ class Predictor:
         feed = make_ready(model, wanted.given, self._max_pixels)
         input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
         return _Ready(place, wanted, feed, input_id, time.monotonic() - started)
-
-
-def _found(ready: _Ready, scores: np.ndarray, model: Model, took: float) -> Prediction | FoveaError:
-    try:
-        classes = _strongest(scores, ready.wanted.top_k, model.labels)
-    except FoveaError as error:
-        return error
-    return Prediction(classes, ready.input_id, ready.decode, took)
 
 
 def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
@@ -109,8 +102,8 @@ def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
         yield list(same)
 
 
-def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> Iterable[np.ndarray]:
-    """A list of numbers for each input; raises Impossible for an output that is no list of classes."""
+def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> np.ndarray:
+    """A row of numbers for each input; raises Impossible for an output that is no list of classes."""
     first = feeds[0]
     array = first.array if len(feeds) == 1 else np.concatenate([feed.array for feed in feeds])
     output = model.lean.run({first.name: array}, deadline)[0]
@@ -119,18 +112,26 @@ def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> Iterable[np
             f"the network's output has shape {list(output.shape)}, which is no list of classes; "
             "ask for the activations of its last layer"
         )
-    return iter(output.reshape(len(feeds), -1))
+    rows: np.ndarray = output.reshape(len(feeds), -1)
+    return rows
 
 
-def _strongest(scores: np.ndarray, top_k: int | None, labels: Sequence[str]) -> list[Scored]:
-    if top_k is not None and top_k > len(scores):
-        raise Impossible(f"top_k is {top_k}, but the network has {len(scores)} classes")
-    count = min(top_k or TOP_K, len(scores))
-    if len(scores) <= FEW:
-        values = scores.tolist()
-        # What is not a number, the only thing that differs from itself, comes last.
-        order = sorted(range(len(values)), key=lambda i: (values[i] != values[i], -values[i]))[:count]
-        return [Scored(i, labels[i] if i < len(labels) else None, float(values[i])) for i in order]
+def _strongest(
+    scores: np.ndarray, ready: Sequence[_Ready], labels: Sequence[str]
+) -> Iterator[list[Scored] | Impossible]:
+    """The classes that each input asks for, the strongest first, the first of equals first."""
+    count = scores.shape[1]
+    most = min(max(each.wanted.top_k or TOP_K for each in ready), count)
     # As floats, for unsigned integers have no negative; what is not a number sorts last.
-    order = np.argsort(-scores.astype(np.float64), kind="stable")[:count].tolist()
-    return [Scored(i, labels[i] if i < len(labels) else None, float(scores[i])) for i in order]
+    order = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :most]
+    values = np.take_along_axis(scores, order, axis=1).astype(np.float64).tolist()
+    for each, places, found in zip(ready, order.tolist(), values, strict=True):
+        top_k = each.wanted.top_k
+        if top_k is not None and top_k > count:
+            yield Impossible(f"top_k is {top_k}, but the network has {count} classes")
+            continue
+        best = slice(top_k or TOP_K)
+        yield [
+            Scored(i, labels[i] if i < len(labels) else None, value)
+            for i, value in zip(places[best], found[best], strict=True)
+        ]

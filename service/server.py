@@ -18,7 +18,7 @@ from service.errors import DeviceUnavailable, SettingsError
 from service.logs import configure
 from service.services import Services
 from service.settings import Settings
-from service.wire import Protocol
+from service.wire import HttpProtocol
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2
@@ -37,19 +37,24 @@ def end_with_0_on_signals() -> None:
 
 def run(app: FastAPI, listener: socket.socket) -> int:
     """Serve in this process until a signal, then 0; 3 if the app did not start."""
-    server = uvicorn.Server(
+    server = server_of(app)
+    server.run(sockets=[listener])
+    return 0 if server.started else FAILED
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """The HTTP server of this app, as it is configured here."""
+    return uvicorn.Server(
         uvicorn.Config(
             app,
             access_log=False,
-            http=Protocol,
+            http=HttpProtocol,
             proxy_headers=False,
             log_config=None,
             server_header=False,
             timeout_graceful_shutdown=CLOSING_SECONDS,
         )
     )
-    server.run(sockets=[listener])
-    return 0 if server.started else FAILED
 
 
 def run_workers(settings: Settings, listener: socket.socket) -> int:

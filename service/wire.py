@@ -1,11 +1,54 @@
-"""Uvicorn's HTTP protocol, with the head and the body of an answer in one write: each is a system call, and the client
-is woken by each.
+"""Uvicorn's HTTP protocol, with a lane for plain requests and with the head and the body of an answer in one write.
+
+Clients send the same head again and again. One that went the ordinary way, and so was read by the HTTP parser, is
+remembered with what it asks for; the same bytes in the same place are not parsed again. Only at the beginning of a
+message are they looked for, and only a request that is there as a whole is taken: in every other case the parser gets
+every byte, as if there were no lane.
 """
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+REMEMBERED = 4096
+"""Heads that are known at a time."""
+LONGEST_HEAD = 1024
+WAIT_SECONDS = 1.0
+"""For the rest of a request, before the ordinary way takes over with its own patience."""
+_END = b"\r\n\r\n"
+
+
+class Plan(Protocol):
+    """What the head of a request asks for."""
+
+    @property
+    def length(self) -> int:
+        """How many bytes follow the head."""
+
+
+class Connection(Protocol):
+    """Where an answer goes."""
+
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the answer; `headers` are whole lines."""
+
+
+class Lane(Protocol):
+    """Answers plain requests without a task, a scope or a route."""
+
+    plans: MutableMapping[bytes, Any]
+    """Of the heads that are remembered."""
+
+    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+        """What the head of this request asks for; None if it is to go the ordinary way."""
+
+    def take(self, plan: Any, body: bytes, connection: Connection) -> bool:
+        """Answer this request before the loop turns again; False if it is to go the ordinary way."""
+
+    def work(self) -> None:
+        """Answer now what was taken."""
 
 
 class Gathered:
@@ -25,6 +68,13 @@ class Gathered:
             self._loop.call_soon(self._flush)
         self._parts.append(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Write what nothing more belongs to."""
+        if self._parts:
+            self._parts.append(data)
+        else:
+            self._transport.write(data)
+
     def close(self) -> None:
         """Write what is left, then close."""
         self._flush()
@@ -37,9 +87,120 @@ class Gathered:
             self._transport.write(data)
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP/1.1 with gathered writes."""
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP/1.1 with gathered writes, and past the parser where the app has a lane."""
+
+    transport: Gathered  # type: ignore[assignment]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lane: Lane | None = getattr(self.config.app, "lane", None)
+        # The parser stands at the beginning of a message.
+        self._between = True
+        # The head that the parser is reading, if it is one to be remembered.
+        self._head = b""
+        # A request that was not there as a whole, and until when to wait for its rest.
+        self._held = b""
+        self._late: asyncio.TimerHandle | None = None
+        self._taken = False
+        self._heard = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection was opened."""
         super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self._let_go()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Part of a request came, or all of it, or several."""
+        if self._lane is not None:
+            if self._taken:
+                # Answers go out in the order of the requests, whether or not the client waits for them.
+                self._lane.work()
+            if self._held:
+                data = self._let_go() + data
+            if self._between and self._answered() and self._took(data, self._lane):
+                return
+        super().data_received(data)
+        self._head = b""
+
+    def _answered(self) -> bool:
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle is None or cycle.response_complete
+
+    def _took(self, data: bytes, lane: Lane) -> bool:
+        """Whether the lane answers this; else the parser is to have it."""
+        end = data.find(_END, 0, LONGEST_HEAD) + len(_END)
+        if end < len(_END):
+            return False
+        head = data[:end]
+        plan = lane.plans.get(head)
+        if plan is None:
+            self._head = head
+            return False
+        missing = plan.length - (len(data) - end)
+        if missing > 0:
+            self._unset_keepalive_if_required()
+            self._held, self._late = data, self.loop.call_later(WAIT_SECONDS, self._give_up)
+            return True
+        if missing < 0 or self.flow.write_paused or not lane.take(plan, data[end:], self):
+            return False
+        self._taken, self._heard = True, self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._keep_alive(self.timeout_keep_alive)
+        return True
+
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the answer to the request that was taken."""
+        self._taken = False
+        self.server_state.total_requests += 1
+        if not self.transport.is_closing():
+            usual = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
+            self.transport.write_whole(b"%b%b%b\r\n%b" % (STATUS_LINE[status], usual, headers, body))
+
+    def on_message_begin(self) -> None:
+        """The parser has seen the first byte of a request."""
+        self._between = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """The parser has read a head."""
+        super().on_headers_complete()
+        head, self._head = self._head, b""
+        # Where a line may end differently for the parser, this is not where the head ends.
+        if self._lane is None or not head or head.count(b"\n") != head.count(b"\r\n"):
+            return
+        plan = self._lane.plan(self.scope)
+        if plan is not None:
+            if len(self._lane.plans) >= REMEMBERED:
+                self._lane.plans.clear()
+            self._lane.plans[head] = plan
+
+    def on_message_complete(self) -> None:
+        """The parser has read a request to its end."""
+        self._between = True
+        super().on_message_complete()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Nothing was heard for a while, or only in the lane, which does not wind the clock for each request."""
+        rest = self._heard + self.timeout_keep_alive - self.loop.time()
+        if rest > 0:
+            self._keep_alive(rest)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _keep_alive(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def _let_go(self) -> bytes:
+        if self._late is not None:
+            self._late.cancel()
+        held, self._held, self._late = self._held, b"", None
+        return held
+
+    def _give_up(self) -> None:
+        held = self._let_go()
+        super().data_received(held)

@@ -4,7 +4,9 @@ Everything out of the ordinary (a parameter that is not as it should be, an orig
 framework's route; both answer by the same code.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
@@ -27,7 +29,9 @@ class _Route:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
+    """What the query of a plain request asks for."""
+
     model: str | None
     top_k: int | None
 
@@ -41,7 +45,7 @@ class Direct:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        asked = _plain(scope)
+        asked = plain(scope)
         if asked is None:
             await self._app(scope, receive, send)
             return
@@ -57,7 +61,7 @@ class Direct:
         await response(scope, receive, send)
 
 
-def _plain(scope: Scope) -> _Asked | None:
+def plain(scope: Mapping[str, Any]) -> Asked | None:
     """What is asked for; None for what the framework is to look at."""
     if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
         return None
@@ -65,7 +69,7 @@ def _plain(scope: Scope) -> _Asked | None:
         return None
     query = scope["query_string"]
     if not query:
-        return _Asked(None, None)
+        return Asked(None, None)
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = dict(pairs)
     top_k = given.get("top_k")
@@ -73,4 +77,4 @@ def _plain(scope: Scope) -> _Asked | None:
         return None
     if top_k is not None and not (top_k.isascii() and top_k.isdecimal() and int(top_k[:9]) > 0 and len(top_k) < 9):
         return None
-    return _Asked(given.get("model"), None if top_k is None else int(top_k))
+    return Asked(given.get("model"), None if top_k is None else int(top_k))

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api import problems
 from service.health import Health
-from service.logs import log_access, request_id
+from service.logs import access, request_id
 from service.metrics import Metrics
 
 ID_HEADER = "X-Request-ID"
@@ -67,8 +68,7 @@ class Requests:
             log.exception("request failed", method=exchange.method, path=exchange.scope["path"])
             if exchange.status:
                 raise
-            text = "the service failed on this request; report it with the request id"
-            failure = problems.response(problems.INTERNAL, text, exchange.request_id)
+            failure = problems.response(problems.INTERNAL, problems.FAILED, exchange.request_id)
             await failure(exchange.scope, receive, exchange.send)
 
     def _record(self, exchange: "_Exchange", work: bool) -> None:
@@ -76,8 +76,15 @@ class Requests:
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
         method = exchange.method if exchange.method in _METHODS else "other"
         self._metrics.request(method, _template(scope), status, seconds)
-        fields = {"method": exchange.method, "path": scope["path"], "status": status, "ms": round(seconds * 1000, 3)}
-        log_access("request", logging.INFO if work else logging.DEBUG, fields | {"request_id": exchange.request_id})
+        access.write(
+            logging.INFO if work else logging.DEBUG,
+            [logged(exchange.method, scope["path"], status, seconds, exchange.request_id)],
+        )
+
+
+def logged(method: str, path: str, status: int, seconds: float, request_id: str) -> Mapping[str, Any]:
+    """What the access log says of a request."""
+    return {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 3), "request_id": request_id}
 
 
 class _Exchange:

@@ -15,6 +15,7 @@ from service.api.schemas import Predictions
 from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
 from service.engine import CPU
 from service.feed import Posted
+from service.metrics import Metrics
 from service.predictor import Prediction, Wanted
 from service.repository import Model
 from service.services import Services
@@ -72,7 +73,7 @@ async def predicted(
     wanted = [Wanted(each, top_k, deadline) for each in given]
     if len(wanted) == 1:
         one = await services.batcher.ask(
-            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=_at_once(model, given[0])
+            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=at_once(model, given[0])
         )
         results, waited = [one.result], one.waited
     else:
@@ -82,15 +83,17 @@ async def predicted(
             several.waited,
         )
     for result in results:
-        _observe(request, result, waited)
-    answers = [_body(model, each, waited) for each in results]
-    return as_json(answers[0] if len(answers) == 1 else {"results": answers}, _server_timing(results, waited))
+        observe(request.app.state.metrics, result, waited)
+    answers = [body_of(model, each, waited) for each in results]
+    return as_json(
+        answers[0] if len(answers) == 1 else {"results": answers}, {"Server-Timing": server_timing(results, waited)}
+    )
 
 
-def _server_timing(results: Sequence[Prediction], waited: float) -> dict[str, str]:
+def server_timing(results: Sequence[Prediction], waited: float) -> str:
     """The stages of all inputs together, as browsers' developer tools show them (W3C Server Timing)."""
-    stages = {"decode": sum(each.decode for each in results), "queue": waited, "run": sum(each.run for each in results)}
-    return {"Server-Timing": ", ".join(f"{name};dur={seconds * 1000:.3f}" for name, seconds in stages.items())}
+    decode, run = sum(each.decode for each in results), sum(each.run for each in results)
+    return f"decode;dur={decode * 1000:.3f}, queue;dur={waited * 1000:.3f}, run;dur={run * 1000:.3f}"
 
 
 def _shared(model: Model) -> Model | None:
@@ -101,7 +104,7 @@ def _shared(model: Model) -> Model | None:
     return model if model.lean.shortest < SHARED_SECONDS or model.provider != CPU else None
 
 
-def _at_once(model: Model, given: Posted) -> bool:
+def at_once(model: Model, given: Posted) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     return given.small and model.lean.shortest < AT_ONCE_SECONDS
 
@@ -113,13 +116,14 @@ def _found(result: Prediction | errors.FoveaError, number: int, count: int) -> P
     return result
 
 
-def _observe(request: Request, prediction: Prediction, waited: float) -> None:
-    metrics = request.app.state.metrics
+def observe(metrics: Metrics, prediction: Prediction, waited: float) -> None:
+    """Record how long its parts took."""
     for stage, seconds in (("queue", waited), ("decode", prediction.decode), ("run", prediction.run)):
         metrics.stage(stage, seconds)
 
 
-def _body(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:
+def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:
+    """The JSON of one answer."""
     return {
         "model": model.name,
         "version": model.version,

@@ -57,6 +57,7 @@ KINDS: Mapping[type[FoveaError], Kind] = _kinds(
     (errors.UnknownLayer, 404, "There is no such layer"),
     (errors.UnknownInput, 404, "There is no such input"),
     (errors.UnknownSample, 404, "There is no such sample"),
+    (errors.NotAllowed, 403, "This service is set not to do it"),
     (NotAcceptable, 406, "The answer cannot be given in this form"),
     (errors.TooLarge, 413, "The request is too large"),
     (errors.TooManyBytes, 413, "The body has too many bytes"),
@@ -65,6 +66,7 @@ KINDS: Mapping[type[FoveaError], Kind] = _kinds(
     (errors.UnsupportedContentType, 415, "This content type is not accepted"),
     (errors.UnsupportedPicture, 415, "This is not a picture of an accepted format"),
     (errors.Impossible, 422, "The request is understood but has no answer"),
+    (errors.ModelRefused, 422, "The model cannot be served"),
     (errors.NoImageInput, 422, "The model takes no pictures"),
     (errors.UnknownChannel, 422, "The layer has no such channel"),
     (errors.UnknownUnit, 422, "The layer has no such unit"),
@@ -77,6 +79,7 @@ INVALID_PARAMETER = Kind(422, "invalid-parameter", "A parameter is not what it s
 NO_ROUTE = Kind(404, "no-such-route", "There is no such route")
 WRONG_METHOD = Kind(405, "method-not-allowed", "The route has no such method")
 INTERNAL = Kind(500, "internal-error", "The service failed")
+FAILED = "the service failed on this request; report it with the request id"
 FRAMEWORK = (INVALID_PARAMETER, NO_ROUTE, WRONG_METHOD, INTERNAL)
 
 

@@ -16,13 +16,17 @@ JSON = "application/json"
 
 
 def as_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
-    """A JSON response; what is not finite is null, and an array nested lists of exactly its numbers."""
+    """A JSON response, see `json_bytes`."""
+    return Response(json_bytes(body), media_type=JSON, headers=None if headers is None else dict(headers))
+
+
+def json_bytes(body: Any) -> bytes:
+    """JSON; what is not finite is null, and an array nested lists of exactly its numbers."""
     try:
-        data = orjson.dumps(body, _listed, orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(body, _listed, orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # Text that is no UTF-8, as names in a stranger's file may be.
-        data = json.dumps(_plain(body), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
-    return Response(data, media_type=JSON, headers=None if headers is None else dict(headers))
+        return json.dumps(_plain(body), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
 
 
 def _listed(value: Any) -> Any:

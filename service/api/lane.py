@@ -1,0 +1,150 @@
+"""`POST /predict` of a small input, from the bytes of a connection to those of the answer.
+
+A task, a scope, a route and a response object cost more than a small network. Here is none of them: what came in one
+turn of the event loop goes through the network together, and each answer is a few bytes around its JSON. Only what is
+plain comes here, see `Lane.plan`; whatever is not goes the ordinary way, and both answer by the same code.
+"""
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import structlog
+from starlette.responses import Response
+
+from service.api import problems
+from service.api.direct import PATH, Asked, plain
+from service.api.middleware import logged
+from service.api.predictions import at_once, body_of, observe, server_timing
+from service.api.rendering import json_bytes
+from service.batcher import outcomes
+from service.errors import FoveaError
+from service.feed import SMALL_BYTES, Document, Picture, Posted
+from service.health import Health
+from service.logs import access, request_id
+from service.metrics import Metrics
+from service.predictor import Prediction, Wanted
+from service.repository import Model
+from service.services import Services
+from service.tensors import MAGIC, NPY
+from service.wire import Connection
+
+MOST = 16
+"""Inputs of one run: more gain nothing, and keep the others waiting."""
+
+NEEDED = frozenset((b"content-type", b"content-length"))
+HARMLESS = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection"))
+"""What changes nothing here. Any other header leads the ordinary way."""
+KEEP = b"keep-alive"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the head of a request asks for, and how many bytes follow it."""
+
+    asked: Asked
+    numbers: bool
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    model: Model
+    wanted: Wanted
+    connection: Connection
+    came: float
+
+
+class Lane:
+    """Answers on the event loop itself; `take` says no to what would hold it up."""
+
+    def __init__(self, services: Services, metrics: Metrics, health: Health) -> None:
+        self.plans: dict[bytes, Plan] = {}
+        self._services = services
+        self._metrics = metrics
+        self._health = health
+        self._loop = asyncio.get_running_loop()
+        self._waiting: list[_Waiting] = []
+
+    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+        """What the head of this request asks for; None if it is to go the ordinary way."""
+        asked = plain(scope)
+        headers = dict(scope["headers"])
+        if asked is None or scope["http_version"] != "1.1" or len(headers) < len(scope["headers"]):
+            return None
+        if not NEEDED <= headers.keys() <= NEEDED | HARMLESS or headers.get(b"connection", KEEP).lower() != KEEP:
+            return None
+        kind = headers[b"content-type"].decode("latin-1").partition(";")[0].strip().lower()
+        length = headers[b"content-length"]
+        picture = kind.startswith("image/") or kind == "application/octet-stream"
+        if not (picture or kind == NPY) or not length.isdigit() or not 0 < int(length) <= SMALL_BYTES:
+            return None
+        return Plan(asked, not picture, int(length))
+
+    def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
+        """Answer this request before the loop turns again; False if it is to go the ordinary way."""
+        services = self._services
+        if self._health.draining or plan.length > services.settings.max_bytes:
+            return False
+        try:
+            model = services.repository.get(plan.asked.model)
+        except FoveaError:
+            return False
+        given: Posted = Document(body, NPY) if plan.numbers or body.startswith(MAGIC) else Picture(body)
+        if not at_once(model, given):
+            return False
+        came = time.monotonic()
+        wanted = Wanted(given, plan.asked.top_k, came + services.settings.deadline_seconds)
+        if not self._waiting:
+            self._loop.call_soon(self.work)
+        self._waiting.append(_Waiting(model, wanted, connection, came))
+        return True
+
+    def work(self) -> None:
+        """Answer now what was taken."""
+        waiting, self._waiting = self._waiting, []
+        for _, same in groupby(waiting, key=lambda each: id(each.model)):
+            left = deque(same)
+            while left:
+                self._answer([left.popleft() for _ in range(min(MOST, len(left)))])
+
+    def _answer(self, together: Sequence[_Waiting]) -> None:
+        model, started = together[0].model, time.monotonic()
+        predictor = self._services.predictor
+        found = outcomes(lambda wanted: predictor.predict_all(model, wanted), [each.wanted for each in together])
+        lines = []
+        for each, outcome in zip(together, found, strict=True):
+            name, waited = request_id(None), started - each.came
+            if isinstance(outcome, Prediction):
+                status, headers, body = 200, *_answer(model, outcome, waited)
+                observe(self._metrics, outcome, waited)
+            else:
+                refusal = _refusal(outcome, name)
+                status, body = refusal.status_code, bytes(refusal.body)
+                headers = b"".join(b"%b: %b\r\n" % pair for pair in refusal.raw_headers)
+            each.connection.reply(status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body)
+            seconds = time.monotonic() - each.came
+            self._metrics.request("POST", PATH, status, seconds)
+            lines.append(logged("POST", PATH, status, seconds, name))
+        access.write(logging.INFO, lines)
+
+
+def _answer(model: Model, prediction: Prediction, waited: float) -> tuple[bytes, bytes]:
+    """The headers and the body that `predicted` would give."""
+    body = json_bytes(body_of(model, prediction, waited))
+    timing = server_timing([prediction], waited).encode()
+    return b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n" % (timing, len(body)), body
+
+
+def _refusal(error: object, name: str) -> Response:
+    if isinstance(error, FoveaError) and problems.kind_of(error) is not problems.INTERNAL:
+        return problems.answer(error, name)
+    log.error("request failed", method="POST", path=PATH, request_id=name, exc_info=error)
+    return problems.response(problems.INTERNAL, problems.FAILED, name)

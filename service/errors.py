@@ -12,6 +12,7 @@
     │   ├── UnknownLayer
     │   ├── UnknownInput
     │   └── UnknownSample
+    ├── NotAllowed                 this service is set not to do it
     ├── TooLarge                   more than this service is set to take
     │   ├── TooManyBytes
     │   └── TooManyPixels
@@ -19,6 +20,7 @@
     │   ├── UnsupportedContentType
     │   └── UnsupportedPicture     not a picture, or a picture in a format that is not accepted
     ├── Impossible                 understood, but there is no answer to it
+    │   ├── ModelRefused           its file was asked to be loaded and cannot be served
     │   ├── NoImageInput           the model takes something else than pictures
     │   ├── UnknownChannel
     │   ├── UnknownUnit            outside the map, or of the wrong rank
@@ -80,6 +82,10 @@ class UnknownSample(NotFound):
     """The model has no such sample."""
 
 
+class NotAllowed(FoveaError):
+    """This service is set not to do what is asked."""
+
+
 class TooLarge(FoveaError):
     """More than this service is set to take."""
 
@@ -106,6 +112,10 @@ class UnsupportedPicture(UnsupportedMedia):
 
 class Impossible(FoveaError):
     """The request is understood but has no answer."""
+
+
+class ModelRefused(Impossible):
+    """A model that was asked to be loaded cannot be served."""
 
 
 class NoImageInput(Impossible):

@@ -114,7 +114,7 @@ class Inspector:
         if shape is None or (declared is not None and all(isinstance(size, int) for size in declared[1:])):
             return model.fields
         sizes = tuple(shape)
-        return self._fields.get((model, sizes), lambda: ReceptiveFields(Graph(model.file.proto, sizes)))
+        return self._fields.get(sizes, lambda: ReceptiveFields(Graph(model.file.proto, sizes)), model)
 
     def _seen(
         self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]

@@ -1,201 +1,180 @@
-"""The models of a folder, `<name>/<version>/model.onnx`: what is on disk, and what of it is loaded.
+"""The models that are served. What is on disk is the folder's matter, when it is loaded that of the control.
 
-A file that cannot be served is refused with its name and the reason, and the others are served. Version folders are
-numbers; the highest answers where a request names none.
+A file that cannot be served is refused with its name and the reason, and the others are served. The highest version
+answers where a request names none. What is served at one moment is one value that is replaced whole: a request sees
+all of a change or nothing of it, and keeps the model that it got.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
-import numpy as np
-import structlog
+from service.engine import Engine
+from service.errors import NotReady, SettingsError, UnknownModel
+from service.folder import Entry, Key, look
+from service.loading import Loader, Refused
+from service.model import Model, short
 
-from anatomy.card import Card, ImageInput
-from anatomy.graph import GraphError
-from anatomy.layers import Layer, layers
-from anatomy.model_file import ModelFile, ModelFileError, read
-from anatomy.receptive_field import ReceptiveFields
-from anatomy.report import LayerNameError, find_layer, layers_body
-from anatomy.subgraph import extract
-from service.engine import Engine, RunFailed, Session, UnloadableModel
-from service.errors import Impossible, NotReady, SettingsError, UnknownLayer, UnknownModel
-from service.sessions import Cache
+__all__ = ["Held", "Model", "Refused", "Repository", "newest", "short"]
 
 PREFERRED = "imagenet"
-
-log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model file on disk."""
-
-    name: str
-    version: str
-    path: Path
+ModelControl = Literal["none", "poll", "explicit"]
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A model file that is not served, and why."""
+class Held:
+    """A version that was loaded or refused: the model that answers, if any, and why its file was refused, if so.
 
-    name: str
-    version: str
-    reason: str
+    Both are there where a file was replaced by a bad one: the former model goes on. `digest` is of the files of the
+    model; `gone` says that the file is no more.
+    """
+
+    entry: Entry
+    model: Model | None
+    reason: str = ""
+    digest: str = ""
+    gone: bool = False
+
+    @classmethod
+    def of(cls, entry: Entry, found: Model | Refused, digest: str = "") -> "Held":
+        """What came of loading it for the first time."""
+        return cls(entry, None, found.reason) if isinstance(found, Refused) else cls(entry, found, digest=digest)
 
 
-@dataclass(frozen=True, eq=False)
-class Model:
-    """A loaded model. `lean` computes the real outputs only; sessions of single tensors are built when asked for."""
+@dataclass(frozen=True)
+class _Served:
+    """What is served at one moment."""
 
-    name: str
-    version: str
-    file: ModelFile
-    lean: Session
-    provider: str
-    _engine: Engine
-    _sessions: Cache[Session]
+    held: Mapping[Key, Held]
+    models: Mapping[str, Mapping[str, Model]]
+    newest: Mapping[str, Model]
+    refused: tuple[Refused, ...]
+    preferred: str | None
 
-    @cached_property
-    def card(self) -> Card:
-        """Its card; an empty one where the file has none."""
-        return self.file.card or Card()
+    @classmethod
+    def of(cls, held: Mapping[Key, Held]) -> "_Served":
+        """What follows from what is held."""
+        ordered = {key: held[key] for key in sorted(held, key=lambda key: (key[0], int(key[1])))}
+        models: dict[str, dict[str, Model]] = {}
+        for (name, version), each in ordered.items():
+            if each.model is not None:
+                models.setdefault(name, {})[version] = each.model
+        refused = tuple(Refused(*key, each.reason) for key, each in ordered.items() if each.reason)
+        preferred = PREFERRED if PREFERRED in models else min(models, default=None)
+        return cls(ordered, models, {name: each[newest(each)] for name, each in models.items()}, refused, preferred)
 
-    @cached_property
-    def labels(self) -> tuple[str, ...]:
-        """Names of the classes, as far as the card has them."""
-        return tuple(self.card.labels)
-
-    @cached_property
-    def batches(self) -> bool:
-        """Whether several inputs fit into one run: whether the batch axis is open."""
-        shape = self.file.graph.shape(self.file.input)
-        return shape is not None and len(shape) > 0 and not isinstance(shape[0], int)
-
-    @property
-    def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of its input with the batch axis, as far as the card tells it; None without a card."""
-        return None if self.card.input is None else (1, *self.card.input.shape)
-
-    @cached_property
-    def layers(self) -> tuple[Layer, ...]:
-        """Its layers, in topological order."""
-        return layers(self.file.graph)
-
-    @property
-    def parameters(self) -> int:
-        """How many numbers were learned."""
-        return sum(layer.parameters for layer in self.layers)
-
-    @property
-    def macs(self) -> int | None:
-        """Multiply-adds of one input; None if a layer's size is unknown."""
-        each = [layer.macs for layer in self.layers]
-        return None if None in each else sum(macs for macs in each if macs is not None)
-
-    @cached_property
-    def fields(self) -> ReceptiveFields:
-        """Receptive fields as far as the file's own sizes tell them."""
-        return ReceptiveFields(self.file.graph)
-
-    @cached_property
-    def listing(self) -> Mapping[str, Any]:
-        """The body of `GET /layers`."""
-        return layers_body(self.file.graph, self.layers, self.fields, self.name, self.version)
-
-    def layer(self, reference: str) -> Layer:
-        """The layer with this index or name; raises UnknownLayer."""
-        try:
-            return find_layer(self.layers, reference)
-        except (LayerNameError, ValueError):
-            last = len(self.layers) - 1
-            raise UnknownLayer(
-                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each with a name; "
-                "GET /layers lists them"
-            ) from None
-
-    def tap(self, tensor: str) -> Session:
-        """A session that computes this one tensor, built when first asked for."""
-        key = (self.name, self.version, tensor)
-        return self._sessions.get(key, lambda: self._engine.load(extract(self.file.proto, [tensor])))
+    def find(self, spec: str) -> Model | None:
+        """The model `NAME` or `NAME:VERSION`."""
+        name, _, version = spec.partition(":")
+        return self.models.get(name, {}).get(version) if version else self.newest.get(name)
 
 
 class Repository:
-    """The models that are served, and the files that were refused.
+    """The models that are served, and the files that were refused; reading it needs no lock.
 
-    Raises SettingsError for a default model that is not served.
+    Raises SettingsError for a default model that is not served and, since `control` is none, never will be.
     """
 
-    def __init__(
-        self,
-        models: Mapping[str, Mapping[str, Model]],
-        refused: tuple[Refused, ...] = (),
-        default: str | None = None,
-    ) -> None:
-        self.models = models
-        self.refused = refused
-        self.default = self._default(default)
+    def __init__(self, held: Mapping[Key, Held], default: str | None = None, control: ModelControl = "none") -> None:
+        self._wanted = default or None
+        self._control = control
+        self._served = _Served.of(held)
+        if control == "none" and self.without_default:
+            why, known = self._why(str(default).partition(":")[0]), _names(self.models)
+            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{default}', which is not served{why}; known models: {known}")
 
     @classmethod
-    def load(cls, folder: Path, engine: Engine, default: str | None = None, kept_sessions: int = 8) -> "Repository":
-        """Read and load every version of every model under `folder`; nothing there is no error."""
-        sessions: Cache[Session] = Cache(kept_sessions)
-        models: dict[str, dict[str, Model]] = {}
-        refused: list[Refused] = []
-        for entry in scan(folder):
-            model = _load(entry, engine, sessions)
-            if isinstance(model, Refused):
-                refused.append(model)
-            else:
-                models.setdefault(entry.name, {})[entry.version] = model
-        return cls(models, tuple(refused), default)
+    def load(
+        cls, folder: Path, engine: Engine | Loader, default: str | None = None, kept_sessions: int = 8
+    ) -> "Repository":
+        """Read and load every version of every model under `folder` once; nothing there is no error."""
+        loader = engine if isinstance(engine, Loader) else Loader(engine, kept_sessions)
+        try:
+            entries = look(folder).entries
+        except OSError:
+            entries = {}
+        return cls({key: Held.of(entry, loader.load(entry)) for key, entry in entries.items()}, default)
+
+    def replace(self, held: Mapping[Key, Held]) -> None:
+        """Serve this from now on; requests that have begun end with the models that they got."""
+        self._served = _Served.of(held)
+
+    @property
+    def held(self) -> Mapping[Key, Held]:
+        """Every version that was loaded or refused."""
+        return self._served.held
+
+    @property
+    def models(self) -> Mapping[str, Mapping[str, Model]]:
+        """What is served: by name, then by version."""
+        return self._served.models
+
+    @property
+    def answering(self) -> Mapping[str, Model]:
+        """Of each name the version that answers for it, the highest."""
+        return self._served.newest
+
+    @property
+    def refused(self) -> tuple[Refused, ...]:
+        """The files that cannot be served."""
+        return self._served.refused
+
+    @property
+    def default(self) -> str | None:
+        """`NAME` or `NAME:VERSION` of what answers where no model is named; None where nothing is served."""
+        return self._wanted or self._served.preferred
 
     def get(self, spec: str | None = None) -> Model:
-        """The model `NAME` or `NAME:VERSION`, or the default one; raises UnknownModel, NotReady if none is served."""
-        if not self.models:
-            raise NotReady(self.trouble)
-        name, _, version = (spec or self.default or "").partition(":")
-        versions = self.models.get(name)
-        if versions is None:
-            raise UnknownModel(f"there is no model '{short(name)}'; served are {_names(self.models)}")
-        if version and version not in versions:
-            raise UnknownModel(f"model '{name}' has no version '{short(version)}'; served are {_names(versions)}")
-        return versions[version or newest(versions)]
+        """The model `NAME` or `NAME:VERSION`, or the default one.
+
+        Raises UnknownModel, and NotReady if none is served or the default one is not.
+        """
+        served = self._served
+        wanted = spec or self._wanted or served.preferred
+        model = None if wanted is None else served.find(wanted)
+        if model is not None:
+            return model
+        if not spec or not (served.models or self._control == "explicit"):
+            raise NotReady(self.without_default if served.models else self._empty)
+        name, _, version = spec.partition(":")
+        if name in served.models:
+            versions = _names(served.models[name])
+            raise UnknownModel(f"model '{name}' has no version '{short(version)}'; served are {versions}")
+        raise UnknownModel(f"there is no model '{short(name)}'; served are {_names(served.models)}")
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be answered; empty if a model is served."""
-        if self.models:
+        """Why nothing can be answered; empty if a model is served, or if models are loaded on request only."""
+        return "" if self.models or self._control == "explicit" else self._empty
+
+    @property
+    def without_default(self) -> str:
+        """Why requests that name no model are refused while others are answered; empty if they are answered."""
+        if self._wanted is None or self._served.find(self._wanted) is not None:
             return ""
-        why = "; ".join(f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused)
-        hint = "the models folder holds none; build one with python -m model_build imagenet"
-        return f"no model is served: {why or hint}"
+        why = self._why(self._wanted.partition(":")[0])
+        return f"the default model '{self._wanted}' is not served{why}; served are {_names(self.models)}"
+
+    @property
+    def counts(self) -> tuple[int, int]:
+        """How many versions are served, and how many are refused."""
+        served = self._served
+        return sum(map(len, served.models.values())), len(served.refused)
 
     def __iter__(self) -> Iterator[Model]:
         return (model for versions in self.models.values() for model in versions.values())
 
-    def _default(self, name: str | None) -> str | None:
-        if not name:
-            return PREFERRED if PREFERRED in self.models else min(self.models, default=None)
-        base, _, version = name.partition(":")
-        if base not in self.models or (version and version not in self.models[base]):
-            why = next((f" ({each.reason})" for each in self.refused if each.name == base), "")
-            known = _names(self.models) or "none"
-            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{name}', which is not served{why}; known models: {known}")
-        return name
+    @property
+    def _empty(self) -> str:
+        if self._control == "explicit":
+            return "no model is loaded; load one with POST /v2/repository/models/NAME/load"
+        why = "; ".join(f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused)
+        hint = "the models folder holds none; build one with python -m model_build imagenet"
+        return f"no model is served: {why or hint}"
 
-
-def scan(folder: Path) -> list[Entry]:
-    """The model files of `folder`, by name and version; hidden folders and versions that are no numbers stay out."""
-    found = [
-        Entry(path.parent.parent.name, path.parent.name, path)
-        for path in folder.glob("*/*/model.onnx")
-        if path.parent.name.isascii() and path.parent.name.isdigit() and not path.parent.parent.name.startswith(".")
-    ]
-    return sorted(found, key=lambda entry: (entry.name, int(entry.version)))
+    def _why(self, name: str) -> str:
+        return next((f" ({each.reason})" for each in self.refused if each.name == name), "")
 
 
 def newest(versions: Mapping[str, object]) -> str:
@@ -203,48 +182,5 @@ def newest(versions: Mapping[str, object]) -> str:
     return max(versions, key=int)
 
 
-def _load(entry: Entry, engine: Engine, sessions: Cache[Session]) -> Model | Refused:
-    try:
-        file = read(entry.path)
-        model = Model(entry.name, entry.version, file, engine.load(file.proto), engine.provider, engine, sessions)
-        _warm(model)
-    except (ModelFileError, GraphError, UnloadableModel) as error:
-        return Refused(entry.name, entry.version, str(error))
-    except Exception as error:
-        # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
-        log.exception("model not understood", model=entry.name, version=entry.version)
-        return Refused(entry.name, entry.version, f"its graph is not understood ({type(error).__name__})")
-    return model
-
-
-def _warm(model: Model) -> None:
-    """List the layers and run once now: the first request does not pay for it, and a graph that never runs is found."""
-    if not model.listing["layers"]:
-        raise ModelFileError("no layer was found in its graph")
-    zeros = _zeros(model)
-    try:
-        if zeros is not None:
-            # The first run also lays out the memory of the others.
-            model.lean.run({model.file.input: zeros})
-            model.lean.run({model.file.input: zeros})
-    except (Impossible, RunFailed) as error:
-        raise ModelFileError(f"a first run failed: {error}") from error
-
-
-def _zeros(model: Model) -> np.ndarray | None:
-    """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
-    if model.input_shape is not None:
-        return np.zeros(model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32)
-    shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
-    batch, *others = shape or (None,)
-    sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]
-    return None if shape is None or dtype is None or len(sizes) < len(shape) else np.zeros(sizes, dtype)
-
-
 def _names(names: Mapping[str, object]) -> str:
-    return ", ".join(sorted(names))
-
-
-def short(text: str, longest: int = 200) -> str:
-    """Text of a request, short enough for a message."""
-    return text if len(text) <= longest else text[:longest] + "…"
+    return ", ".join(sorted(names)) or "none"

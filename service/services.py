@@ -3,12 +3,16 @@
 from dataclasses import dataclass
 
 from service.batcher import Batcher
+from service.control import Control
 from service.engine import Engine
 from service.inputs import InputStore
 from service.inspector import Inspector
+from service.ledger import Ledger
+from service.loading import Loader
 from service.predictor import Predictor
 from service.repository import Repository
 from service.settings import Settings
+from service.statistics import Statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,21 +22,35 @@ class Services:
     settings: Settings
     engine: Engine
     repository: Repository
+    control: Control
     store: InputStore
     predictor: Predictor
     inspector: Inspector
     batcher: Batcher
+    ledger: Ledger
+    statistics: Statistics
 
     @classmethod
-    def start(cls, settings: Settings) -> "Services":
-        """Find the device and load the models; raises DeviceUnavailable or SettingsError."""
+    def start(cls, settings: Settings, ledger: Ledger | None = None) -> "Services":
+        """Find the device and load the models; raises DeviceUnavailable or SettingsError.
+
+        What is counted is in `ledger`, or in one of its own.
+        """
+        ledger = ledger or Ledger()
+        statistics = Statistics(ledger)
         engine = Engine(settings.device, settings.run_threads)
-        repository = Repository.load(settings.models, engine, settings.default_model, settings.layer_sessions)
+        loader = Loader(engine, settings.layer_sessions)
+        control = Control(settings.models, loader, settings.model_control, settings.default_model, settings.load_models)
         store = InputStore(settings.input_store, settings.input_store_bytes, settings.input_store_seconds)
         batcher = Batcher(settings.instances, settings.queue_size)
         predictor = Predictor(store, settings.max_pixels)
-        return cls(settings, engine, repository, store, predictor, Inspector(), batcher)
+        if settings.model_control == "poll":
+            control.watch(settings.poll_seconds)
+        return cls(
+            settings, engine, control.repository, control, store, predictor, Inspector(), batcher, ledger, statistics
+        )
 
     def close(self) -> None:
         """Finish the work that is running, then end the threads."""
+        self.control.close()
         self.batcher.close()

@@ -1,44 +1,61 @@
 """A bounded cache of what is costly to build, such as a session: thread-safe, and one build per key at a time."""
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import Future
+from functools import partial
 from typing import Generic, TypeVar
 
 Value = TypeVar("Value")
 
 
 class Cache(Generic[Value]):
-    """Keeps the `capacity` values that were used last; a value that is dropped lives on for who still holds it."""
+    """Keeps the `capacity` values that were used last; a value that is dropped lives on for who still holds it.
+
+    The values of an owner, told from others by identity, are dropped when it is no more: they must not hold it.
+    """
 
     def __init__(self, capacity: int) -> None:
         self._capacity = max(1, capacity)
-        self._lock = threading.Lock()
-        self._values: OrderedDict[Hashable, Future[Value]] = OrderedDict()
+        # An owner may end in any line of Python, also in one of ours.
+        self._lock = threading.RLock()
+        self._values: OrderedDict[tuple[int, Hashable], Future[Value]] = OrderedDict()
+        self._owners: dict[int, weakref.ref[object]] = {}
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def get(self, key: Hashable, build: Callable[[], Value]) -> Value:
+    def get(self, key: Hashable, build: Callable[[], Value], owner: object = None) -> Value:
         """The value of `key`, built by the first who asks while the others wait; what `build` raises is not kept."""
+        place = (id(owner), key)
         with self._lock:
-            future = self._values.get(key)
+            if owner is not None and id(owner) not in self._owners:
+                self._owners[id(owner)] = weakref.ref(owner, partial(self._forget, id(owner)))
+            future = self._values.get(place)
             mine = future is None
             if future is None:
-                future = self._values[key] = Future()
-            self._values.move_to_end(key)
+                future = self._values[place] = Future()
+            self._values.move_to_end(place)
             while len(self._values) > self._capacity:
                 self._values.popitem(last=False)
         if mine:
-            self._build(key, future, build)
+            self._build(place, future, build)
         return future.result()
 
-    def _build(self, key: Hashable, future: "Future[Value]", build: Callable[[], Value]) -> None:
+    def _build(self, place: tuple[int, Hashable], future: "Future[Value]", build: Callable[[], Value]) -> None:
         try:
             future.set_result(build())
         except BaseException as error:  # noqa: BLE001 - handed on to all who wait for it
             with self._lock:
-                if self._values.get(key) is future:
-                    del self._values[key]
+                if self._values.get(place) is future:
+                    del self._values[place]
             future.set_exception(error)
+
+    def _forget(self, owner: int, _: object) -> None:
+        with self._lock:
+            self._owners.pop(owner, None)
+            for place in list(self._values):
+                if place[0] == owner:
+                    self._values.pop(place, None)

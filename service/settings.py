@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
@@ -51,7 +51,13 @@ class Settings(BaseSettings):
     )
     model_control: Literal["none", "poll", "explicit"] = Field(
         default="none",
-        description="how models change while serving; only 'none' (read at start-up) is implemented so far",
+        description="when models are loaded: none, at start-up; poll, also as their files change; explicit, on request",
+    )
+    poll_seconds: float = Field(
+        default=5.0, ge=0.1, le=86400, description="between two looks at the models folder, with poll"
+    )
+    load_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        default=(), description="models loaded at start-up with explicit, separated by commas; * for all"
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes CUDA where it can be had; cuda fails at start-up where it cannot"
@@ -96,11 +102,19 @@ class Settings(BaseSettings):
         default="info", description="least level that is logged"
     )
 
-    @field_validator("model_control")
+    @field_validator("load_models")
     @classmethod
-    def _implemented(cls, value: str) -> str:
-        if value != "none":
-            raise PydanticCustomError("not_implemented", "only 'none' is implemented so far; restart to change models")
+    def _on_request_only(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if value and info.data.get("model_control") != "explicit":
+            raise PydanticCustomError("not_explicit", "without FOVEA_MODEL_CONTROL=explicit all models are loaded")
+        return value
+
+    @field_validator("workers")
+    @classmethod
+    def _one_that_is_told(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("model_control") == "explicit":
+            text = "with FOVEA_MODEL_CONTROL=explicit it must be 1: a request to load a model reaches one worker only"
+            raise PydanticCustomError("one_worker", text)
         return value
 
     @classmethod

@@ -1,5 +1,6 @@
 """`GET /models`: what is served, and what was refused."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import APIRouter
@@ -19,7 +20,7 @@ router = APIRouter(tags=["models"])
 async def models(services: Serving) -> Response:
     """Each model by its newest version, with its card and the provider really in use; and the files refused."""
     repository = services.repository
-    served = [_summary(repository, repository.get(name)) for name in repository.models]
+    served = [_summary(repository, versions) for versions in repository.models.values()]
     refused = [{"name": each.name, "version": each.version, "reason": each.reason} for each in repository.refused]
     return as_json({"models": served, "refused": refused})
 
@@ -32,18 +33,21 @@ async def models(services: Serving) -> Response:
 )
 async def model(services: Serving, name: str) -> Response:
     """The newest version of a model; `NAME:VERSION` asks for another."""
-    return as_json(_summary(services.repository, services.repository.get(name)))
+    model = services.repository.get(name)
+    return as_json(_summary(services.repository, services.repository.models.get(model.name, {}), model))
 
 
-def _summary(repository: Repository, model: Model) -> dict[str, Any]:
+def _summary(repository: Repository, served: Mapping[str, Model], chosen: Model | None = None) -> dict[str, Any]:
+    """A model by one of the versions served, the newest unless chosen."""
+    model = chosen or served[newest(served)]
     graph, name = model.file.graph, model.file.input
     dtype = graph.dtype(name)
-    versions = sorted(repository.models[model.name], key=int)
+    versions = sorted({*served, model.version}, key=int)
     return {
         "name": model.name,
         "versions": versions,
         "version": model.version,
-        "default": _is_default(repository, model, newest(repository.models[model.name])),
+        "default": _is_default(repository, model, versions[-1]),
         "provider": model.provider,
         "layers": len(model.layers),
         "parameters": model.parameters,

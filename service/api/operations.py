@@ -31,8 +31,10 @@ async def readyz(request: Request, services: Serving) -> Response:
         raise NotReady("draining: the service is shutting down")
     if services.repository.trouble:
         raise NotReady(services.repository.trouble)
-    refused = "; ".join(f"{each.name}:{each.version}: {each.reason}" for each in services.repository.refused)
-    return as_json({"status": "ready"} | ({"detail": f"refused: {refused}"} if refused else {}))
+    repository = services.repository
+    refused = "; ".join(f"{each.name}:{each.version}: {each.reason}" for each in repository.refused)
+    notes = [note for note in (repository.without_default, refused and f"refused: {refused}") if note]
+    return as_json({"status": "ready"} | ({"detail": "; ".join(notes)} if notes else {}))
 
 
 @router.get(
@@ -46,6 +48,7 @@ async def readyz(request: Request, services: Serving) -> Response:
 async def prometheus(request: Request, services: Serving) -> Response:
     """Requests, latencies, work in flight, the provider in use and sessions; of this worker process."""
     own: metrics.Metrics = request.app.state.metrics
+    own.models(*services.repository.counts)
     own.queued.set(services.batcher.inside)
     own.sessions.set(services.engine.sessions_built)
     return Response(own.text(), media_type=metrics.CONTENT_TYPE)

@@ -66,7 +66,10 @@ def test_a_flag_without_its_value_is_an_error() -> None:
         ([], {"FOVEA_DEVICE": "tpu"}, "FOVEA_DEVICE is 'tpu'.*'auto', 'cpu' or 'cuda'"),
         ([], {"FOVEA_THREADS": "0"}, "FOVEA_THREADS is '0'"),
         ([], {"FOVEA_THREADS": "1000000000000"}, "FOVEA_THREADS is '1000000000000'"),
-        ([], {"FOVEA_MODEL_CONTROL": "poll"}, "FOVEA_MODEL_CONTROL is 'poll': only 'none' is implemented"),
+        ([], {"FOVEA_MODEL_CONTROL": "push"}, "FOVEA_MODEL_CONTROL is 'push'.*'none', 'poll' or 'explicit'"),
+        ([], {"FOVEA_POLL_SECONDS": "0"}, "FOVEA_POLL_SECONDS is '0'"),
+        (["--load-models", "photos"], {"FOVEA_MODEL_CONTROL": "poll"}, "--load-models is .*=explicit"),
+        ([], {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_WORKERS": "2"}, "FOVEA_WORKERS is '2': .*one worker only"),
     ],
 )
 def test_an_impossible_value_is_named_with_where_it_came_from(
@@ -92,8 +95,9 @@ def test_help_prints_every_flag_with_its_variable_and_default(capsys: pytest.Cap
         assert field.description
 
 
-def test_help_says_that_model_control_is_not_there_yet() -> None:
-    assert "only 'none'" in (Settings.model_fields["model_control"].description or "")
+def test_models_to_load_at_start_up_are_separated_by_commas() -> None:
+    settings = Settings.load([], {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_LOAD_MODELS": "photos, digits"})
+    assert settings.load_models == ("photos", "digits")
 
 
 def test_threads_are_as_set_or_a_share_of_the_quota() -> None:

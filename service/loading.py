@@ -1,0 +1,74 @@
+"""From a model file to a loaded model: read, checked, its layers listed, and run once before anybody waits for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from anatomy.card import ImageInput
+from anatomy.graph import GraphError
+from anatomy.model_file import ModelFileError, read
+from service.engine import Engine, RunFailed, Session, UnloadableModel
+from service.errors import Impossible
+from service.folder import Entry
+from service.model import Model
+from service.sessions import Cache
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model file that is not served, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+class Loader:
+    """Loads files on one engine; all models share one cache of `kept_sessions` sessions of single tensors."""
+
+    def __init__(self, engine: Engine, kept_sessions: int = 8) -> None:
+        self._engine = engine
+        self._sessions: Cache[Session] = Cache(kept_sessions)
+
+    def load(self, entry: Entry) -> Model | Refused:
+        """The model in a file, ready to answer, or why it cannot be served."""
+        engine = self._engine
+        try:
+            file = read(entry.path)
+            lean = engine.load(file.proto)
+            model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
+            _warm(model)
+        except (ModelFileError, GraphError, UnloadableModel) as error:
+            return Refused(entry.name, entry.version, str(error))
+        except Exception as error:
+            # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
+            log.exception("model not understood", model=entry.name, version=entry.version)
+            return Refused(entry.name, entry.version, f"its graph is not understood ({type(error).__name__})")
+        return model
+
+
+def _warm(model: Model) -> None:
+    """List the layers and run once now: the first request does not pay for it, and a graph that never runs is found."""
+    if not model.listing["layers"]:
+        raise ModelFileError("no layer was found in its graph")
+    zeros = _zeros(model)
+    try:
+        if zeros is not None:
+            # The first run also lays out the memory of the others.
+            model.lean.run({model.file.input: zeros})
+            model.lean.run({model.file.input: zeros})
+    except (Impossible, RunFailed) as error:
+        raise ModelFileError(f"a first run failed: {error}") from error
+
+
+def _zeros(model: Model) -> np.ndarray | None:
+    """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
+    if model.input_shape is not None:
+        return np.zeros(model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32)
+    shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
+    batch, *others = shape or (None,)
+    sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]
+    return None if shape is None or dtype is None or len(sizes) < len(shape) else np.zeros(sizes, dtype)

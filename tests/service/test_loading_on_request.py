@@ -1,0 +1,207 @@
+"""Loading on request: by name, all versions of a model as they are on disk; and what becomes of what is unloaded."""
+
+import gc
+import shutil
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog
+
+from service import folder as folders
+from service.control import CHANGING, Control
+from service.engine import Engine
+from service.errors import ModelRefused, NotAllowed, NotReady, SettingsError, UnknownModel
+from service.inspector import Inspector
+from service.loading import Loader
+from service.model import Model
+from tests.service.changing_folders import put, served, told
+from tests.service.networks import MATRIX
+
+Events = list[dict[str, object]]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine("cpu", 1)
+
+
+@pytest.fixture
+def loader(engine: Engine) -> Loader:
+    return Loader(engine)
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    with structlog.testing.capture_logs() as found:
+        yield found  # type: ignore[misc]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one good model, `signals`."""
+    put(tmp_path)
+    return tmp_path
+
+
+def explicit(folder: Path, loader: Loader, *names: str) -> Control:
+    return Control(folder, loader, "explicit", None, names)
+
+
+@pytest.mark.parametrize("mode", ["none", "poll"])
+def test_loading_on_request_is_for_explicit_only(folder: Path, loader: Loader, mode: str) -> None:
+    control = Control(folder, loader, mode)  # type: ignore[arg-type]
+    for ask in (control.load, control.unload):
+        with pytest.raises(NotAllowed, match=f"FOVEA_MODEL_CONTROL is '{mode}'"):
+            ask("signals")
+    assert told(control) == {"signals:1": ("READY", "")}
+
+
+def test_on_request_nothing_is_loaded_before_it_is_asked_for(folder: Path, loader: Loader, events: Events) -> None:
+    control = explicit(folder, loader)
+    assert told(control) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+    assert control.repository.trouble == ""
+    with pytest.raises(NotReady, match="no model is loaded"):
+        control.repository.get()
+    with pytest.raises(UnknownModel, match="served are none"):
+        control.repository.get("signals")
+    control.load("signals")
+    assert control.repository.get().name == "signals"
+    assert told(control) == {"signals:1": ("READY", "")}
+    control.unload("signals")
+    control.unload("signals")
+    assert told(control) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+    assert [line["event"] for line in events] == ["model loaded", "model unloaded"]
+
+
+@pytest.mark.parametrize(("names", "expected"), [(("waves",), ["waves:1"]), (("*",), ["signals:1", "waves:1"])])
+def test_models_named_are_loaded_at_the_start(
+    folder: Path, loader: Loader, names: tuple[str, ...], expected: list[str]
+) -> None:
+    put(folder, name="waves")
+    assert served(explicit(folder, loader, *names)) == expected
+
+
+def test_a_model_named_that_cannot_be_loaded_at_the_start_is_a_settings_error(folder: Path, loader: Loader) -> None:
+    put(folder, name="matrix", text=MATRIX)
+    with pytest.raises(SettingsError, match=r"FOVEA_LOAD_MODELS names 'matrix'.*not a CNN"):
+        explicit(folder, loader, "matrix")
+    with pytest.raises(SettingsError, match=r"FOVEA_LOAD_MODELS names 'wave'.*has matrix, signals"):
+        explicit(folder, loader, "wave")
+    assert served(explicit(folder, loader, "*")) == ["signals:1"]
+
+
+def test_loading_again_loads_what_changed_and_leaves_the_rest(folder: Path, loader: Loader) -> None:
+    put(folder, "2")
+    put(folder, "3")
+    control = explicit(folder, loader, "signals")
+    kept, changed = control.repository.get("signals:1"), control.repository.get("signals:2")
+    put(folder, "2", seed=1)
+    put(folder, "4")
+    shutil.rmtree(folder / "signals/3")
+    control.load("signals")
+    assert served(control) == ["signals:1", "signals:2", "signals:4"]
+    assert control.repository.get("signals:1") is kept
+    assert control.repository.get("signals:2") is not changed
+
+
+def test_loading_a_bad_version_says_why_and_the_former_one_goes_on(folder: Path, loader: Loader) -> None:
+    control = explicit(folder, loader, "signals")
+    before = control.repository.get()
+    put(folder, text=MATRIX)
+    put(folder, "2", text=MATRIX)
+    for _ in range(2):
+        with pytest.raises(ModelRefused, match=r"'signals'.*version 1: it is not a CNN.*version 2: it is not a CNN"):
+            control.load("signals")
+    assert control.repository.get() is before
+    put(folder, "2")
+    put(folder)
+    control.load("signals")
+    assert served(control) == ["signals:1", "signals:2"]
+    assert control.repository.refused == ()
+
+
+def test_a_file_that_is_written_to_while_it_is_loaded_on_request_is_refused(
+    folder: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = explicit(folder, loader)
+    load = Loader.load
+    monkeypatch.setattr(Loader, "load", lambda self, entry: (load(self, entry), put(folder, seed=1))[0])
+    with pytest.raises(ModelRefused, match=CHANGING):
+        control.load("signals")
+    assert served(control) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "/", "../models/signals", "signals/1", "signals/", "./signals", ".hidden", "a\0b", "signals:1"],
+)
+def test_a_name_that_is_no_folder_of_the_models_folder_is_unknown(folder: Path, loader: Loader, name: str) -> None:
+    put(folder, name=".hidden")
+    control = explicit(folder, loader)
+    for ask in (control.load, control.unload):
+        with pytest.raises(UnknownModel):
+            ask(name)
+    assert served(control) == []
+
+
+def test_one_load_waits_for_another_and_both_see_all_of_it(
+    folder: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    control = explicit(folder, loader)
+    load, loads = Loader.load, []
+
+    def slowly(self: Loader, entry: folders.Entry) -> object:
+        loads.append(entry.key)
+        time.sleep(0.05)
+        return load(self, entry)
+
+    monkeypatch.setattr(Loader, "load", slowly)
+    threads = [threading.Thread(target=control.load, args=("signals",)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert loads == [("signals", "1")]
+    assert served(control) == ["signals:1"]
+
+
+def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(folder: Path, loader: Loader) -> None:
+    control = explicit(folder, loader, "signals")
+    inspector = Inspector()
+
+    def use() -> tuple[Model, "weakref.ref[Model]", "weakref.ref[object]"]:
+        model = control.repository.get()
+        model.tap("c")
+        inspector.fields(model, (1, 2, 9))
+        return model, weakref.ref(model), weakref.ref(model.lean)
+
+    model, reference, lean = use()
+    tap = weakref.ref(model.tap("c"))
+    control.unload("signals")
+    gc.collect()
+    assert tap() is not None
+    [y] = model.lean.run({"x": np.zeros((1, 2, 9), np.float32)})
+    assert y.shape == (1, 3, 9)
+    del model
+    gc.collect()
+    assert (reference(), lean(), tap()) == (None, None, None)
+    assert len(inspector._fields) == 0
+    assert len(loader._sessions) == 0
+
+
+def test_a_reloaded_version_answers_from_sessions_of_its_own(folder: Path, loader: Loader) -> None:
+    control = explicit(folder, loader, "signals")
+    given = {"x": np.ones((1, 2, 9), np.float32)}
+    held = control.repository.get()
+    [before] = held.tap("c").run(given)
+    put(folder, seed=1)
+    control.load("signals")
+    [after] = control.repository.get().tap("c").run(given)
+    [again] = held.tap("c").run(given)
+    assert not np.array_equal(before, after)
+    np.testing.assert_array_equal(before, again)

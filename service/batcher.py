@@ -160,6 +160,8 @@ class Batcher:
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
             _deliver(pieces, found, started, took)
+            # While it waits for more, it must not keep what these were about.
+            del pieces, found
 
     def _taken(self) -> list[_Piece]:
         """The next pieces that can run together; none once the queue is closed."""

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from typing import Any
@@ -161,3 +162,21 @@ def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() ->
     asyncio.run(ask())
     assert together == [(5, threading.get_ident())]
     batcher.close()
+
+
+def test_a_thread_that_waits_for_work_keeps_nothing_of_what_it_did(batcher: Batcher) -> None:
+    class Kept:
+        """Stands for a model."""
+
+    async def ask(kept: Kept) -> None:
+        await batcher.ask(lambda items: items, kept, time.monotonic() + 5, kept)
+
+    def use() -> "weakref.ref[Kept]":
+        kept = Kept()
+        asyncio.run(ask(kept))
+        return weakref.ref(kept)
+
+    reference, end = use(), time.monotonic() + 5
+    while reference() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert reference() is None

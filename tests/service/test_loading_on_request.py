@@ -19,7 +19,10 @@ from service.errors import ModelRefused, NotAllowed, NotReady, SettingsError, Un
 from service.inspector import Inspector
 from service.loading import Loader
 from service.model import Model
+from service.services import Services
+from service.settings import Settings
 from tests.service.changing_folders import put, served, told
+from tests.service.conftest import Start
 from tests.service.networks import MATRIX
 
 Events = list[dict[str, object]]
@@ -205,3 +208,26 @@ def test_a_reloaded_version_answers_from_sessions_of_its_own(folder: Path, loade
     [again] = held.tap("c").run(given)
     assert not np.array_equal(before, after)
     np.testing.assert_array_equal(before, again)
+
+
+def test_nothing_of_a_service_holds_a_model_that_it_unloaded(
+    settings: Settings, started: Start, picture: bytes
+) -> None:
+    services = Services.start(settings.model_copy(update={"model_control": "explicit", "load_models": ("photos",)}))
+    client = started(services.settings, services)
+    for _ in range(2):
+        answer = client.post("/predict?model=photos:1", content=picture)
+        input_id = answer.json()["input_id"]
+        for path in ("activations", "receptive-fields", "kernels"):
+            assert client.get(f"/layers/0/{path}?model=photos:1&input_id={input_id}").is_success
+        assert client.get("/models/photos:1").status_code == 200
+        assert client.post("/predict?model=photos:1", content=b"no picture").status_code == 415
+    reference = weakref.ref(services.repository.get("photos:1"))
+    services.control.unload("photos")
+    end = time.monotonic() + 10
+    while reference() is not None and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.01)
+    assert reference() is None
+    assert client.post("/predict?model=photos", content=picture).status_code == 404
+    assert client.get("/readyz").status_code == 200

@@ -24,6 +24,7 @@ from service.api import (
     samples,
 )
 from service.api.direct import Direct
+from service.api.direct_layers import DirectLayers
 from service.api.documents import describe
 from service.api.lane import Lane
 from service.api.middleware import ID_HEADER, Requests
@@ -89,7 +90,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    app.outside = Requests(Direct(app.inside), metrics, health)
+    app.outside = Requests(Direct(DirectLayers(app.inside)), metrics, health)
     return app
 
 

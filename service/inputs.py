@@ -84,8 +84,21 @@ class InputStore:
             raise UnknownInput("this is not an input id; post the input and use the input_id of the answer")
         data = self._read(self._folder / input_id)
         if data is None:
-            raise UnknownInput(f"no input is kept as {input_id}, perhaps no longer; post it again")
+            raise UnknownInput(_gone(input_id))
         return data
+
+    def use(self, input_id: str) -> None:
+        """Count a use of an input whose bytes are not needed; raises UnknownInput as `get` does."""
+        path = f"{self._prefix}{input_id if ID.fullmatch(input_id) else INCOMING}"
+        try:
+            if time.time() - os.stat(path).st_mtime <= self._max_seconds:  # noqa: PTH116
+                with contextlib.suppress(OSError):
+                    os.utime(path)
+                return
+            _remove(Path(path))
+        except OSError:
+            pass
+        raise UnknownInput(_gone(input_id))
 
     def _read(self, path: Path) -> bytes | None:
         """The bytes of a file that is there, young enough and whole; one that is not goes away."""
@@ -138,6 +151,10 @@ class InputStore:
                 continue
             _remove(each.path)
             total -= each.size
+
+
+def _gone(input_id: str) -> str:
+    return f"no input is kept as {input_id}, perhaps no longer; post it again"
 
 
 def _make_private(folder: Path) -> None:

@@ -10,6 +10,7 @@ from service.inspector import Inspector
 from service.ledger import Ledger
 from service.loading import Loader
 from service.predictor import Predictor
+from service.prepared import PreparedInputs
 from service.repository import Repository
 from service.settings import Settings
 from service.statistics import Statistics
@@ -24,6 +25,7 @@ class Services:
     repository: Repository
     control: Control
     store: InputStore
+    prepared: PreparedInputs
     predictor: Predictor
     inspector: Inspector
     batcher: Batcher
@@ -43,11 +45,22 @@ class Services:
         control = Control(settings.models, loader, settings.model_control, settings.default_model, settings.load_models)
         store = InputStore(settings.input_store, settings.input_store_bytes, settings.input_store_seconds)
         batcher = Batcher(settings.instances, settings.queue_size)
+        prepared = PreparedInputs(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels)
         if settings.model_control == "poll":
             control.watch(settings.poll_seconds)
         return cls(
-            settings, engine, control.repository, control, store, predictor, Inspector(), batcher, ledger, statistics
+            settings,
+            engine,
+            control.repository,
+            control,
+            store,
+            prepared,
+            predictor,
+            Inspector(),
+            batcher,
+            ledger,
+            statistics,
         )
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from service import errors
 from service.api import problems
 from service.api.rendering import as_npy, as_png
 from service.api.work import ModelSpec, Serving, deadline_of, queued
-from service.feed import Document, make_ready, posted_of
+from service.feed import Document, posted_of
 from service.images import FORMATS, recognise
 from service.pictures import as_picture
 from service.tensors import CSV, JSON, NPY
@@ -51,11 +51,11 @@ async def posted(services: Serving, input_id: str, view: View = "posted", model:
     deadline = deadline_of(services)
 
     def work() -> Response:
-        given = posted_of(services.store.get(input_id))
         if view == "posted":
+            given = posted_of(services.store.get(input_id))
             kind = given.media_type if isinstance(given, Document) else recognise(given.data).media_type
             return Response(given.data, headers=GUARDED | {"Content-Type": kind})
-        feed = make_ready(services.repository.get(model), given, services.settings.max_pixels)
+        feed = services.prepared.get(services.repository.get(model), input_id)
         if feed.prepared is None:
             return as_npy(feed.array[0], GUARDED)
         return as_png(as_picture(feed.array[0]), GUARDED)

@@ -18,7 +18,7 @@ from service.api import field_schemas, problems
 from service.api.layers import LayerPath
 from service.api.rendering import as_json
 from service.api.work import ChosenModel, Serving, deadline_of, queued
-from service.feed import Feed, make_ready, posted_of
+from service.feed import Feed
 from service.fitting import fits, shown
 from service.inspector import LONGEST_AXIS
 from service.repository import Model, short
@@ -103,7 +103,7 @@ def looked_up(
     """The input posted before, if one is named, and the fields for these sizes or else for those of that input."""
     if input_id is None:
         return None, services.inspector.fields(model, sizes or model.input_shape)
-    feed = make_ready(model, posted_of(services.store.get(input_id)), services.settings.max_pixels)
+    feed = services.prepared.get(model, input_id)
     _check_axes(feed.array.shape)
     return feed, services.inspector.fields(model, sizes or feed.array.shape)
 

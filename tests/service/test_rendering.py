@@ -47,9 +47,27 @@ def test_text_that_is_no_unicode_does_not_break_an_answer() -> None:
 @pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8, np.uint8, np.float64, ml_dtypes.bfloat16])
 def test_an_array_is_read_by_numpy_alone(kind: type[np.generic]) -> None:
     array = np.asfortranarray(np.arange(6).reshape(2, 3).astype(kind))
-    read_back = loaded(bytes(as_npy(array).body))
+    response = as_npy(array)
+    read_back = loaded(response.head + bytes(response.body))
+    assert int(response.headers["content-length"]) == len(response.head) + len(response.body)
     assert read_back.dtype == (np.float32 if kind is ml_dtypes.bfloat16 else kind)
     assert np.array_equal(read_back, array.astype(read_back.dtype))
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (4,), (2, 1, 3)])
+def test_an_array_of_any_shape_keeps_it(shape: tuple[int, ...]) -> None:
+    array = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    response = as_npy(array)
+    read_back = loaded(response.head + bytes(response.body))
+    assert read_back.shape == shape
+    assert np.array_equal(read_back, array)
+
+
+def test_an_arrays_memory_is_sent_as_it_is_without_a_copy() -> None:
+    array = np.zeros(1000, np.float32)
+    response = as_npy(array)
+    array[7] = 1
+    assert loaded(response.head + bytes(response.body))[7] == 1
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,10 @@ def test_under_a_steady_stream_of_requests_a_new_version_takes_over_and_none_fai
         with streams(address, pictures) as callers:
             for name in pictures:
                 copy(models, name, "2")
-            for name in pictures:
-                until(lambda name=name: len(lines(service, "model swapped", name)) == int(workers), "it is swapped")
+            until(
+                lambda: all(len(lines(service, "model swapped", name)) == int(workers) for name in pictures),
+                "both are swapped",
+            )
             answered_again(callers)
         for stream in callers:
             assert changes(stream.answers) == [(200, "1"), (200, "2")]

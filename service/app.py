@@ -31,6 +31,7 @@ from service.api.middleware import ID_HEADER, Requests
 from service.draining import drain_on_signals
 from service.explorer import pages as explorer
 from service.health import Health
+from service.ledger import Ledger
 from service.metrics import Metrics
 from service.services import Services
 from service.settings import Settings
@@ -62,9 +63,13 @@ class App(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
-    """The app with these settings; it starts the services on its way up, unless they are given, and closes them."""
-    metrics, health = Metrics(), Health()
+def create_app(settings: Settings, services: Services | None = None, ledger: Ledger | None = None) -> FastAPI:
+    """The app with these settings; it starts the services on its way up, unless they are given, and closes them.
+
+    What is counted is in `ledger`, or in that of the services, or in one of its own.
+    """
+    ledger = ledger or (Ledger() if services is None else services.ledger)
+    metrics, health = Metrics(ledger), Health()
     app = App(
         title="Fovea",
         version=_version(),
@@ -72,7 +77,7 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings, services, metrics, health),
+        lifespan=_lifespan(settings, services, ledger, metrics, health),
     )
     app.state.metrics, app.state.health = metrics, health
     problems.install(app)
@@ -95,12 +100,12 @@ def create_app(settings: Settings, services: Services | None = None) -> FastAPI:
 
 
 def _lifespan(
-    settings: Settings, given: Services | None, metrics: Metrics, health: Health
+    settings: Settings, given: Services | None, ledger: Ledger, metrics: Metrics, health: Health
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        services = given if given is not None else await asyncio.to_thread(Services.start, settings)
-        _announce(services, metrics)
+        services = given if given is not None else await asyncio.to_thread(Services.start, settings, ledger)
+        _announce(services)
         if isinstance(app, App):
             app.lane = Lane(services, metrics, health)
         try:
@@ -112,11 +117,9 @@ def _lifespan(
     return lifespan
 
 
-def _announce(services: Services, metrics: Metrics) -> None:
+def _announce(services: Services) -> None:
     """Say once what was found: the provider, each model, and each that was refused."""
     engine, repository = services.engine, services.repository
-    metrics.engine(engine.provider, engine.version)
-    metrics.models(sum(1 for _ in repository), len(repository.refused))
     log.info("engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None)
     for model in repository:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from service.errors import DeadlinePassed, QueueFull
+from service.ledger import Numbers
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -52,9 +53,13 @@ class _Piece:
 
 
 class Batcher:
-    """Runs work on `workers` threads; at most `waiting` more pieces may wait, further ones raise QueueFull."""
+    """Runs work on `workers` threads; at most `waiting` more pieces may wait, further ones raise QueueFull.
 
-    def __init__(self, workers: int, waiting: int, most: int = 8) -> None:
+    How many are running or waiting is told in `length`.
+    """
+
+    def __init__(self, workers: int, waiting: int, most: int = 8, length: Numbers | None = None) -> None:
+        self._length = [0.0] if length is None else length
         self._limit = workers + waiting
         self._workers = workers
         self._most = most
@@ -102,6 +107,9 @@ class Batcher:
         late = loop.call_later(deadline - time.monotonic(), _expire, future)
         try:
             return await future
+        except (DeadlinePassed, asyncio.CancelledError):
+            self._forget()
+            raise
         finally:
             late.cancel()
 
@@ -142,7 +150,16 @@ class Batcher:
                 retry_after = inside * self._typical / self._workers
                 raise QueueFull(f"{inside} requests are running or waiting already; try again later", retry_after)
             self._waiting.append(piece)
+            self._tell()
             self._changed.notify()
+
+    def _forget(self) -> None:
+        with self._changed:
+            self._wanted()
+            self._tell()
+
+    def _tell(self) -> None:
+        self._length[0] = self._running + len(self._waiting)
 
     def _wanted(self) -> int:
         """How many wait; those that were given up are forgotten."""
@@ -157,6 +174,7 @@ class Batcher:
             took = time.monotonic() - started
             with self._changed:
                 self._running -= len(pieces)
+                self._tell()
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
             _deliver(pieces, found, started, took)
@@ -172,8 +190,9 @@ class Batcher:
                 if self._closed:
                     return []
                 pieces = self._next()
+                self._running += len(pieces)
+                self._tell()
                 if pieces:
-                    self._running += len(pieces)
                     return pieces
 
     def _next(self) -> list[_Piece]:

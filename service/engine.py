@@ -17,6 +17,7 @@ import numpy as np
 import onnx
 
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
+from service.ledger import Numbers
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -93,15 +94,17 @@ class Session:
 class Engine:
     """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own choice).
 
-    Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is installed.
+    Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is
+    installed.
     """
 
-    def __init__(self, device: Device = "auto", threads: int = 0) -> None:
+    def __init__(self, device: Device = "auto", threads: int = 0, built: Numbers | None = None) -> None:
         self._runtime = _runtime()
         self._threads = threads
         self._lock = threading.Lock()
         self._watch = _Watch()
         self._sessions = 0
+        self._built = [0.0] if built is None else built
         self.note = ""
         self.provider = self._choose(device)
 
@@ -120,6 +123,7 @@ class Engine:
         session = self._open(proto, self.provider)
         with self._lock:
             self._sessions += 1
+            self._built[0] += 1.0
         return session
 
     def _choose(self, device: Device) -> str:

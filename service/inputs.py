@@ -20,11 +20,15 @@ from pathlib import Path
 import structlog
 
 from service.errors import SettingsError, UnknownInput
+from service.ledger import Numbers
 
 ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 INCOMING = ".incoming-"
 SWEEP_SECONDS = 10.0
 SHARE = 16
+_HITS, _MISSES, _WRITES, _EVICTIONS = range(4)
+LOOK_SHARE = 50
+"""How many times as long as it takes to look through the folder it is not looked through again."""
 # Of the files that this process writes: no two at once have one name, whichever thread they come from.
 _numbers = itertools.count()
 
@@ -46,10 +50,13 @@ class _Kept:
 class InputStore:
     """At most `max_bytes` of inputs in `folder`, each for `max_seconds` after its last use.
 
-    Raises SettingsError if the folder cannot be made, or is somebody else's.
+    `counts` are those of inputs asked for that were there, of others, of inputs written and of inputs deleted. Raises
+    SettingsError if the folder cannot be made, or is somebody else's.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, max_seconds: float) -> None:
+    def __init__(self, folder: Path, max_bytes: int, max_seconds: float, counts: Numbers | None = None) -> None:
+        self._counts = [0.0] * 4 if counts is None else counts
+        self._counting = threading.Lock()
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
@@ -58,6 +65,7 @@ class InputStore:
         self._unswept = 0
         self._swept = float("-inf")
         self._sweeping = threading.Lock()
+        self._usage, self._look_again = (0, 0), 0.0
         self._prefix = os.path.join(folder, "")  # noqa: PTH118 - paths cost more than the system call
         _make_private(folder)
 
@@ -69,6 +77,19 @@ class InputStore:
         if not self._counted(input_id):
             self._keep(self._folder / input_id, data)
         return input_id
+
+    def usage(self) -> tuple[int, int]:
+        """How many inputs are kept and their bytes, looked up at most every few seconds."""
+        began = time.monotonic()
+        if began >= self._look_again:
+            try:
+                kept = _kept(self._folder)
+            except FileNotFoundError:
+                kept = []
+            self._usage = len(kept), sum(each.size for each in kept)
+            # A full store takes a while to look through.
+            self._look_again = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
+        return self._usage
 
     def _counted(self, input_id: str) -> bool:
         """Count a use of an input that is here: the quickest way for the same one again and again."""
@@ -83,6 +104,7 @@ class InputStore:
         if not ID.fullmatch(input_id):
             raise UnknownInput("this is not an input id; post the input and use the input_id of the answer")
         data = self._read(self._folder / input_id)
+        self._count(_MISSES if data is None else _HITS)
         if data is None:
             raise UnknownInput(_gone(input_id))
         return data
@@ -94,10 +116,12 @@ class InputStore:
             if time.time() - os.stat(path).st_mtime <= self._max_seconds:  # noqa: PTH116
                 with contextlib.suppress(OSError):
                     os.utime(path)
+                self._count(_HITS)
                 return
-            _remove(Path(path))
+            self._drop(Path(path))
         except OSError:
             pass
+        self._count(_MISSES)
         raise UnknownInput(_gone(input_id))
 
     def _read(self, path: Path) -> bytes | None:
@@ -112,7 +136,7 @@ class InputStore:
                 with contextlib.suppress(OSError):
                     _touch(path)
                 return data
-            _remove(path)
+            self._drop(path)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -133,6 +157,7 @@ class InputStore:
     def _write(self, name: str, data: bytes) -> None:
         self._make_room(len(data))
         _write(self._prefix, name, data)
+        self._count(_WRITES)
 
     def _make_room(self, size: int) -> None:
         with self._sweeping:
@@ -149,8 +174,16 @@ class InputStore:
         for each in kept:
             if each.used >= oldest and (each.incoming or total + coming <= self._max_bytes - self._spare):
                 continue
-            _remove(each.path)
+            self._drop(each.path)
             total -= each.size
+
+    def _drop(self, path: Path) -> None:
+        _remove(path)
+        self._count(_EVICTIONS)
+
+    def _count(self, place: int) -> None:
+        with self._counting:
+            self._counts[place] += 1.0
 
 
 def _gone(input_id: str) -> str:

@@ -1,5 +1,6 @@
 """The use cases of `/layers`: activations with what each unit sees, and receptive fields. Knows no HTTP."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
@@ -14,6 +15,7 @@ from service.errors import Impossible, UnknownChannel
 from service.feed import Feed
 from service.repository import Model
 from service.sessions import Cache
+from service.statistics import Statistics
 
 Tap = Literal["post", "pre", "input"]
 
@@ -80,13 +82,14 @@ WHOLE = Part()
 class Inspector:
     """Looks into models. Receptive fields of models with open sizes are worked out once per input shape."""
 
-    def __init__(self, kept: int = 32) -> None:
+    def __init__(self, statistics: Statistics | None = None, kept: int = 32) -> None:
+        self._statistics = statistics or Statistics()
         self._fields: Cache[ReceptiveFields] = Cache(kept)
 
     def activations(self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE) -> Activations:
         """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run raises."""
         tensor = tensor_of(layer, part)
-        array = feed.array if tensor.name == feed.name else model.tap(tensor.name).run(feed.feeds, deadline)[0]
+        array = feed.array if tensor.name == feed.name else self._run(model, tensor.name, feed, deadline)
         array = array[0] if array.ndim and array.shape[0] == 1 else array
         axis = (tensor.channel_axis or 1) - 1
         values = np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
@@ -95,6 +98,12 @@ class Inspector:
             return Activations(layer, tensor, range(len(values)), values, array, array.shape)
         some = np.take(array, picked, axis=axis) if array.ndim > axis else array
         return Activations(layer, tensor, picked, values[picked], some, array.shape)
+
+    def _run(self, model: Model, tensor: str, feed: Feed, deadline: float) -> np.ndarray:
+        session, started = model.tap(tensor), time.monotonic()
+        array = session.run(feed.feeds, deadline)[0]
+        self._statistics.layer_run(model.name, model.version, time.monotonic() - started)
+        return array
 
     def strongest(self, model: Model, found: Activations, feed: Feed, count: int) -> list[Unit]:
         """The units with the largest values, the strongest first, with what each sees."""

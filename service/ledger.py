@@ -13,7 +13,7 @@ import json
 import mmap
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -62,6 +62,11 @@ class Ledger:
         if folder is not None:
             self._go_on(folder / f"{place}.keys")
 
+    @property
+    def shared(self) -> bool:
+        """Whether other processes count too."""
+        return self._folder is not None
+
     def block(self, kind: Kind, name: str, labels: Labels, size: int) -> Numbers:
         """The `size` numbers of this key, zero at first; the same ones each time."""
         key = Key(kind, name, labels)
@@ -72,10 +77,19 @@ class Ledger:
         """The numbers of all processes together."""
         with self._lock:
             whole = {key: tuple(block) for key, block in self._blocks.items()}
-        for sibling in self._others():
-            for key, values in sibling.read().items():
+        for found in self._read_others():
+            for key, values in found.items():
                 whole[key] = _together(key, whole[key], values) if key in whole else values
         return whole
+
+    def each(self, key: Key) -> list[tuple[float, ...]]:
+        """The numbers of this key in each process that has them, its own first."""
+        with self._lock:
+            own = self._blocks.get(key)
+        return [] if own is None else [tuple(own)] + [found[key] for found in self._read_others() if key in found]
+
+    def _read_others(self) -> Iterator[Mapping[Key, tuple[float, ...]]]:
+        return (sibling.read() for sibling in self._others())
 
     def _taken(self, key: Key, size: int) -> Numbers:
         try:

@@ -27,11 +27,11 @@ class Refused:
 
 
 class Loader:
-    """Loads files on one engine; all models share one cache of `kept_sessions` sessions of single tensors."""
+    """Loads files on one engine; all models share one cache of sessions of single tensors, of eight unless given."""
 
-    def __init__(self, engine: Engine, kept_sessions: int = 8) -> None:
+    def __init__(self, engine: Engine, sessions: Cache[Session] | None = None) -> None:
         self._engine = engine
-        self._sessions: Cache[Session] = Cache(kept_sessions)
+        self._sessions = Cache[Session](8) if sessions is None else sessions
 
     def load(self, entry: Entry) -> Model | Refused:
         """The model in a file, ready to answer, or why it cannot be served."""

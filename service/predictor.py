@@ -1,5 +1,6 @@
 """The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's lean session."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from service.errors import FoveaError, Impossible
 from service.feed import Feed, Given, make_ready
 from service.inputs import InputStore
 from service.repository import Model
+from service.statistics import Statistics
 
 TOP_K = 5
 
@@ -36,11 +38,15 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An input, how many classes of it (5, or all where there are fewer), and the point by which it is to be done."""
+    """An input, how many classes of it (5, or all where there are fewer), when it is to be done, and when it came.
+
+    Both are points of `time.monotonic()`; without the latter it did not wait.
+    """
 
     given: Given
     top_k: int | None
     deadline: float
+    came: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +61,9 @@ class _Ready:
 class Predictor:
     """What was posted is kept in `store` once it is known to fit; `max_pixels` bounds them before decoding."""
 
-    def __init__(self, store: InputStore, max_pixels: int) -> None:
+    def __init__(self, store: InputStore, max_pixels: int, statistics: Statistics | None = None) -> None:
         self._store = store
+        self._statistics = statistics or Statistics()
         self._max_pixels = max_pixels
 
     def predict(self, model: Model, given: Given, top_k: int | None, deadline: float) -> Prediction:
@@ -68,8 +75,10 @@ class Predictor:
 
     def predict_all(self, model: Model, wanted: Sequence[Wanted]) -> list[Prediction | FoveaError]:
         """Each input's classes, or what is wrong with it; those of one shape go through the network together."""
+        began = time.monotonic()
         found: dict[int, Prediction | FoveaError] = {}
         ready: list[_Ready] = []
+        runs = []
         for place, each in enumerate(wanted):
             try:
                 ready.append(self._ready(model, place, each))
@@ -79,11 +88,19 @@ class Predictor:
             deadline = max(each.wanted.deadline for each in together)
             started = time.monotonic()
             scores = _scores(model, [each.feed for each in together], deadline)
-            took = time.monotonic() - started
+            ran = time.monotonic()
+            took, waits = ran - started, []
             for one, classes in zip(together, _strongest(scores, together, model.labels), strict=True):
-                found[one.place] = (
-                    classes if isinstance(classes, FoveaError) else Prediction(classes, one.input_id, one.decode, took)
-                )
+                if isinstance(classes, FoveaError):
+                    found[one.place] = classes
+                    continue
+                found[one.place] = Prediction(classes, one.input_id, one.decode, took)
+                waits.append(max(0.0, began - one.wanted.came))
+            decode, encode = sum([one.decode for one in together]), time.monotonic() - ran
+            runs.append((len(together), waits, decode, took, encode))
+        # Not before all have succeeded: what fails together is tried again one by one.
+        for run in runs:
+            self._statistics.record(model.name, model.version, *run)
         return [found[place] for place in range(len(wanted))]
 
     def _ready(self, model: Model, place: int, wanted: Wanted) -> _Ready:

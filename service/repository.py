@@ -15,6 +15,7 @@ from service.errors import NotReady, SettingsError, UnknownModel
 from service.folder import Entry, Key, look
 from service.loading import Loader, Refused
 from service.model import Model, short
+from service.sessions import Cache
 
 __all__ = ["Held", "Model", "Refused", "Repository", "newest", "short"]
 
@@ -89,7 +90,7 @@ class Repository:
         cls, folder: Path, engine: Engine | Loader, default: str | None = None, kept_sessions: int = 8
     ) -> "Repository":
         """Read and load every version of every model under `folder` once; nothing there is no error."""
-        loader = engine if isinstance(engine, Loader) else Loader(engine, kept_sessions)
+        loader = engine if isinstance(engine, Loader) else Loader(engine, Cache(kept_sessions))
         try:
             entries = look(folder).entries
         except OSError:

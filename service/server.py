@@ -1,12 +1,18 @@
 """The HTTP server on a socket that is open already: in this process, or in workers that this one watches over."""
 
+import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
+from pathlib import Path
 from typing import NoReturn
 
 import structlog
@@ -15,6 +21,7 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError
+from service.ledger import Ledger
 from service.logs import configure
 from service.services import Services
 from service.settings import Settings
@@ -58,23 +65,46 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 
 
 def run_workers(settings: Settings, listener: socket.socket) -> int:
-    """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that dies is replaced."""
-    workers = [_started(settings, listener) for _ in range(settings.workers)]
-    try:
-        while True:
-            wait([worker.sentinel for worker in workers])
-            for place, worker in enumerate(workers):
-                if worker.exitcode == FAILED:
-                    return FAILED
-                if worker.exitcode is not None:
-                    log.error("worker died", pid=worker.pid, exit_code=worker.exitcode)
-                    time.sleep(RESTART_SECONDS)
-                    workers[place] = _started(settings, listener)
-    finally:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join()
+    """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that dies is replaced.
+
+    Each has a place in a folder of what is counted; who replaces it goes on from there. Raises SettingsError if there
+    is no room for that.
+    """
+    with _counts(settings.workers) as folder:
+        workers = [_started(settings, listener, folder, place) for place in range(settings.workers)]
+        try:
+            while True:
+                wait([worker.sentinel for worker in workers])
+                for place, worker in enumerate(workers):
+                    if worker.exitcode == FAILED:
+                        return FAILED
+                    if worker.exitcode is not None:
+                        log.error("worker died", pid=worker.pid, exit_code=worker.exitcode)
+                        # Nobody is to be told of what it was doing.
+                        Ledger(folder, place)
+                        time.sleep(RESTART_SECONDS)
+                        workers[place] = _started(settings, listener, folder, place)
+        finally:
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join()
+
+
+@contextmanager
+def _counts(workers: int) -> Iterator[Path]:
+    """A folder for the numbers of so many processes: in memory where the system offers that, for they change often."""
+    memory = Path("/dev/shm")  # noqa: S108 - the folder in it gets a name of its own and is private
+    parent = memory if os.access(memory, os.W_OK | os.X_OK) else None
+    with ExitStack() as ending:
+        try:
+            folder = Path(tempfile.mkdtemp(prefix="fovea-counts-", dir=parent))
+            ending.callback(shutil.rmtree, folder, ignore_errors=True)
+            for place in range(workers):
+                Ledger(folder, place)
+        except OSError as error:
+            raise SettingsError(f"no room for what {workers} workers count ({error.strerror})") from None
+        yield folder
 
 
 def rehearse(settings: Settings) -> int:
@@ -88,16 +118,16 @@ def rehearse(settings: Settings) -> int:
     return process.exitcode or 0
 
 
-def _started(settings: Settings, listener: socket.socket) -> SpawnProcess:
-    worker = get_context("spawn").Process(target=_work, args=(settings, listener), daemon=True)
+def _started(settings: Settings, listener: socket.socket, folder: Path, place: int) -> SpawnProcess:
+    worker = get_context("spawn").Process(target=_work, args=(settings, listener, folder, place), daemon=True)
     worker.start()
     return worker
 
 
-def _work(settings: Settings, listener: socket.socket) -> NoReturn:
+def _work(settings: Settings, listener: socket.socket, folder: Path, place: int) -> NoReturn:
     end_with_0_on_signals()
     configure(settings.log_format, settings.log_level)
-    sys.exit(run(create_app(settings), listener))
+    sys.exit(run(create_app(settings, ledger=Ledger(folder, place)), listener))
 
 
 def _start_and_stop(settings: Settings) -> None:

@@ -12,6 +12,7 @@ from service.loading import Loader
 from service.predictor import Predictor
 from service.prepared import PreparedInputs
 from service.repository import Repository
+from service.sessions import Cache
 from service.settings import Settings
 from service.statistics import Statistics
 
@@ -40,13 +41,19 @@ class Services:
         """
         ledger = ledger or Ledger()
         statistics = Statistics(ledger)
-        engine = Engine(settings.device, settings.run_threads)
-        loader = Loader(engine, settings.layer_sessions)
+        engine = Engine(settings.device, settings.run_threads, built=ledger.block("sum", "sessions", (), 1))
+        counts, kept = ledger.block("sum", "layer sessions", (), 3), ledger.block("now", "layer sessions now", (), 1)
+        loader = Loader(engine, Cache(settings.layer_sessions, counts, kept))
         control = Control(settings.models, loader, settings.model_control, settings.default_model, settings.load_models)
-        store = InputStore(settings.input_store, settings.input_store_bytes, settings.input_store_seconds)
-        batcher = Batcher(settings.instances, settings.queue_size)
+        store = InputStore(
+            settings.input_store,
+            settings.input_store_bytes,
+            settings.input_store_seconds,
+            ledger.block("sum", "inputs", (), 4),
+        )
+        batcher = Batcher(settings.instances, settings.queue_size, length=ledger.block("now", "queue", (), 1))
         prepared = PreparedInputs(store, settings.max_pixels)
-        predictor = Predictor(store, settings.max_pixels)
+        predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":
             control.watch(settings.poll_seconds)
         return cls(
@@ -57,7 +64,7 @@ class Services:
             store,
             prepared,
             predictor,
-            Inspector(),
+            Inspector(statistics),
             batcher,
             ledger,
             statistics,

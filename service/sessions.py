@@ -8,17 +8,25 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Generic, TypeVar
 
+from service.ledger import Numbers
+
 Value = TypeVar("Value")
+
+_HITS, _MISSES, _EVICTIONS = range(3)
 
 
 class Cache(Generic[Value]):
     """Keeps the `capacity` values that were used last; a value that is dropped lives on for who still holds it.
 
     The values of an owner, told from others by identity, are dropped when it is no more: they must not hold it.
+    `counts` are those of questions whose value was there, of others, and of values dropped for want of room; `kept` is
+    how many values there are.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, counts: Numbers | None = None, kept: Numbers | None = None) -> None:
         self._capacity = max(1, capacity)
+        self._counts = [0.0] * 3 if counts is None else counts
+        self._kept = [0.0] if kept is None else kept
         # An owner may end in any line of Python, also in one of ours.
         self._lock = threading.RLock()
         self._values: OrderedDict[tuple[int, Hashable], Future[Value]] = OrderedDict()
@@ -38,8 +46,11 @@ class Cache(Generic[Value]):
             if future is None:
                 future = self._values[place] = Future()
             self._values.move_to_end(place)
+            self._counts[_MISSES if mine else _HITS] += 1.0
             while len(self._values) > self._capacity:
                 self._values.popitem(last=False)
+                self._counts[_EVICTIONS] += 1.0
+            self._kept[0] = len(self._values)
         if mine:
             self._build(place, future, build)
         return future.result()
@@ -51,6 +62,7 @@ class Cache(Generic[Value]):
             with self._lock:
                 if self._values.get(place) is future:
                     del self._values[place]
+                    self._kept[0] = len(self._values)
             future.set_exception(error)
 
     def _forget(self, owner: int, _: object) -> None:
@@ -59,3 +71,4 @@ class Cache(Generic[Value]):
             for place in list(self._values):
                 if place[0] == owner:
                     self._values.pop(place, None)
+            self._kept[0] = len(self._values)

@@ -20,7 +20,7 @@ Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
 """Why a request failed: refused before it ran or run out of time, given up by the caller, failed in the run, other."""
 
 STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
-BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Of the histograms of the stages, in seconds; what takes longer than the last is counted behind it."""
 
 SIZES = 256
@@ -82,6 +82,7 @@ class Statistics:
         self._ledger = ledger or Ledger()
         self._lock = threading.Lock()
         self._models: dict[tuple[str, str], _Record] = {}
+        self._waits = self._ledger.block("sum", "waits", (), 1 + _WIDTH)
 
     def record(
         self, name: str, version: str, size: int, waits: Sequence[float], decode: float, run: float, encode: float
@@ -128,6 +129,12 @@ class Statistics:
         with self._lock:
             numbers[0] += 1.0
             numbers[1] += seconds
+
+    def waited(self, seconds: float) -> None:
+        """Count the wait in the queue of work that is no prediction."""
+        with self._lock:
+            self._waits[0] += seconds
+            self._waits[1 + bisect_left(BOUNDS, seconds)] += 1.0
 
     def of(self, name: str, version: str) -> ModelStatistics:
         """What this model version did so far, in all processes; zeros for one that was never asked."""

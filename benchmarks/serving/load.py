@@ -76,7 +76,7 @@ def _told(server: Server, errors: Mapping[str, int]) -> Iterator[str]:
     if "status" in errors:
         with Connection(server.address) as connection:
             metrics = connection.ask(Call("/metrics", lambda _: "", accept="*/*").bytes()).body.decode()
-        yield f"statuses so far, as one of the server's processes tells: {refusals(metrics)}"
+        yield f"statuses so far: {refusals(metrics)}"
 
 
 class Watcher:

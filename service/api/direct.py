@@ -55,7 +55,7 @@ class Direct:
             services = await services_of(request)
             model = services.repository.get(asked.model)
             given = await bodies.read_all(request, limits_of(services))
-            response = await predicted(request, services, model, given, asked.top_k)
+            response = await predicted(services, model, given, asked.top_k)
         except FoveaError as error:
             response = problems.answer(error, problems.request_id(request))
         await response(scope, receive, send)

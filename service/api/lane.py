@@ -20,8 +20,9 @@ from starlette.responses import Response
 from service.api import problems
 from service.api.direct import PATH, Asked, plain
 from service.api.middleware import logged
-from service.api.predictions import at_once, body_of, observe, server_timing
+from service.api.predictions import at_once, body_of, server_timing
 from service.api.rendering import json_bytes
+from service.api.work import failed
 from service.batcher import outcomes
 from service.errors import FoveaError
 from service.feed import SMALL_BYTES, Document, Picture, Posted
@@ -101,7 +102,7 @@ class Lane:
         if not at_once(model, given):
             return False
         came = time.monotonic()
-        wanted = Wanted(given, plan.asked.top_k, came + services.settings.deadline_seconds)
+        wanted = Wanted(given, plan.asked.top_k, came + services.settings.deadline_seconds, came)
         if not self._waiting:
             self._loop.call_soon(self.work)
         self._waiting.append(_Waiting(model, wanted, connection, came))
@@ -124,8 +125,8 @@ class Lane:
             name, waited = request_id(None), started - each.came
             if isinstance(outcome, Prediction):
                 status, headers, body = 200, *_answer(model, outcome, waited)
-                observe(self._metrics, outcome, waited)
             else:
+                failed(self._services, model, outcome, each.came)
                 refusal = _refusal(outcome, name)
                 status, body = refusal.status_code, bytes(refusal.body)
                 headers = b"".join(b"%b: %b\r\n" % pair for pair in refusal.raw_headers)

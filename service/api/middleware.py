@@ -50,7 +50,7 @@ class Requests:
 
     def _count(self, step: int) -> None:
         self._health.in_flight += step
-        self._metrics.in_flight.set(self._health.in_flight)
+        self._metrics.in_flight(self._health.in_flight)
 
     async def _answer(self, exchange: "_Exchange", receive: Receive, work: bool) -> None:
         try:

@@ -1,14 +1,17 @@
 """`/livez`, `/readyz` and `/metrics`."""
 
+import asyncio
+
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from service import metrics
 from service.api import problems
 from service.api.rendering import as_json
 from service.api.schemas import Status
 from service.api.work import Serving
 from service.errors import NotReady
+from service.metrics import CONTENT_TYPE, Metrics, Seen
+from service.services import Services
 
 router = APIRouter(tags=["operations"])
 
@@ -46,9 +49,19 @@ async def readyz(request: Request, services: Serving) -> Response:
     },
 )
 async def prometheus(request: Request, services: Serving) -> Response:
-    """Requests, latencies, work in flight, the provider in use and sessions; of this worker process."""
-    own: metrics.Metrics = request.app.state.metrics
-    own.models(*services.repository.counts)
-    own.queued.set(services.batcher.inside)
-    own.sessions.set(services.engine.sessions_built)
-    return Response(own.text(), media_type=metrics.CONTENT_TYPE)
+    """Requests, latencies, models, the queue, caches and processes; of all workers, whichever answers."""
+    own: Metrics = request.app.state.metrics
+    text = await asyncio.to_thread(lambda: own.text(_seen(services)))
+    return Response(text, media_type=CONTENT_TYPE)
+
+
+def _seen(services: Services) -> Seen:
+    engine, store = services.engine, services.store
+    return Seen(
+        provider=engine.provider,
+        runtime=engine.version,
+        served=[(model.name, model.version, model.provider) for model in services.repository],
+        refused=len(services.repository.refused),
+        stored=store.usage(),
+        room=services.settings.input_store_bytes,
+    )

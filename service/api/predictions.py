@@ -1,5 +1,6 @@
 """`POST /predict`."""
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from typing import Annotated, Any
@@ -12,10 +13,9 @@ from service.api import bodies, problems
 from service.api.rendering import as_json
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
-from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
+from service.api.work import ChosenModel, Serving, deadline_of, failed, limits_of
 from service.engine import CPU
 from service.feed import Posted
-from service.metrics import Metrics
 from service.predictor import Prediction, Wanted
 from service.repository import Model
 from service.services import Services
@@ -62,32 +62,38 @@ async def predict(request: Request, services: Serving, model: ChosenModel, top_k
     The model's card says what it takes, see `GET /models`. The input is kept for a while: its
     `input_id` stands for it in the routes of the layers.
     """
-    return await predicted(request, services, model, await bodies.read_all(request, limits_of(services)), top_k)
+    return await predicted(services, model, await bodies.read_all(request, limits_of(services)), top_k)
 
 
-async def predicted(
-    request: Request, services: Services, model: Model, given: Sequence[Posted], top_k: int | None
-) -> Response:
+async def predicted(services: Services, model: Model, given: Sequence[Posted], top_k: int | None) -> Response:
     """The answer to inputs that were read: one may share its run with other requests, several make one of their own."""
-    deadline = deadline_of(services)
-    wanted = [Wanted(each, top_k, deadline) for each in given]
-    if len(wanted) == 1:
-        one = await services.batcher.ask(
-            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=at_once(model, given[0])
-        )
-        results, waited = [one.result], one.waited
-    else:
-        several = await queued(services, deadline, lambda: services.predictor.predict_all(model, wanted))
-        results, waited = (
-            [_found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)],
-            several.waited,
-        )
-    for result in results:
-        observe(request.app.state.metrics, result, waited)
+    came, deadline = time.monotonic(), deadline_of(services)
+    wanted = [Wanted(each, top_k, deadline, came) for each in given]
+    try:
+        results, waited = await _results(services, model, wanted, here=at_once(model, given[0]))
+    except BaseException as error:
+        failed(services, model, error, came)
+        raise
     answers = [body_of(model, each, waited) for each in results]
     return as_json(
         answers[0] if len(answers) == 1 else {"results": answers}, {"Server-Timing": server_timing(results, waited)}
     )
+
+
+async def _results(
+    services: Services, model: Model, wanted: Sequence[Wanted], *, here: bool
+) -> tuple[list[Prediction], float]:
+    """What came of the inputs, and how long they waited."""
+    deadline = wanted[0].deadline
+    if len(wanted) == 1:
+        one = await services.batcher.ask(
+            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=here
+        )
+        return [one.result], one.waited
+    several = await services.batcher.ask(
+        lambda _: [services.predictor.predict_all(model, wanted)], None, deadline, None
+    )
+    return [_found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)], several.waited
 
 
 def server_timing(results: Sequence[Prediction], waited: float) -> str:
@@ -114,12 +120,6 @@ def _found(result: Prediction | errors.FoveaError, number: int, count: int) -> P
     if isinstance(result, errors.FoveaError):
         raise type(result)(f"file {number} of {count}: {result}") from result
     return result
-
-
-def observe(metrics: Metrics, prediction: Prediction, waited: float) -> None:
-    """Record how long its parts took."""
-    for stage, seconds in (("queue", waited), ("decode", prediction.decode), ("run", prediction.run)):
-        metrics.stage(stage, seconds)
 
 
 def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:

@@ -1,15 +1,19 @@
 """What the routes share: the services, the limits, and work done on the queue's threads instead of the event loop's."""
 
 import time
+from asyncio import CancelledError
 from collections.abc import Callable
 from typing import Annotated, TypeVar, cast
 
 from fastapi import Depends, Query, Request
+from starlette.requests import ClientDisconnect
 
 from service.api.bodies import Limits
 from service.batcher import Done
+from service.errors import DeadlinePassed, FoveaError, NotReady, QueueFull
 from service.repository import Model
 from service.services import Services
+from service.statistics import Reason
 
 Result = TypeVar("Result")
 
@@ -50,4 +54,19 @@ async def queued(services: Services, deadline: float, work: Callable[[], Result]
 
     Work whose turn did not come by then is dropped; what is running ends by itself, a run of the network at once.
     """
-    return await services.batcher.ask(lambda _: [work()], None, deadline, None)
+    done: Done[Result] = await services.batcher.ask(lambda _: [work()], None, deadline, None)
+    services.statistics.waited(done.waited)
+    return done
+
+
+def failed(services: Services, model: Model, error: object, came: float) -> None:
+    """Count a request to a model that failed with this error; it came at this point of `time.monotonic()`."""
+    services.statistics.failed(model.name, model.version, _reason(error), time.monotonic() - came)
+
+
+def _reason(error: object) -> Reason:
+    if isinstance(error, QueueFull | DeadlinePassed | NotReady):
+        return "REJECTED"
+    if isinstance(error, CancelledError | ClientDisconnect):
+        return "CANCELED"
+    return "OTHER" if isinstance(error, FoveaError) else "BACKEND"

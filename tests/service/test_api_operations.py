@@ -81,8 +81,9 @@ def test_metrics_say_what_runs_the_networks_and_how_long_each_stage_took(client:
     assert found["fovea_models", frozenset({("state", "served")})] == 5
     assert found["fovea_models", frozenset({("state", "refused")})] == 3
     for stage in ("decode", "queue", "run"):
-        assert found["fovea_stage_seconds_count", frozenset({("stage", stage)})] == 1
-    assert found["fovea_sessions_built", frozenset()] == 6
+        labels = {"stage": stage, "model": "photos", "version": "2"}
+        assert found["fovea_stage_seconds_count", frozenset(labels.items())] == 1
+    assert found["fovea_sessions_built_total", frozenset()] == 6
 
 
 def test_while_draining_probes_are_answered_and_work_is_refused(

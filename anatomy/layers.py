@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from anatomy.costs import is_weight, macs, parameters
+from anatomy.dequantise import PASSING
 from anatomy.graph import Graph, Node
 from anatomy.kinds import BIASES, KINDS, Kind
 from anatomy.reach import Reach, forward, spatial_axes
@@ -69,7 +70,7 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
         kind = _kind(node, graph, reach)
         if kind is None or node.outputs[0] in swallowed:
             continue
-        members = [node, *_followers(node, graph, reach)]
+        members = _real_valued([node, *_followers(node, graph, reach)])
         taken[node.name] += 1
         name = node.name if taken[node.name] == 1 else f"{node.name}.{taken[node.name]}"
         found.append(_layer(len(found), name, kind, members, graph, reach, owners))
@@ -104,6 +105,11 @@ def _followers(anchor: Node, graph: Graph, reach: Mapping[str, Reach]) -> Iterat
     while following := _next(tensor, graph, reach):
         yield from following
         tensor = following[-1].outputs[0]
+
+
+def _real_valued(members: list[Node]) -> list[Node]:
+    """Without the codes at the end, of which each reader makes numbers by itself."""
+    return _real_valued(members[:-1]) if members[-1].operator == "QuantizeLinear" else members
 
 
 def _next(tensor: str, graph: Graph, reach: Mapping[str, Reach]) -> list[Node]:
@@ -236,9 +242,5 @@ def _stored(name: str | None, graph: Graph) -> str | None:
     """The constant that holds weights or a bias, behind quantisation if need be."""
     while name is not None and name not in graph.constants:
         producer = graph.producer(name)
-        name = (
-            producer.inputs[0]
-            if producer is not None and producer.operator in ("DequantizeLinear", "Cast", "Identity")
-            else None
-        )
+        name = producer.inputs[0] if producer is not None and producer.operator in PASSING else None
     return name

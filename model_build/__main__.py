@@ -15,12 +15,16 @@ import onnx.external_data_helper
 from anatomy.card import Card, CardError, Resize
 from anatomy.graph import Graph
 from anatomy.model_file import ModelFileError, read, write
+from model_build import int8_command
 from model_build.adopt import adopt
+from model_build.int8_command import Int8CommandError
 from model_build.packages import MissingPackageError
 from model_build.photographs import FOLDER, copy_photographs
 from model_build.recipe import AdoptError, Recipe
 from model_build.weights import WeightsError
 from model_build.wrapping import PROBABILITIES, ending
+
+UNWRITTEN = "what it was writing is not there"
 
 
 class CommandError(Exception):
@@ -29,13 +33,13 @@ class CommandError(Exception):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command: 0 if it succeeded, 2 with one line on standard error if it could not, 130 if interrupted."""
-    options = parser().parse_args(arguments)
+    options = parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         options.run(options)
     except KeyboardInterrupt:
         print(f"model_build: interrupted; {options.interrupted}", file=sys.stderr)
         return 130
-    except (AdoptError, CardError, CommandError, ModelFileError, OSError) as error:
+    except (AdoptError, CardError, CommandError, Int8CommandError, ModelFileError, OSError) as error:
         print(f"model_build: {error}", file=sys.stderr)
         return 2
     return 0
@@ -87,6 +91,12 @@ def _learn(options: argparse.Namespace) -> None:
         lessons.run(options, path, print)
     except lessons.LEARNING_ERRORS as error:
         raise CommandError(str(error)) from None
+
+
+def _int8(options: argparse.Namespace) -> None:
+    folder = _path(options.out, options.name).parent.parent
+    target = _path(options.out, f"{options.name}-int8")
+    int8_command.run(options, folder, target, options.name in LEARNED, print)
 
 
 def _adopt(options: argparse.Namespace) -> None:
@@ -164,10 +174,17 @@ def _labels(path: Path) -> tuple[str, ...]:
     return tuple(found)
 
 
+def parsed(arguments: Sequence[str]) -> argparse.Namespace:
+    """What the arguments ask for; ends the process with a line for those that make no sense."""
+    if "--int8" in arguments:
+        return int8_command.parser().parse_args(arguments, argparse.Namespace(run=_int8, interrupted=UNWRITTEN))
+    return parser().parse_args(arguments)
+
+
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__)
-    root.set_defaults(interrupted="what it was writing is not there")
+    """The command line, but for `--int8`, which is for models of any name."""
+    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__, epilog=int8_command.HELP)
+    root.set_defaults(interrupted=UNWRITTEN)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name in BUILDERS:
         command = commands.add_parser(name, help=f"build the model {name}")

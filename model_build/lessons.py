@@ -17,6 +17,7 @@ from model_build.plots import Curve, confusion_matrix, kernel_sheet, training_cu
 from model_build.progress import Progress
 from model_build.samples import write_examples
 from model_build.sessions import DeviceError
+from model_build.sibling import Material, examples
 from model_build.train import TrainError
 
 LEARNING_ERRORS = (DataError, TrainError, CheckpointError, DeviceError)
@@ -80,3 +81,9 @@ def draw(course: Course, learned: Learned, folder: Path) -> None:
     graph = Graph(learned.model)
     first = next(layer for layer in layers(graph) if layer.kernel is not None)
     kernel_sheet(graph.constants[str(first.kernel)], f"{title}: {first.name}", folder / KERNELS)
+
+
+def material(name: str, data: Path | None, say: Say, _model: object) -> Material:
+    """What calibrates and measures the 8-bit sibling of a network learned here; raises DataError."""
+    lesson = COURSES[name].lesson(data, say)
+    return examples(lesson.held_out.inputs, lesson.test.inputs, lesson.test.labels)

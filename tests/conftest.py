@@ -1,12 +1,13 @@
 """Fixtures for the whole repository: the sample photos and the real ImageNet model, built once in a test run."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from anatomy.model_file import write
-from model_build import imagenet
+from model_build import imagenet, sibling
 from model_build.datasets import mnist, mnist1d, voxels
 
 Examples = tuple[np.ndarray, np.ndarray]
@@ -38,6 +39,19 @@ def digit_examples() -> Examples:
     """MNIST's 10,000 test pictures, uint8 [N, 28, 28], and their labels."""
     split = mnist.load_test(Path(__file__).parent / "data" / "mnist")
     return split.inputs[..., 0], split.labels
+
+
+@pytest.fixture(scope="session")
+def int8_folder(tmp_path_factory: pytest.TempPathFactory, digit_examples: Examples) -> Path:
+    """A folder with the models `digits` and `digits-int8`, made of it: 256 of the test pictures calibrated, the others
+    measured. Not to be written to."""
+    folder = tmp_path_factory.mktemp("int8")
+    shutil.copytree(Path(__file__).parents[1] / "models" / "digits", folder / "digits")
+    pictures, labels = digit_examples
+    material = sibling.examples(pictures[:256, ..., None], pictures[256:, ..., None], labels[256:])
+    target = folder / "digits-int8" / "1" / "model.onnx"
+    sibling.run(folder / "digits" / "1" / "model.onnx", target, lambda _model: material, lambda _line: None)
+    return folder
 
 
 @pytest.fixture(scope="session")

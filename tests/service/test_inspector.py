@@ -89,12 +89,12 @@ def test_a_matrix_that_a_gemm_adds_is_no_bias(tmp_path: Path) -> None:
     assert kernels(model.layers[-1], model).bias is None
 
 
-def test_quantised_kernels_are_the_integers_of_the_file(tmp_path: Path) -> None:
+def test_quantised_kernels_are_the_numbers_that_their_codes_stand_for(tmp_path: Path) -> None:
     proto = parsed(QUANTISED)
     model = model_of(tmp_path, proto)
     shown = kernels(model.layers[0], model).weights
-    assert shown.dtype == np.int8
-    assert np.array_equal(shown, weights_of(proto, "q"))
+    assert shown.dtype == np.float32
+    assert np.array_equal(shown, weights_of(proto, "q") * np.float32(0.5))
 
 
 def test_a_pool_has_no_kernels(tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ class Control:
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._unread = ""
+        self._unread, self._unreadable = "", frozenset[str]()
         self._held: Mapping[Key, Held] = {}
         self._before = self._look()
         self._held = self._first(self._before or _NOTHING, at_start)
@@ -175,6 +175,9 @@ class Control:
             self._unread = reason
             return None
         self._unread = ""
+        for name in found.unreadable - self._unreadable:
+            log.warning("model folder not read", model=name)
+        self._unreadable = found.unreadable
         return found
 
     def _on_disk(self, name: str) -> Mapping[Key, Entry]:

@@ -61,16 +61,12 @@ def look(folder: Path) -> Look:
 
 def signature(folder: Path) -> Signature:
     """What a version's files look like now; equal to a former one if nothing was written since."""
-    found = ((str(path.relative_to(folder)), path.stat()) for path in _files(folder))
-    return tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in found)
+    return tuple((str(path.relative_to(folder)), *_looks(path)) for path in _files(folder))
 
 
 def unchanged(entry: Entry) -> bool:
     """Whether a version's files still look as they did."""
-    try:
-        return signature(entry.path.parent) == entry.signature
-    except OSError:
-        return False
+    return signature(entry.path.parent) == entry.signature
 
 
 def digest(folder: Path) -> str:
@@ -89,6 +85,15 @@ def digest(folder: Path) -> str:
 def _folders(folder: Path) -> list[str]:
     with os.scandir(folder) as found:
         return sorted(each.name for each in found if not each.name.startswith(".") and each.is_dir())
+
+
+def _looks(path: Path) -> tuple[int, int, int]:
+    """Bytes, date and number of a file; zeros for one that is not there, as where a link leads nowhere."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return 0, 0, 0
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 def _files(folder: Path) -> Iterator[Path]:

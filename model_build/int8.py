@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.checker
+from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from anatomy.model_file import ModelFile
@@ -27,6 +28,7 @@ OPERATORS = WEIGHTED.union(
 QUANTISED = frozenset(("QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"))
 LEAST_OPSET = 13
 """The first whose DequantizeLinear has a scale for each channel."""
+_FAILURES = (runtime.Fail, runtime.InvalidArgument, runtime.InvalidGraph, runtime.NotImplemented)
 _PREPARED = ("onnx.quant.pre_process", "onnxruntime.quant")
 _LEFTOVERS = frozenset(("onnx.infer", _PREPARED[0]))
 
@@ -43,7 +45,9 @@ def check(model: ModelFile) -> None:
     if "Conv" not in operators:
         raise Int8Error("it has no Conv, and convolutions are what 8 bits make faster")
     if model.graph.opset < LEAST_OPSET:
-        raise Int8Error(f"it is of opset {model.graph.opset}, which has no scales per channel; expected {LEAST_OPSET}")
+        raise Int8Error(
+            f"it is of opset {model.graph.opset}, which has no scales per channel; export it in {LEAST_OPSET}"
+        )
     weights = {str(model.graph.dtype(node.inputs[1])) for node in model.graph.nodes if node.operator == "Conv"}
     if weights != {"float32"}:
         raise Int8Error(f"its convolutions have weights in {', '.join(sorted(weights))}, expected float32")
@@ -62,20 +66,24 @@ def quantised(model: ModelFile, inputs: Array, batch: int) -> onnx.ModelProto:
         # The library leaves files beside its source, and takes models by path without changing them.
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(proto, source)
-        quantize_static(
-            source,
-            target,
-            _Reader(model.input, inputs, batch),
-            quant_format=QuantFormat.QDQ,
-            per_channel=True,
-            nodes_to_quantize=_between_weights(proto),
-            op_types_to_quantize=sorted(OPERATORS),
-            activation_type=QuantType.QUInt8,
-            weight_type=QuantType.QInt8,
-            calibrate_method=CalibrationMethod.MinMax,
-            # The scores that a softmax reads keep their precision.
-            extra_options={"WeightSymmetric": True, "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
-        )
+        try:
+            quantize_static(
+                source,
+                target,
+                _Reader(model.input, inputs, batch),
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                nodes_to_quantize=_between_weights(proto),
+                op_types_to_quantize=sorted(OPERATORS),
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+                calibrate_method=CalibrationMethod.MinMax,
+                # The scores that a softmax reads keep their precision.
+                extra_options={"WeightSymmetric": True, "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
+            )
+        except _FAILURES as error:
+            reason = str(error).strip().splitlines()[0].rpartition("failed:")[2]
+            raise Int8Error(f"it does not run in ONNX Runtime: {reason}") from None
         made = onnx.load(target)
     kept = [entry for entry in made.metadata_props if entry.key not in _LEFTOVERS]
     del made.metadata_props[:]

@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test bench bench-train bench-explorer lint format lock upgrade clean
+.PHONY: help serve models install test verify-gpu bench bench-train bench-explorer lint format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -39,6 +39,19 @@ $(STAMP): requirements/dev.txt pyproject.toml
 
 test: lint ## Install, then lint, types, import contracts and all tests
 	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+
+# Its own environment, for the two builds of ONNX Runtime cannot be installed together.
+verify-gpu: ## On a machine with an NVIDIA GPU: check everything that needs one, and say what was seen
+	@$(MAKE) --no-print-directory VENV=$(VENV)-gpu .verified
+
+.PHONY: .verified
+.verified: $(VENV)/.gpu
+	@$(PY) -m tests.verify_gpu
+
+$(VENV)/.gpu: $(STAMP) requirements/gpu.txt
+	@$(PY) -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/gpu.txt
+	@touch $@
 
 lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m ruff check .
@@ -69,5 +82,5 @@ upgrade: ## Lock the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
 
 clean: ## Remove what was made here: the environment, what was built, the screenshots, the caches
-	rm -rf $(VENV) models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov screenshots dist build
+	rm -rf $(VENV) $(VENV)-gpu models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov screenshots dist build
 	find anatomy model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +

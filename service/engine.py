@@ -1,7 +1,8 @@
 """ONNX Runtime: sessions on the device that was asked for, arrays in and arrays out. No pictures, no HTTP, no asyncio.
 
 `cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What `auto` got is in
-`Engine.provider`, and why it is not CUDA in `Engine.note`.
+`Engine.provider`, and why it is not CUDA in `Engine.note`. What ONNX Runtime says of a session is in `Session.cuda`,
+the options of its provider, and in `Session.placement`, where its nodes run.
 """
 
 import math
@@ -16,8 +17,11 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
+from service.buckets import buckets
+from service.cuda import Cuda
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.ledger import Numbers
+from service.placement import Placement
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -25,12 +29,15 @@ Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
-# The same answer on either device matters more here than TF32's speed; the exhaustive search for the fastest
-# convolution would be paid again by each sub-graph session.
-_CUDA_OPTIONS = {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+# Inputs of one run at most, unless told otherwise: on a CPU more gain nothing.
+_MOST = {CPU: 8, CUDA: 32}
 
+# What failing to get memory says, of the arena, of the C++ library and of CUDA: no fault of the input's size.
+_NO_MEMORY = re.compile(r"allocate memory|bad_alloc|smaller than requested|out of memory|ALLOC_FAILED", re.IGNORECASE)
 # What ONNX Runtime puts before the reason: its name, a code, and often a place in its source.
 _PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
+# What CUDA itself says, somewhere within what ONNX Runtime says of it.
+_OF_CUDA = re.compile(r"CU(DA|DNN|BLAS) failure \d+: [^;\n]*[^;\s]")
 # Seconds in which a thread without work ends.
 _LOOKS_EVERY = 1.0
 # Failures reach the caller as exceptions; the runtime need not print them as well.
@@ -42,6 +49,10 @@ probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,
 
 class UnloadableModel(Exception):
     """ONNX Runtime takes no session of this graph; the message is its reason, in one line."""
+
+
+class _Replaced(UnloadableModel):
+    """ONNX Runtime took another provider than it was asked for."""
 
 
 class RunFailed(Exception):
@@ -59,6 +70,10 @@ class Session:
         self.inputs: tuple[str, ...] = tuple(value.name for value in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(value.name for value in session.get_outputs())
         self.providers: tuple[str, ...] = tuple(session.get_providers())
+        self.cuda = _cuda_of(session)
+        """What the CUDA provider says is in force; None on another."""
+        self.placement = _placement_of(session)
+        """Where its nodes run; None where this ONNX Runtime does not tell."""
         self.shortest = math.inf
         """Seconds of the shortest run so far."""
 
@@ -78,6 +93,8 @@ class Session:
             except _exceptions() as error:
                 if options.terminate:
                     raise DeadlinePassed("the run took longer than allowed and was ended; try again later") from None
+                if _NO_MEMORY.search(str(error)):
+                    raise RunFailed(_first_line(error)) from error
                 # A size that the graph leaves open can be one that an operator deep inside cannot work with.
                 if self._open or feeds.keys() != set(self.inputs) or type(error).__name__ == "InvalidArgument":
                     raise Impossible(self._mismatch(feeds)) from error
@@ -94,19 +111,31 @@ class Session:
 class Engine:
     """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own choice).
 
+    `cuda` says how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless given).
     Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is
     installed.
     """
 
-    def __init__(self, device: Device = "auto", threads: int = 0, built: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        device: Device = "auto",
+        threads: int = 0,
+        cuda: Cuda | None = None,
+        max_batch: int | None = None,
+        built: Numbers | None = None,
+    ) -> None:
         self._runtime = _runtime()
         self._threads = threads
+        self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
         self._watch = _Watch()
         self._sessions = 0
         self._built = [0.0] if built is None else built
         self.note = ""
         self.provider = self._choose(device)
+        self.max_batch = max_batch or _MOST[self.provider]
+        self.batches = buckets(self.max_batch) if self.provider == CUDA else ()
+        """The sizes that batches are padded to; none on the CPU, which prepares nothing for a shape."""
 
     @property
     def version(self) -> str:
@@ -146,12 +175,14 @@ class Engine:
         try:
             session = self._open(onnx.parser.parse_model(_PROBE), CUDA)
             (result,) = session.run({"x": np.ones((1, 1, 4, 4), np.float32)})
+        except _Replaced:
+            return "its libraries or the driver were not found; what ONNX Runtime wrote on standard error says which"
         except (UnloadableModel, RunFailed, RuntimeError) as error:
             return _first_line(error)
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
     def _open(self, proto: onnx.ModelProto, provider: str) -> Session:
-        providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, _CUDA_OPTIONS), CPU]
+        providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
         try:
             inner = self._runtime.InferenceSession(
                 proto.SerializeToString(), self._options(), providers=providers, enable_fallback=0
@@ -160,7 +191,7 @@ class Engine:
             raise UnloadableModel(_first_line(error)) from error
         session = Session(inner, self._runtime, self._watch)
         if session.providers[0] != provider:
-            raise UnloadableModel(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
+            raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
 
     def _options(self) -> Any:
@@ -169,6 +200,8 @@ class Engine:
         options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Noted while nodes are assigned anyway; a runtime too old to know it ignores it.
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         return options
 
 
@@ -227,6 +260,17 @@ def _runtime() -> Any:
     return onnxruntime
 
 
+def _cuda_of(session: Any) -> Cuda | None:
+    options = session.get_provider_options()
+    return Cuda.told(options[CUDA]) if CUDA in options else None
+
+
+def _placement_of(session: Any) -> Placement | None:
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    return Placement.told(session.get_provider_graph_assignment_info(), session.get_providers()[0])
+
+
 def _exceptions() -> tuple[type[Exception], ...]:
     """What loading and running raise: ONNX Runtime's exceptions have no common base but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - one of two extras brings it
@@ -236,5 +280,7 @@ def _exceptions() -> tuple[type[Exception], ...]:
 
 
 def _first_line(error: Exception) -> str:
+    if of_cuda := _OF_CUDA.search(str(error)):
+        return of_cuda.group()
     line = next(iter(str(error).strip().splitlines()), "")
     return _PREAMBLE.sub("", line, count=1)[:300] or type(error).__name__

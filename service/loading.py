@@ -55,13 +55,17 @@ def _warm(model: Model) -> None:
     if not model.listing["layers"]:
         raise ModelFileError("no layer was found in its graph")
     zeros = _zeros(model)
-    try:
-        if zeros is not None:
+    if zeros is None:
+        return
+    # The largest first, for the memory that it takes is enough for the others.
+    for size in reversed(model.sizes or (1,)):
+        try:
             # The first run also lays out the memory of the others.
-            model.lean.run({model.file.input: zeros})
-            model.lean.run({model.file.input: zeros})
-    except (Impossible, RunFailed) as error:
-        raise ModelFileError(f"a first run failed: {error}") from error
+            model.run([zeros] * size)
+            model.run([zeros] * size)
+        except (Impossible, RunFailed) as error:
+            several = f" of {size} inputs" if size > 1 else ""
+            raise ModelFileError(f"a first run{several} failed: {error}") from error
 
 
 def _zeros(model: Model) -> np.ndarray | None:

@@ -1,9 +1,11 @@
 """A loaded model: its file, the session that answers, and what the graph and the card tell of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from anatomy.card import Card
 from anatomy.layers import Layer, layers
@@ -11,6 +13,7 @@ from anatomy.model_file import ModelFile
 from anatomy.receptive_field import ReceptiveFields
 from anatomy.report import LayerNameError, find_layer, layers_body
 from anatomy.subgraph import extract
+from service.buckets import bucket_of, stacked
 from service.engine import Engine, Session
 from service.errors import UnknownLayer
 from service.sessions import Cache
@@ -43,6 +46,11 @@ class Model:
         """Whether several inputs fit into one run: whether the batch axis is open."""
         shape = self.file.graph.shape(self.file.input)
         return shape is not None and len(shape) > 0 and not isinstance(shape[0], int)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The sizes that batches are padded to, the largest last; none where they run as they are."""
+        return self._engine.batches if self.batches else ()
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -85,6 +93,16 @@ class Model:
                 f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each with a name; "
                 "GET /layers lists them"
             ) from None
+
+    def run(self, inputs: Sequence[np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
+        """The real outputs for inputs [n, ...] of one shape and type, in one run; those of its padding are cut off.
+
+        Raises what `Session.run` raises.
+        """
+        count = sum(map(len, inputs))
+        size = bucket_of(count, self.sizes[-1]) if self.sizes else count
+        outputs = self.lean.run({self.file.input: stacked(inputs, size)}, deadline)
+        return outputs if size == count else [each[:count] if each.shape[:1] == (size,) else each for each in outputs]
 
     def tap(self, tensor: str) -> Session:
         """A session that computes this one tensor, built when first asked for."""

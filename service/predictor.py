@@ -116,14 +116,14 @@ def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
         yield from ([each] for each in ready)
         return
     for _, same in groupby(ready, key=lambda each: each.feed.array.shape):
-        yield list(same)
+        together = list(same)
+        most = model.sizes[-1] if model.sizes else len(together)
+        yield from (together[start : start + most] for start in range(0, len(together), most))
 
 
 def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> np.ndarray:
     """A row of numbers for each input; raises Impossible for an output that is no list of classes."""
-    first = feeds[0]
-    array = first.array if len(feeds) == 1 else np.concatenate([feed.array for feed in feeds])
-    output = model.lean.run({first.name: array}, deadline)[0]
+    output = model.run([feed.array for feed in feeds], deadline)[0]
     if output.ndim < 2 or output.shape[0] != len(feeds) or output.shape[1] != output[0].size:
         raise Impossible(
             f"the network's output has shape {list(output.shape)}, which is no list of classes; "

@@ -41,7 +41,13 @@ class Services:
         """
         ledger = ledger or Ledger()
         statistics = Statistics(ledger)
-        engine = Engine(settings.device, settings.run_threads, built=ledger.block("sum", "sessions", (), 1))
+        engine = Engine(
+            settings.device,
+            settings.run_threads,
+            settings.cuda,
+            settings.max_batch,
+            built=ledger.block("sum", "sessions", (), 1),
+        )
         counts, kept = ledger.block("sum", "layer sessions", (), 3), ledger.block("now", "layer sessions now", (), 1)
         loader = Loader(engine, Cache(settings.layer_sessions, counts, kept))
         control = Control(settings.models, loader, settings.model_control, settings.default_model, settings.load_models)
@@ -51,7 +57,9 @@ class Services:
             settings.input_store_seconds,
             ledger.block("sum", "inputs", (), 4),
         )
-        batcher = Batcher(settings.instances, settings.queue_size, length=ledger.block("now", "queue", (), 1))
+        batcher = Batcher(
+            settings.instances, settings.queue_size, engine.max_batch, ledger.block("now", "queue", (), 1)
+        )
         prepared = PreparedInputs(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":

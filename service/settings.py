@@ -23,6 +23,7 @@ from pydantic_settings import (
 )
 
 from service.cpu import cpu_quota
+from service.cuda import Cuda, Search
 from service.errors import SettingsError
 
 PREFIX = "FOVEA_"
@@ -61,6 +62,23 @@ class Settings(BaseSettings):
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="auto takes CUDA where it can be had; cuda fails at start-up where it cannot"
+    )
+    cuda_device: int = Field(default=0, ge=0, description="which GPU, where CUDA is used")
+    gpu_memory_bytes: int | None = Field(
+        default=None, ge=1, description="memory that each session may take on the GPU; without it, all there is"
+    )
+    tf32: bool = Field(
+        default=False, description="sums of 10-bit fractions on the GPU: faster, but no more the numbers of the CPU"
+    )
+    cudnn_search: Search = Field(
+        default="heuristic",
+        description="how cuDNN chooses algorithms: heuristic; exhaustive, slower at start and at new shapes; default",
+    )
+    max_batch: int | None = Field(
+        default=None,
+        ge=1,
+        le=1024,
+        description="requests that may share one run; without it, 8 on the CPU (16 if they are short) and 32 on CUDA",
     )
     threads: int | None = Field(
         default=None,
@@ -138,6 +156,11 @@ class Settings(BaseSettings):
             return cls(**(source() | flags))
         except ValidationError as error:
             raise SettingsError("; ".join(_complaint(each, flags) for each in error.errors())) from None
+
+    @property
+    def cuda(self) -> Cuda:
+        """How a GPU is used."""
+        return Cuda(self.cuda_device, self.gpu_memory_bytes, self.tf32, self.cudnn_search)
 
     @property
     def run_threads(self) -> int:

@@ -72,6 +72,7 @@ class Lane:
         self._metrics = metrics
         self._health = health
         self._loop = asyncio.get_running_loop()
+        self._most = services.settings.max_batch or MOST
         self._waiting: list[_Waiting] = []
 
     def plan(self, scope: Mapping[str, Any]) -> Plan | None:
@@ -114,7 +115,7 @@ class Lane:
         for _, same in groupby(waiting, key=lambda each: id(each.model)):
             left = deque(same)
             while left:
-                self._answer([left.popleft() for _ in range(min(MOST, len(left)))])
+                self._answer([left.popleft() for _ in range(min(self._most, len(left)))])
 
     def _answer(self, together: Sequence[_Waiting]) -> None:
         model, started = together[0].model, time.monotonic()

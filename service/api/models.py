@@ -49,6 +49,8 @@ def _summary(repository: Repository, served: Mapping[str, Model], chosen: Model 
         "version": model.version,
         "default": _is_default(repository, model, versions[-1]),
         "provider": model.provider,
+        "gpu": _gpu(model),
+        "nodes": _nodes(model),
         "layers": len(model.layers),
         "parameters": model.parameters,
         "macs": model.macs,
@@ -60,6 +62,26 @@ def _summary(repository: Repository, served: Mapping[str, Model], chosen: Model 
         },
         "card": None if model.file.card is None else model.file.card.to_dict(),
     }
+
+
+def _gpu(model: Model) -> dict[str, Any] | None:
+    cuda = model.lean.cuda
+    return (
+        None
+        if cuda is None
+        else {
+            "device": cuda.device,
+            "tf32": cuda.tf32,
+            "memory_limit_bytes": cuda.memory_bytes,
+            "cudnn_search": cuda.search,
+            "batch_sizes": list(model.sizes),
+        }
+    )
+
+
+def _nodes(model: Model) -> dict[str, Any] | None:
+    placement = model.lean.placement
+    return None if placement is None else {"by_provider": placement.nodes, "fallen_back": placement.fallen}
 
 
 def _is_default(repository: Repository, model: Model, newest_version: str) -> bool:

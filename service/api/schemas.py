@@ -51,6 +51,23 @@ class Predictions(Body):
     results: list[Prediction]
 
 
+class Gpu(Body):
+    """How a model uses its GPU, as ONNX Runtime's CUDA provider says."""
+
+    device: int
+    tf32: bool = Field(description="whether sums are of 10-bit fractions: then the numbers are not those of the CPU")
+    memory_limit_bytes: int | None = Field(description="what each session of it may take; null: all there is")
+    cudnn_search: str = Field(description="how cuDNN chooses the algorithm of a convolution")
+    batch_sizes: list[int] = Field(description="what runs are padded to, each run before it was served; empty: nothing")
+
+
+class Nodes(Body):
+    """Where the nodes of a model's graph run."""
+
+    by_provider: dict[str, int] = Field(description="how many each provider runs, before it fuses them")
+    fallen_back: list[str] = Field(description="operators of the nodes that `provider` does not run")
+
+
 class ModelSummary(Body):
     """A model that is served."""
 
@@ -59,6 +76,8 @@ class ModelSummary(Body):
     version: str = Field(description="the version described here; the newest unless another was asked for")
     default: bool = Field(description="whether it answers where a request names no model")
     provider: str
+    gpu: Gpu | None = Field(description="null where it runs on no GPU")
+    nodes: Nodes | None = Field(description="null where this version of ONNX Runtime does not tell")
     layers: int
     parameters: int
     macs: int | None = Field(description="multiply-adds for one input; null where a size is open")

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from service.api.schemas import Models, ModelSummary
 from service.settings import Settings
+from tests.service.fake_gpu import Gpu
 from tests.service.networks import LABELS
 
 Check = Callable[..., dict[str, Any]]
@@ -26,6 +28,33 @@ def test_the_numbers_of_a_model_are_those_of_its_graph(client: httpx.Client) -> 
     assert photos["macs"] == 16 * 16 * 8 * (3 * 3 * 3) + 8 * 4
     assert photos["provider"] == "CPUExecutionProvider"
     assert photos["input"] == {"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3], "kind": "image"}
+
+
+def test_on_the_cpu_every_node_runs_there_and_no_gpu_is_told_of(client: httpx.Client) -> None:
+    decoder = client.get("/models/decoder").json()
+    assert decoder["gpu"] is None
+    assert decoder["nodes"] == {"by_provider": {"CPUExecutionProvider": 4}, "fallen_back": []}
+
+
+def test_on_a_gpu_it_is_told_what_is_in_force_and_what_fell_back(
+    settings: Settings, started: Callable[[Settings], httpx.Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.engine._runtime", Gpu)
+    chosen = {"device": "cuda", "cuda_device": 1, "tf32": True, "gpu_memory_bytes": 10**9, "max_batch": 3}
+    body = started(settings.model_copy(update=chosen)).get("/models").json()
+    Models.model_validate(body)
+    found = {each["name"]: each for each in body["models"]}
+    assert found["photos"]["gpu"] == {
+        "device": 1,
+        "tf32": True,
+        "memory_limit_bytes": 10**9,
+        "cudnn_search": "heuristic",
+        "batch_sizes": [1, 2, 3],
+    }
+    assert found["decoder"]["nodes"] == {
+        "by_provider": {"CUDAExecutionProvider": 0, "CPUExecutionProvider": 4},
+        "fallen_back": ["ConvTranspose", "Flatten", "Gemm", "MatMul"],
+    }
 
 
 def test_sizes_that_a_file_leaves_open_leave_its_macs_unknown(client: httpx.Client) -> None:

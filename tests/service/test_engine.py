@@ -62,18 +62,6 @@ def test_auto_takes_the_cpu_and_says_why() -> None:
     assert "without CUDA" in engine.note
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(WITHOUT_CUDA, reason="needs the gpu extra and an NVIDIA GPU")
-def test_on_cuda_every_session_is_on_cuda_and_gives_what_the_cpu_gives() -> None:
-    given = np.random.default_rng(0).normal(size=(1, 1, 6, 7, 8)).astype(np.float32)
-    results: list[np.ndarray] = []
-    for device in ("cuda", "cpu"):
-        session = Engine(device).load(parsed(VOLUMES))
-        results.append(session.run({"x": given})[0])
-        assert session.providers[0] == (CUDA if device == "cuda" else CPU)
-    np.testing.assert_allclose(results[0], results[1], rtol=1e-4, atol=1e-5)
-
-
 def test_a_provider_that_the_runtime_replaces_in_silence_is_refused(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,7 +75,10 @@ def test_a_runtime_with_cuda_on_a_machine_without_it_is_a_failure_too(monkeypatc
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda *_, **__: None, raising=False)
     if not WITHOUT_CUDA:
         pytest.skip("this ONNX Runtime has CUDA")
-    with pytest.raises(DeviceUnavailable, match="cannot be had"), pytest.warns(UserWarning, match="CUDA"):
+    with (
+        pytest.raises(DeviceUnavailable, match="cannot be had: its libraries or the driver"),
+        pytest.warns(UserWarning, match="CUDA"),
+    ):
         Engine("cuda")
 
 

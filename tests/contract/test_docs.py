@@ -111,7 +111,7 @@ def test_every_metric_is_documented_and_no_other() -> None:
 
 
 def test_every_event_that_the_service_logs_is_documented() -> None:
-    calls = re.compile(r"\blog(?:_access)?(?:\.\w+)?\(\s*\"([^\"]+)\"")
+    calls = re.compile(r"(?:\blog\.\w+\(\s*|\"event\": )\"([^\"]+)\"")
     logged = {event for path in (ROOT / "service").rglob("*.py") for event in calls.findall(path.read_text())}
     assert {"request", "draining", "model refused"} <= logged
     assert logged <= set(first_cells(page("operations.md")))

@@ -13,6 +13,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from service.errands import Abandoned, Errand, doing
 from service.errors import DeadlinePassed, QueueFull
 from service.ledger import Numbers
 
@@ -41,15 +42,23 @@ class _Piece:
     future: "asyncio.Future[Done[Any]] | Future[Done[Any]]"
     loop: asyncio.AbstractEventLoop | None
     came: float = field(default_factory=time.monotonic)
+    errand: Errand | None = None
+    settled: bool = False
 
     def settle(self, outcome: Any, waited: float, took: float) -> None:
         """Hand over what came of it, unless nobody waits for it any more."""
         if self.future.done():
             return
+        self.settled = True
         if isinstance(outcome, BaseException):
             self.future.set_exception(outcome)
         else:
             self.future.set_result(Done(outcome, waited, took))
+
+    def leave(self) -> None:
+        """Who asked waits no more: what runs for nobody is stopped."""
+        if self.errand is not None and not self.settled:
+            self.errand.check()
 
 
 class Batcher:
@@ -95,7 +104,8 @@ class Batcher:
         With `here` it is done by the event loop itself, together with what else came in this turn of it: right for what
         takes less time than waking a thread and handing the interpreter to and fro. `deadline` is a point of
         `time.monotonic()`. Raises QueueFull, what `run` gives or raises for this item, and DeadlinePassed if it is not
-        done in time: work whose turn did not come by then is dropped.
+        done in time: work whose turn did not come by then, or whose caller is cancelled, is dropped, and what runs for
+        nobody else is stopped.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done[Result]] = loop.create_future()
@@ -112,6 +122,7 @@ class Batcher:
             raise
         finally:
             late.cancel()
+            piece.leave()
 
     def close(self) -> None:
         """Finish what is running, drop what is waiting, and end the threads."""
@@ -170,7 +181,8 @@ class Batcher:
     def _work(self) -> None:
         while pieces := self._taken():
             started = time.monotonic()
-            found = _outcomes(pieces)
+            with doing(pieces[0].errand):
+                found = _outcomes(pieces)
             took = time.monotonic() - started
             with self._changed:
                 self._running -= len(pieces)
@@ -202,6 +214,11 @@ class Batcher:
             piece = self._waiting.popleft()
             (pieces if piece.key == first.key else others).append(piece)
         self._waiting.extendleft(reversed(others))
+        futures = [piece.future for piece in pieces]
+        errand = Errand(lambda: not all(future.done() for future in futures))
+        for piece in pieces:
+            # Before it is looked whether somebody waits: who leaves after that finds what to stop.
+            piece.errand = errand
         return [piece for piece in pieces if _begun(piece)]
 
 
@@ -216,6 +233,8 @@ def outcomes(run: Run[Item, Result], items: Sequence[Item]) -> Sequence[Result |
     """A result or an exception for each; where they fail together, each is tried alone: no one fails its neighbours."""
     try:
         return run(items)
+    except Abandoned as error:
+        return [error] * len(items)
     except BaseException as error:  # noqa: BLE001 - handed on to who asked
         return [error] if len(items) == 1 else [outcomes(run, [item])[0] for item in items]
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +20,7 @@ import onnx
 
 from service.buckets import buckets
 from service.cuda import Cuda
+from service.errands import Abandoned, abandoned, stopped_by
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.ledger import Numbers
 from service.placement import Placement
@@ -80,17 +82,20 @@ class Session:
     def run(self, feeds: Mapping[str, np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
         """All outputs for these inputs, in the order of `outputs`.
 
-        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is terminated.
+        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is terminated; so it is,
+        with Abandoned, when nobody waits for it any more.
         Raises Impossible for inputs whose names, types or shapes the graph does not take, RunFailed for what is no
         fault of the input.
         """
         options = self._runtime.RunOptions()
         options.log_severity_level = _FATAL
-        with self._watch.until(deadline, options):
+        with self._watch.until(deadline, options), stopped_by(partial(setattr, options, "terminate", True)):
             started = time.monotonic()
             try:
                 outputs = list(self._session.run(None, dict(feeds), options))
             except _exceptions() as error:
+                if abandoned():
+                    raise Abandoned from None
                 if options.terminate:
                     raise DeadlinePassed("the run took longer than allowed and was ended; try again later") from None
                 if _NO_MEMORY.search(str(error)):

@@ -20,6 +20,26 @@ WAIT_SECONDS = 1.0
 _END = b"\r\n\r\n"
 
 
+ANSWERING = "fovea.answering"
+"""The key of a scope under which the request's `Answering` is."""
+
+
+class Answering:
+    """Who answers a connection's request; told when the client goes, and nobody is left to answer."""
+
+    __slots__ = ("gone", "task")
+
+    def __init__(self) -> None:
+        self.task: asyncio.Task[Any] | None = None
+        self.gone = False
+
+    def leave(self) -> None:
+        """The client is gone: cancel the task."""
+        self.gone = True
+        if self.task is not None:
+            self.task.cancel()
+
+
 class Plan(Protocol):
     """What the head of a request asks for."""
 
@@ -104,6 +124,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._late: asyncio.TimerHandle | None = None
         self._taken = False
         self._heard = 0.0
+        self._answering = Answering()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection was opened."""
@@ -113,6 +134,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The connection is gone."""
         self._let_go()
         super().connection_lost(exc)
+        self._answering.leave()
 
     def data_received(self, data: bytes) -> None:
         """Part of a request came, or all of it, or several."""
@@ -169,6 +191,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The parser has read a head."""
         super().on_headers_complete()
+        self.scope[ANSWERING] = self._answering  # type: ignore[literal-required]
         head, self._head = self._head, b""
         # Where a line may end differently for the parser, this is not where the head ends.
         if self._lane is None or not head or head.count(b"\n") != head.count(b"\r\n"):

@@ -1,5 +1,6 @@
 """Around every request: its id, the access log, metrics, refusal while draining, and the last resort for failures."""
 
+import asyncio
 import logging
 import time
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from service.api import problems
 from service.health import Health
 from service.logs import access, request_id
 from service.metrics import Metrics
+from service.wire import ANSWERING, Answering
 
 ID_HEADER = "X-Request-ID"
 _ID_HEADER = ID_HEADER.lower().encode()
@@ -53,6 +55,11 @@ class Requests:
         self._metrics.in_flight(self._health.in_flight)
 
     async def _answer(self, exchange: "_Exchange", receive: Receive, work: bool) -> None:
+        answering: Answering | None = exchange.scope.get(ANSWERING)
+        if answering is not None:
+            answering.task = asyncio.current_task()
+            if answering.gone:
+                return
         try:
             if self._health.draining and work:
                 kind = problems.KINDS[errors.NotReady]
@@ -63,6 +70,11 @@ class Requests:
                 return
             await self._app(exchange.scope, receive, exchange.send)
         except ClientDisconnect:
+            exchange.status = exchange.status or CLIENT_GONE
+        except asyncio.CancelledError:
+            if answering is None or answering.task is None or not answering.gone:
+                raise
+            answering.task.uncancel()
             exchange.status = exchange.status or CLIENT_GONE
         except Exception:
             log.exception("request failed", method=exchange.method, path=exchange.scope["path"])

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from service import errands
 from service.batcher import Batcher
-from service.errors import QueueFull
+from service.errors import DeadlinePassed, QueueFull
 
 
 @pytest.fixture
@@ -180,3 +181,73 @@ def test_a_thread_that_waits_for_work_keeps_nothing_of_what_it_did(batcher: Batc
     while reference() is not None and time.monotonic() < end:
         time.sleep(0.01)
     assert reference() is None
+
+
+class _Held:
+    """Work that runs until it is released or stopped."""
+
+    def __init__(self) -> None:
+        self.begun, self.release, self.stopped = threading.Event(), threading.Event(), threading.Event()
+        self.runs = 0
+
+    def __call__(self, items: Sequence[int]) -> Sequence[int]:
+        self.runs += 1
+        with errands.stopped_by(self._stop):
+            self.begun.set()
+            self.release.wait(20)
+        if errands.abandoned():
+            raise errands.Abandoned
+        return items
+
+    def _stop(self) -> None:
+        self.stopped.set()
+        self.release.set()
+
+
+async def _holding(batcher: Batcher, held: _Held, callers: int) -> list["asyncio.Task[Any]"]:
+    """Callers who share one run that has begun."""
+    first = threading.Event()
+    batcher.submit(lambda: first.wait(20))
+    tasks = [asyncio.create_task(batcher.ask(held, each, time.monotonic() + 20, "key")) for each in range(callers)]
+    await asyncio.sleep(0)
+    first.set()
+    await asyncio.to_thread(held.begun.wait, 20)
+    return tasks
+
+
+def test_a_run_is_stopped_when_all_who_share_it_are_gone_and_not_tried_again(batcher: Batcher) -> None:
+    async def gone() -> _Held:
+        held = _Held()
+        tasks = await _holding(batcher, held, 2)
+        tasks[0].cancel()
+        await asyncio.sleep(0.05)
+        assert not held.stopped.is_set()
+        tasks[1].cancel()
+        assert await asyncio.to_thread(held.stopped.wait, 20)
+        return held
+
+    held = asyncio.run(gone())
+    batcher.submit(lambda: None).result(20)
+    assert held.runs == 1
+
+
+def test_a_run_goes_on_for_who_stays(batcher: Batcher) -> None:
+    async def one_goes() -> Any:
+        held = _Held()
+        gone, staying = await _holding(batcher, held, 2)
+        gone.cancel()
+        await asyncio.sleep(0.05)
+        held.release.set()
+        return (await staying).result, held.stopped.is_set()
+
+    assert asyncio.run(one_goes()) == (1, False)
+
+
+def test_a_run_whose_deadline_passed_for_all_is_stopped(batcher: Batcher) -> None:
+    async def late() -> bool:
+        held = _Held()
+        with pytest.raises(DeadlinePassed):
+            await batcher.ask(held, 0, time.monotonic() + 0.05, None)
+        return await asyncio.to_thread(held.stopped.wait, 20)
+
+    assert asyncio.run(late())

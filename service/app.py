@@ -28,6 +28,8 @@ from service.api.direct_layers import DirectLayers
 from service.api.documents import describe
 from service.api.lane import Lane
 from service.api.middleware import ID_HEADER, Requests
+from service.api.v2 import infer, repository, server
+from service.api.v2 import models as v2_models
 from service.draining import drain_on_signals
 from service.explorer import pages as explorer
 from service.health import Health
@@ -37,6 +39,7 @@ from service.services import Services
 from service.settings import Settings
 
 ROUTERS = (predictions, models, samples, layers, receptive_fields, field_tables, inputs, operations, problems)
+V2_ROUTERS = (server, v2_models, infer, repository)
 
 log = structlog.get_logger(__name__)
 
@@ -81,7 +84,7 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
     )
     app.state.metrics, app.state.health = metrics, health
     problems.install(app)
-    for module in ROUTERS:
+    for module in (*ROUTERS, *V2_ROUTERS):
         app.include_router(module.router)
     pages.install(app)
     explorer.install(app)

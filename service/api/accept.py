@@ -1,4 +1,4 @@
-"""Which of the offered media types a request prefers."""
+"""Which of the offered media types a request prefers, and which codings of a body it names."""
 
 from collections.abc import Sequence
 
@@ -9,6 +9,11 @@ def choose(accept: str | None, offers: Sequence[str]) -> str | None:
     ranked = [(_quality(offer, ranges), -index, offer) for index, offer in enumerate(offers)]
     quality, _, best = max(ranked)
     return best if quality > 0 else None
+
+
+def weights(accept: str) -> dict[str, float]:
+    """What an Accept or Accept-Encoding header names, with its weight."""
+    return dict(_range(part) for part in accept.split(",") if part.strip())
 
 
 def _range(part: str) -> tuple[str, float]:

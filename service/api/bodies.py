@@ -66,7 +66,7 @@ async def _raw(request: Request, limits: Limits) -> list[Posted]:
 
 
 async def _form(request: Request, limits: Limits) -> list[Posted]:
-    parser = _InMemory(request.headers, _counted(request, limits), max_files=limits.max_files, max_fields=16)
+    parser = _InMemory(request.headers, counted(request, limits), max_files=limits.max_files, max_fields=16)
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -113,13 +113,13 @@ def _document(media_type: str) -> "Reader":
 
 
 async def _body(request: Request, limits: Limits) -> bytes:
-    data = b"".join([chunk async for chunk in _counted(request, limits)])
+    data = b"".join([chunk async for chunk in counted(request, limits)])
     if not data:
         raise EmptyBody("the body is empty; post the bytes of a picture")
     return data
 
 
-async def _counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
+async def counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
     """The body's chunks; raises TooManyBytes as soon as it is known, at best before the first, or StalledUpload."""
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:

@@ -7,8 +7,10 @@ from pydantic.json_schema import models_json_schema
 
 from service.api import schemas
 from service.api.problems import Problem
+from service.api.v2 import schemas as v2_schemas
+from service.api.v2.failures import V2Error
 
-REFERRED = (Problem, schemas.Activations, schemas.Kernels)
+REFERRED = (Problem, V2Error, schemas.Activations, schemas.Kernels)
 _TEMPLATE = "#/components/schemas/{model}"
 
 
@@ -27,7 +29,7 @@ def describe(app: FastAPI) -> None:
 def _finish(document: dict[str, Any]) -> dict[str, Any]:
     _, definitions = models_json_schema([(model, "serialization") for model in REFERRED], ref_template=_TEMPLATE)
     components = document.setdefault("components", {}).setdefault("schemas", {})
-    for name, schema in definitions["$defs"].items():
+    for name, schema in (definitions["$defs"] | v2_schemas.components()).items():
         components.setdefault(name, schema)
     for name in ("HTTPValidationError", "ValidationError"):
         components.pop(name, None)

@@ -19,7 +19,7 @@ from service.wire import ANSWERING, Answering
 
 ID_HEADER = "X-Request-ID"
 _ID_HEADER = ID_HEADER.lower().encode()
-PROBES = frozenset(("/livez", "/readyz", "/metrics"))
+PROBES = frozenset(("/livez", "/readyz", "/metrics", "/v2/health/live", "/v2/health/ready"))
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 CLIENT_GONE = 499
 
@@ -65,7 +65,7 @@ class Requests:
                 kind = problems.KINDS[errors.NotReady]
                 text = "the service is shutting down; ask another instance, or try again later"
                 headers = {"Retry-After": "5", "Connection": "close"}
-                refusal = problems.response(kind, text, exchange.request_id, headers)
+                refusal = problems.response(kind, text, exchange.request_id, headers, path=exchange.scope["path"])
                 await refusal(exchange.scope, receive, exchange.send)
                 return
             await self._app(exchange.scope, receive, exchange.send)
@@ -80,7 +80,8 @@ class Requests:
             log.exception("request failed", method=exchange.method, path=exchange.scope["path"])
             if exchange.status:
                 raise
-            failure = problems.response(problems.INTERNAL, problems.FAILED, exchange.request_id)
+            path = exchange.scope["path"]
+            failure = problems.response(problems.INTERNAL, problems.FAILED, exchange.request_id, path=path)
             await failure(exchange.scope, receive, exchange.send)
 
     def _record(self, exchange: "_Exchange", work: bool) -> None:

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 
 from service import errors
 from service.api import schemas
+from service.api.v2 import failures
 from service.errors import FoveaError
 
 MEDIA_TYPE = "application/problem+json"
@@ -107,8 +108,11 @@ def response(
     request_id: str | None = None,
     headers: Mapping[str, str] | None = None,
     more: Mapping[str, Any] | None = None,
+    path: str = "",
 ) -> Response:
-    """The problem response of this kind."""
+    """The problem response of this kind; under `/v2` the error of that protocol."""
+    if failures.covers(path):
+        return failures.response(kind.status, kind.slug, detail, headers)
     body = {"type": kind.uri, "title": kind.title, "status": kind.status, "detail": detail}
     body |= {"request_id": request_id} | dict(more or {})
     content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
@@ -141,8 +145,8 @@ def request_id(request: Request) -> str | None:
     return getattr(request.state, "request_id", None)
 
 
-def answer(error: FoveaError, request_id: str | None) -> Response:
-    """The response to an error of the tree; one that is not in the table is raised again."""
+def answer(error: FoveaError, request_id: str | None, path: str = "") -> Response:
+    """The response to an error of the tree at this path; one that is not in the table is raised again."""
     kind = kind_of(error)
     if kind is INTERNAL:
         raise error
@@ -153,19 +157,19 @@ def answer(error: FoveaError, request_id: str | None) -> Response:
         headers["Connection"] = "close"
     elif isinstance(error, errors.NotReady):
         headers["Retry-After"] = "5"
-    return response(kind, str(error), request_id, headers)
+    return response(kind, str(error), request_id, headers, path=path)
 
 
 async def _on_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, FoveaError)  # noqa: S101 - Starlette's handlers are typed for any exception
-    return answer(error, request_id(request))
+    return answer(error, request_id(request), request.url.path)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
     each = [{"parameter": _place(item["loc"]), "message": str(item["msg"])} for item in error.errors()]
     detail = "; ".join(f"{item['parameter']}: {item['message']}" for item in each)
-    return response(INVALID_PARAMETER, detail, request_id(request), more={"errors": each})
+    return response(INVALID_PARAMETER, detail, request_id(request), more={"errors": each}, path=request.url.path)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -173,12 +177,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "")
         detail = f"{request.url.path} does not take {request.method}; it takes {allowed or 'other methods'}"
-        return response(WRONG_METHOD, detail, request_id(request), error.headers)
+        return response(WRONG_METHOD, detail, request_id(request), error.headers, path=request.url.path)
     if error.status_code == 404:
         detail = f"there is no {request.url.path} here; GET /docs lists every route"
-        return response(NO_ROUTE, detail, request_id(request))
+        return response(NO_ROUTE, detail, request_id(request), path=request.url.path)
     kind = Kind(error.status_code, "invalid-request", KINDS[errors.InvalidRequest].title)
-    return response(kind, str(error.detail), request_id(request), error.headers)
+    return response(kind, str(error.detail), request_id(request), error.headers, path=request.url.path)
 
 
 def _place(location: tuple[Any, ...]) -> str:

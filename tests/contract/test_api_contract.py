@@ -13,6 +13,8 @@ from pydantic import BaseModel
 
 from service import errors
 from service.api import field_schemas, problems, schemas
+from service.api.v2 import failures
+from service.api.v2 import schemas as v2
 from service.settings import Settings
 from tests.service.networks import encoded
 from tests.service.serving import fill, serving
@@ -35,6 +37,11 @@ TWO = {"files": [("file", ("a.png", PICTURE)), ("file", ("b.png", PICTURE))]}
 FIELD = "GET /layers/{n}/receptive-field"
 TABLE = "GET /layers/{n}/receptive-fields"
 PYRAMID = "GET /layers/{n}/pyramid"
+V2_MODEL = "GET /v2/models/{name}"
+V2_VERSION = "GET /v2/models/{name}/versions/{version}"
+TENSOR = {"name": "x", "datatype": "FP32", "shape": [1, 4, 3, 3], "data": list(range(36))}
+INFER = "/v2/models/decoder/infer", v2.InferenceAnswer, {"json": {"inputs": [TENSOR]}}
+RAW = {"content": PICTURE, "headers": {"Inference-Header-Content-Length": "0"}}
 EXAMPLES = (
     Example("POST /predict", "/predict?top_k=2", schemas.Prediction, POSTED),
     Example("POST /predict", "/predict", schemas.Predictions, TWO),
@@ -64,7 +71,26 @@ EXAMPLES = (
     Example("GET /readyz", "/readyz", schemas.Status),
     Example("GET /metrics", "/metrics", None),
     Example("GET /problems/{slug}", "/problems/unknown-layer", schemas.ProblemType),
+    Example("GET /v2", "/v2", v2.Server),
+    Example("GET /v2/health/live", "/v2/health/live", v2.Live),
+    Example("GET /v2/health/ready", "/v2/health/ready", v2.Ready),
+    Example(V2_MODEL, "/v2/models/photos", v2.Metadata),
+    Example(V2_MODEL, "/v2/models/signals", v2.Metadata),
+    Example(V2_VERSION, "/v2/models/photos/versions/1", v2.Metadata),
+    Example(f"{V2_MODEL}/ready", "/v2/models/photos/ready", v2.ModelReady),
+    Example(f"{V2_VERSION}/ready", "/v2/models/photos/versions/1/ready", v2.ModelReady),
+    Example(f"{V2_MODEL}/config", "/v2/models/photos/config", v2.Config),
+    Example(f"{V2_VERSION}/config", "/v2/models/photos/versions/1/config", v2.Config),
+    Example("GET /v2/models/stats", "/v2/models/stats", v2.Statistics),
+    Example(f"{V2_MODEL}/stats", "/v2/models/photos/stats", v2.Statistics),
+    Example(f"{V2_VERSION}/stats", "/v2/models/photos/versions/1/stats", v2.Statistics),
+    Example("POST /v2/models/{name}/infer", *INFER),
+    Example("POST /v2/models/{name}/infer", "/v2/models/photos/infer", None, RAW),
+    Example("POST /v2/models/{name}/versions/{version}/infer", "/v2/models/photos/versions/1/infer", None, RAW),
+    Example("POST /v2/repository/index", "/v2/repository/index", v2.Listed),
 )
+# Answered with an empty body, and only by a service that is set to.
+CONTROL = {"POST /v2/repository/models/{name}/load", "POST /v2/repository/models/{name}/unload"}
 PROMISED = {
     "POST /predict",
     "GET /models",
@@ -133,7 +159,7 @@ def test_the_pages_are_served(client: httpx.Client) -> None:
 
 
 def test_every_route_described_has_an_example_here(document: dict[str, Any]) -> None:
-    assert {each.operation for each in EXAMPLES} == operations(document).keys()
+    assert {each.operation for each in EXAMPLES} | CONTROL == operations(document).keys()
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda each: f"{each.operation}, {each.url}")
@@ -145,7 +171,9 @@ def test_an_answer_is_what_its_schema_says_and_the_document_names_that_schema(
     content = operations(document)[example.operation]["responses"]["200"]["content"]
     assert response.headers["content-type"].partition(";")[0] in content
     if example.schema is not None:
-        example.schema.model_validate(response.json())
+        body = response.json()
+        for each in body if isinstance(body, list) else [body]:
+            example.schema.model_validate(each)
         assert f"#/components/schemas/{example.schema.__name__}" in referred(content["application/json"])
 
 
@@ -160,16 +188,17 @@ def test_every_route_and_parameter_is_explained(document: dict[str, Any]) -> Non
         assert operation["summary"], name
         assert operation["description"], name
         for parameter in operation.get("parameters", ()):
-            own = parameter["name"] in ("name", "slug", "input_id") and parameter["in"] == "path"
+            own = parameter["name"] in ("name", "slug", "input_id", "version") and parameter["in"] == "path"
             assert own or parameter.get("description"), (name, parameter["name"])
 
 
 def test_every_failure_is_described_as_a_problem(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
-        failures = {status: answer for status, answer in operation["responses"].items() if status != "200"}
-        for answer in failures.values():
-            assert list(answer["content"]) == [problems.MEDIA_TYPE], name
-            assert list(referred(answer)) == ["#/components/schemas/Problem"]
+        failing = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+        v2_error = " /v2" in name
+        for answer in failing.values():
+            assert list(answer["content"]) == [failures.MEDIA_TYPE if v2_error else problems.MEDIA_TYPE], name
+            assert list(referred(answer)) == [f"#/components/schemas/{'V2Error' if v2_error else 'Problem'}"]
 
 
 @pytest.mark.parametrize(

@@ -60,8 +60,9 @@ def routes() -> dict[tuple[str, str], set[str]]:
 
 
 def sections() -> dict[str, str]:
-    """The sections of the page on the API, by their headings without backticks."""
-    parts = re.split(r"^## (.+)\n", page("api.md"), flags=re.MULTILINE)[1:]
+    """The sections of the pages on the API, by their headings without backticks."""
+    pages = [re.split(r"^## (.+)\n", page(name), flags=re.MULTILINE)[1:] for name in ("api.md", "v2.md")]
+    parts = [part for each in pages for part in each]
     return {heading.replace("`", ""): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
 
 

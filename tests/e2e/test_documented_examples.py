@@ -1,4 +1,4 @@
-"""The examples of docs/api.md, run as they stand against a real service, give what the page shows."""
+"""The examples of docs/api.md and docs/v2.md, run as they stand against a real service, give what the pages show."""
 
 import json
 import os
@@ -14,9 +14,11 @@ import pytest
 from tests.e2e.process import ROOT
 
 PAGE = (ROOT / "docs/api.md").read_text()
+V2_PAGE = (ROOT / "docs/v2.md").read_text()
 SHOWN = "http://localhost:8000"
 ELLIPSIS = "…"
-BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:```json\n(.*?)```\n)?", PAGE, re.DOTALL)
+HTTP_ERROR = 22
+BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:```json\n(.*?)```\n)?", PAGE + V2_PAGE, re.DOTALL)
 
 needs_curl = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="needs curl and bash")
 
@@ -61,7 +63,8 @@ def test_an_example_gives_what_the_page_shows(address: str, folder: Path, sample
     environment = os.environ | {"CURL_HOME": str(folder), "NO_PROXY": "*"}
     command = ["bash", "-c", script]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    refused = shown.startswith('{"error"')
+    assert done.returncode == (HTTP_ERROR if refused else 0), done.stdout + done.stderr
     if shown:
         assert agrees(json.loads(shown), json.loads(done.stdout)), done.stdout[:2000]
 

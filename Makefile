@@ -49,7 +49,7 @@ verify-gpu: ## On a machine with an NVIDIA GPU: check everything that needs one,
 	@$(PY) -m tests.verify_gpu
 
 $(VENV)/.gpu: $(STAMP) requirements/gpu.txt
-	@$(PY) -m pip uninstall --quiet --yes onnxruntime onnxruntime-gpu
+	@$(PY) -m pip uninstall -qq --yes onnxruntime onnxruntime-gpu
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/gpu.txt
 	@touch $@
 

@@ -7,7 +7,7 @@ import numpy as np
 
 def bucket_of(count: int, most: int) -> int:
     """The size that a batch of `count` is padded to: a power of two, or `most`; one that is larger stays as it is."""
-    return max(count, min(1 << (count - 1).bit_length(), most))
+    return max(count, min(1 << max(0, count - 1).bit_length(), most))
 
 
 def buckets(most: int) -> tuple[int, ...]:

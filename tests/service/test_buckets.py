@@ -52,6 +52,11 @@ def test_rows_come_first_and_zeros_after_them() -> None:
     assert stacked([two], 2) is two
 
 
+def test_no_row_at_all_is_padded_to_one() -> None:
+    assert bucket_of(0, 8) == 1
+    assert stacked([np.ones((0, 3), np.uint8)], 1).tolist() == [[0, 0, 0]]
+
+
 class Seen:
     """Every batch that was run."""
 

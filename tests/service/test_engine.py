@@ -62,6 +62,18 @@ def test_auto_takes_the_cpu_and_says_why() -> None:
     assert "without CUDA" in engine.note
 
 
+@pytest.mark.skipif(
+    WITHOUT_CUDA or Engine("auto").provider == CUDA, reason="needs the gpu extra on a machine without a GPU"
+)
+def test_the_build_with_cuda_on_a_machine_without_a_gpu_is_a_failure() -> None:
+    with pytest.raises(DeviceUnavailable, match=r"FOVEA_DEVICE is cuda, but CUDA cannot be had: "):
+        Engine("cuda")
+    engine = Engine("auto", 1)
+    assert engine.provider == CPU
+    assert engine.load(parsed(SIGNALS)).providers == (CPU,)
+
+
+@pytest.mark.skipif(not WITHOUT_CUDA, reason="this ONNX Runtime has CUDA")
 def test_a_provider_that_the_runtime_replaces_in_silence_is_refused(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,14 @@ Only small tensors and the operators of shape arithmetic count, run by ONNX's re
 the runtime.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from math import prod
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
+from anatomy.constants import Constants
 from anatomy.shapes import LARGEST
 
 ARITHMETIC = frozenset(
@@ -23,11 +23,9 @@ ARITHMETIC = frozenset(
 Sizes = Callable[[str], tuple[int | str | None, ...] | None]
 
 
-def folded(
-    nodes: Iterable[onnx.NodeProto], constants: Mapping[str, np.ndarray], sizes: Sizes, opset: int
-) -> dict[str, np.ndarray]:
+def folded(nodes: Iterable[onnx.NodeProto], constants: Constants, sizes: Sizes, opset: int) -> dict[str, np.ndarray]:
     """Values of what these nodes, in topological order, compute from constants and from sizes that are known."""
-    known = {name for name, array in constants.items() if array.size <= LARGEST}
+    known = {name for name in constants if prod(constants.shape(name)) <= LARGEST}
     found: dict[str, np.ndarray] = {}
     arithmetic: list[onnx.NodeProto] = []
     for node in nodes:
@@ -39,7 +37,7 @@ def folded(
         elif known.issuperset(filter(None, node.input)) and all(_is_small(sizes(name)) for name in node.output):
             arithmetic.append(node)
             known.update(node.output)
-    return found | _evaluated(arithmetic, {**constants, **found}, opset)
+    return found | _evaluated(arithmetic, lambda name: found[name] if name in found else constants[name], opset)
 
 
 def _is_small(shape: tuple[int | str | None, ...] | None) -> bool:
@@ -57,12 +55,15 @@ def _measured(node: onnx.NodeProto, shape: tuple[int | str | None, ...] | None) 
     return {node.output[0]: np.array(sizes[ends.get("start", 0) : ends.get("end", len(sizes))], np.int64)}
 
 
-def _evaluated(nodes: list[onnx.NodeProto], given: Mapping[str, np.ndarray], opset: int) -> dict[str, np.ndarray]:
+def _evaluated(nodes: list[onnx.NodeProto], given: Callable[[str], np.ndarray], opset: int) -> dict[str, np.ndarray]:
     outputs = [name for node in nodes for name in node.output if name]
     if not outputs:
         return {}
+    # Half a second and 20 MB that most graphs need not pay.
+    from onnx.reference import ReferenceEvaluator  # noqa: PLC0415
+
     read = {name for node in nodes for name in node.input if name} - set(outputs)
-    weights = [numpy_helper.from_array(given[name], name) for name in sorted(read)]
+    weights = [numpy_helper.from_array(given(name), name) for name in sorted(read)]
     values = [onnx.ValueInfoProto(name=name) for name in outputs]
     model = helper.make_model(
         helper.make_graph(nodes, "constants", [], values, weights), opset_imports=[helper.make_opsetid("", opset)]

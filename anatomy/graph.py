@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
+from anatomy.constants import Constants, UnreadableTensor, array_of
 from anatomy.folding import folded
 from anatomy.shapes import first_input, inferred
 
@@ -56,32 +56,36 @@ class Graph:
         if input_shape is not None:
             _check_fit(proto, input_shape)
         nodes = [_node(node) for node in graph.node]
-        constants = {
-            **{tensor.name: _array(tensor) for tensor in graph.initializer},
-            **{node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
-        }
+        try:
+            self.constants = Constants(
+                {tensor.name: tensor for tensor in graph.initializer},
+                {node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
+            )
+        except UnreadableTensor as error:
+            raise GraphError(_unreadable(error)) from None
+        constants = set(self.constants)
         self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
         self.outputs = tuple(value.name for value in graph.output)
         self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants})
         self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
         computed: dict[str, np.ndarray] = {}
-        while found := self._folded(constants | computed):
+        while found := self._folded():
             computed |= found
+            self.constants.add(found)
             if not any(self._is_open(node) for node in self.nodes):
                 break
             self._shapes, self._dtypes = _declared(inferred(proto, input_shape, computed).graph)
-        self.constants: Mapping[str, np.ndarray] = constants | computed
 
     def shape(self, name: str) -> Shape | None:
         """Sizes of a tensor, batch first as the graph has it; None if its rank is unknown."""
         if name in self.constants:
-            return tuple(self.constants[name].shape)
+            return self.constants.shape(name)
         return self._shapes.get(name)
 
     def dtype(self, name: str) -> np.dtype[Any] | None:
         """Element type of a tensor; None if unknown."""
         if name in self.constants:
-            return self.constants[name].dtype
+            return self.constants.dtype(name)
         return self._dtypes.get(name)
 
     def producer(self, name: str) -> Node | None:
@@ -92,9 +96,9 @@ class Graph:
         """The nodes that read a tensor, in topological order."""
         return tuple(self._consumers.get(name, ()))
 
-    def _folded(self, constants: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        nodes = [node.proto for node in self.nodes if not constants.keys() >= set(node.outputs)]
-        return folded(nodes, constants, self._shapes.get, self.opset)
+    def _folded(self) -> dict[str, np.ndarray]:
+        nodes = [node.proto for node in self.nodes if not self.constants.keys() >= set(node.outputs)]
+        return folded(nodes, self.constants, self._shapes.get, self.opset)
 
     def _is_open(self, node: Node) -> bool:
         """Whether a shape that the node makes is not known to the last size."""
@@ -191,9 +195,13 @@ def _attribute(attribute: onnx.AttributeProto) -> Any:
 
 def _array(tensor: onnx.TensorProto) -> np.ndarray:
     try:
-        return numpy_helper.to_array(tensor)
-    except (KeyError, TypeError, ValueError):
-        raise GraphError(f"tensor '{tensor.name}' cannot be read as the type and shape that it declares") from None
+        return array_of(tensor)
+    except UnreadableTensor as error:
+        raise GraphError(_unreadable(error)) from None
+
+
+def _unreadable(error: UnreadableTensor) -> str:
+    return f"tensor '{error}' cannot be read as the type and shape that it declares"
 
 
 def _constant(node: Node) -> np.ndarray:

@@ -87,7 +87,7 @@ async def _results(
     deadline = wanted[0].deadline
     if len(wanted) == 1:
         one = await services.batcher.ask(
-            partial(services.predictor.predict_all, model), wanted[0], deadline, model, here=here
+            partial(services.predictor.predict_all, model), wanted[0], deadline, _shared(model), here=here
         )
         return [one.result], one.waited
     several = await services.batcher.ask(

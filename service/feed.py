@@ -10,7 +10,7 @@ from service.errors import Impossible, NoImageInput
 from service.fitting import fitted, takes
 from service.geometry import picture_rect
 from service.images import Prepared, decode, prepare
-from service.repository import Model
+from service.model import Model
 from service.tensors import CSV, JSON, NPY, from_csv, from_json, from_npy
 
 # What is kept of a document: this, its media type and the end of the line, then its bytes. No picture begins so.

@@ -7,7 +7,7 @@ import numpy as np
 from anatomy.card import ImageInput, SignalInput, VolumeInput
 from anatomy.graph import Shape
 from service.errors import Impossible
-from service.repository import Model
+from service.model import Model
 
 
 def fitted(model: Model, array: np.ndarray) -> np.ndarray:

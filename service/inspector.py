@@ -13,7 +13,7 @@ from anatomy.reach import spatial_axes
 from anatomy.receptive_field import ReceptiveFields, UnitError
 from service.errors import Impossible, UnknownChannel
 from service.feed import Feed
-from service.repository import Model
+from service.model import Model
 from service.sessions import Cache
 from service.statistics import Statistics
 

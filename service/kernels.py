@@ -9,7 +9,7 @@ from anatomy.dequantise import PASSING, real
 from anatomy.graph import Graph, Node
 from anatomy.layers import Layer
 from service.errors import Impossible, UnknownChannel
-from service.repository import Model
+from service.model import Model
 
 
 @dataclass(frozen=True, eq=False)

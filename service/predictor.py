@@ -11,7 +11,7 @@ import numpy as np
 from service.errors import FoveaError, Impossible
 from service.feed import Feed, Given, make_ready
 from service.inputs import InputStore
-from service.repository import Model
+from service.model import Model
 from service.statistics import Statistics
 
 TOP_K = 5

@@ -15,7 +15,7 @@ import numpy as np
 from service.errors import UnknownInput
 from service.feed import Feed, make_ready, posted_of
 from service.inputs import InputStore
-from service.repository import Model
+from service.model import Model
 
 KEPT_BYTES = 32_000_000
 """Of arrays kept in a process: two hundred photographs as an ImageNet model takes them."""

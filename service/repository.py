@@ -17,8 +17,6 @@ from service.loading import Loader, Refused
 from service.model import Model, short
 from service.sessions import Cache
 
-__all__ = ["Held", "Model", "Refused", "Repository", "newest", "short"]
-
 PREFERRED = "imagenet"
 ModelControl = Literal["none", "poll", "explicit"]
 

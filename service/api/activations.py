@@ -14,7 +14,7 @@ from service.api.rendering import JSON, NPY, PNG, as_json, as_npy, as_png
 from service.api.work import deadline_of, queued
 from service.feed import Feed, Posted, make_ready
 from service.inspector import Activations, Field, Part, Tap, Unit, statistics
-from service.repository import Model
+from service.model import Model
 from service.services import Services
 
 VARIES = {"Vary": "Accept"}

@@ -29,8 +29,8 @@ from service.feed import SMALL_BYTES, Document, Picture, Posted
 from service.health import Health
 from service.logs import access, request_id
 from service.metrics import Metrics
+from service.model import Model
 from service.predictor import Prediction, Wanted
-from service.repository import Model
 from service.services import Services
 from service.tensors import MAGIC, NPY
 from service.wire import Connection

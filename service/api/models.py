@@ -11,7 +11,8 @@ from service.api import problems
 from service.api.rendering import as_json
 from service.api.schemas import Models, ModelSummary
 from service.api.work import Serving
-from service.repository import Model, Repository, newest
+from service.model import Model
+from service.repository import Repository, newest
 
 router = APIRouter(tags=["models"])
 

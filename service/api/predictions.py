@@ -16,8 +16,8 @@ from service.api.schemas import Predictions
 from service.api.work import ChosenModel, Serving, deadline_of, failed, limits_of
 from service.engine import CPU
 from service.feed import Posted
+from service.model import Model
 from service.predictor import Prediction, Wanted
-from service.repository import Model
 from service.services import Services
 
 # Longer runs would keep the event loop from its other requests.

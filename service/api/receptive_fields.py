@@ -21,7 +21,7 @@ from service.api.work import ChosenModel, Serving, deadline_of, queued
 from service.feed import Feed
 from service.fitting import fits, shown
 from service.inspector import LONGEST_AXIS
-from service.repository import Model, short
+from service.model import Model, short
 from service.services import Services
 
 router = APIRouter(tags=["layers"])

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 from service.api.bodies import Limits
 from service.batcher import Done
 from service.errors import DeadlinePassed, FoveaError, NotReady, QueueFull
-from service.repository import Model
+from service.model import Model
 from service.services import Services
 from service.statistics import Reason
 

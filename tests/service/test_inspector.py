@@ -13,7 +13,8 @@ from service.errors import Impossible, UnknownChannel
 from service.feed import Tensor, make_ready
 from service.inspector import Activations, Inspector, Part, statistics
 from service.kernels import kernels
-from service.repository import Model, Repository
+from service.model import Model
+from service.repository import Repository
 from tests.service.networks import Array, parsed, tensors, weights_of
 
 DENSE = """<ir_version: 8, opset_import: ["" : 18]>

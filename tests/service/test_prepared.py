@@ -13,8 +13,9 @@ from service.engine import Engine
 from service.errors import UnknownInput
 from service.feed import Document, Feed, Picture, Posted, make_ready
 from service.inputs import InputStore
+from service.model import Model
 from service.prepared import PreparedInputs
-from service.repository import Model, Repository
+from service.repository import Repository
 from service.tensors import NPY
 from tests.service import networks
 from tests.service.networks import encoded, npy

@@ -9,6 +9,7 @@ from typing import TypedDict
 import structlog
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import (
@@ -60,6 +61,11 @@ class App(FastAPI):
         """Answer one request."""
         scope["app"] = self
         await self.outside(scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Without the framework's own answer to failures: `Requests` logs and answers them, as problems."""
+        whole = super().build_middleware_stack()
+        return whole.app if isinstance(whole, ServerErrorMiddleware) else whole
 
     async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""

@@ -221,6 +221,9 @@ def test_nothing_of_a_service_holds_a_model_that_it_unloaded(
         for path in ("activations", "receptive-fields", "kernels"):
             assert client.get(f"/layers/0/{path}?model=photos:1&input_id={input_id}").is_success
         assert client.get("/models/photos:1").status_code == 200
+        tensor = {"name": "image", "shape": [1, 32, 32, 3], "datatype": "UINT8", "data": [7] * 3072}
+        asked = {"inputs": [tensor], "outputs": [{"name": "scores"}, {"name": "layer:0"}]}
+        assert client.post("/v2/models/photos/versions/1/infer", json=asked).status_code == 200
         assert client.post("/predict?model=photos:1", content=b"no picture").status_code == 415
     reference = weakref.ref(services.repository.get("photos:1"))
     services.control.unload("photos")

@@ -1,7 +1,8 @@
 """The models folder as it is on disk, `<name>/<version>/model.onnx`, without reading what is in the files.
 
-Versions are numbers. Hidden folders stay out. A version's files are all that is in its folder (a graph may keep its
-weights beside it), but for hidden ones, which are what is still being written, and the samples.
+Versions are numbers. Hidden folders and names that are no text stay out. A version's files are all that is in its
+folder (a graph may keep its weights beside it), but for hidden ones, which are what is still being written, and the
+samples.
 """
 
 import hashlib
@@ -48,6 +49,10 @@ def look(folder: Path) -> Look:
     entries: dict[Key, Entry] = {}
     unreadable = set()
     for name in _folders(folder):
+        if not name.isprintable():
+            # Bytes that are no text in any answer, or what would break a line of it.
+            unreadable.add(name)
+            continue
         try:
             versions = [each for each in _folders(folder / name) if each.isascii() and each.isdigit()]
             for version in sorted(versions, key=int):

@@ -1,5 +1,6 @@
 """Polling when something is wrong: what is bad, gone or unreadable leaves what is served as it is, and is told."""
 
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -204,3 +205,14 @@ def test_a_file_that_was_half_copied_at_the_start_is_served_when_it_is_whole(fol
 def test_a_link_that_leads_nowhere_beside_a_model_is_no_hindrance(folder: Path, loader: Loader) -> None:
     (folder / "signals/1/notes.txt").symlink_to(folder / "nowhere")
     assert served(polled(folder, loader)) == ["signals:1"]
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"two\nlines"])
+def test_a_name_that_is_no_text_stays_out_and_is_told(
+    folder: Path, loader: Loader, events: Events, name: bytes
+) -> None:
+    odd = folder / os.fsdecode(name)
+    (folder / "signals").rename(odd)
+    put(folder)
+    assert served(polled(folder, loader)) == ["signals:1"]
+    assert [(line["event"], line["model"]) for line in events] == [("model folder not read", odd.name)]

@@ -64,11 +64,20 @@ class _Piece:
 class Batcher:
     """Runs work on `workers` threads; at most `waiting` more pieces may wait, further ones raise QueueFull.
 
-    How many are running or waiting is told in `length`.
+    How many are running or waiting is told in `length`, and in `crowd` how many workers have something to do.
     """
 
-    def __init__(self, workers: int, waiting: int, most: int = 8, length: Numbers | None = None) -> None:
+    def __init__(
+        self,
+        workers: int,
+        waiting: int,
+        most: int = 8,
+        length: Numbers | None = None,
+        crowd: Numbers | None = None,
+    ) -> None:
         self._length = [0.0] if length is None else length
+        self._crowd = [0.0] if crowd is None else crowd
+        self._busy = 0
         self._limit = workers + waiting
         self._workers = workers
         self._most = most
@@ -83,6 +92,11 @@ class Batcher:
         ]
         for thread in self._threads:
             thread.start()
+
+    @property
+    def workers(self) -> int:
+        """How many pieces can run at a time."""
+        return self._workers
 
     @property
     def inside(self) -> int:
@@ -171,6 +185,7 @@ class Batcher:
 
     def _tell(self) -> None:
         self._length[0] = self._running + len(self._waiting)
+        self._crowd[0] = min(self._busy + len(self._waiting), self._workers)
 
     def _wanted(self) -> int:
         """How many wait; those that were given up are forgotten."""
@@ -186,6 +201,7 @@ class Batcher:
             took = time.monotonic() - started
             with self._changed:
                 self._running -= len(pieces)
+                self._busy -= 1
                 self._tell()
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
@@ -202,7 +218,9 @@ class Batcher:
                 if self._closed:
                     return []
                 pieces = self._next()
-                self._running += len(pieces)
+                if pieces:
+                    self._running += len(pieces)
+                    self._busy += 1
                 self._tell()
                 if pieces:
                     return pieces

@@ -10,16 +10,17 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 
+from service.beside import Beside
 from service.buckets import buckets
 from service.cuda import Cuda
+from service.deadlines import Deadlines
 from service.errands import Abandoned, abandoned, stopped_by
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.ledger import Numbers
@@ -40,8 +41,6 @@ _NO_MEMORY = re.compile(r"allocate memory|bad_alloc|smaller than requested|out o
 _PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
 # What CUDA itself says, somewhere within what ONNX Runtime says of it.
 _OF_CUDA = re.compile(r"CU(DA|DNN|BLAS) failure \d+: [^;\n]*[^;\s]")
-# Seconds in which a thread without work ends.
-_LOOKS_EVERY = 1.0
 # Failures reach the caller as exceptions; the runtime need not print them as well.
 _FATAL = 4
 
@@ -64,8 +63,9 @@ class RunFailed(Exception):
 class Session:
     """One graph, loaded. Safe to run from several threads at once."""
 
-    def __init__(self, session: Any, runtime: Any, watch: "_Watch") -> None:
+    def __init__(self, session: Any, runtime: Any, watch: Deadlines, beside: Beside | None = None) -> None:
         self._session = session
+        self._beside = beside
         self._runtime = runtime
         self._watch = watch
         self._open = any(not isinstance(size, int) for value in session.get_inputs() for size in value.shape[1:])
@@ -90,9 +90,10 @@ class Session:
         options = self._runtime.RunOptions()
         options.log_severity_level = _FATAL
         with self._watch.until(deadline, options), stopped_by(partial(setattr, options, "terminate", True)):
+            inner = (self._beside and self._beside.session) or self._session
             started = time.monotonic()
             try:
-                outputs = list(self._session.run(None, dict(feeds), options))
+                outputs = list(inner.run(None, dict(feeds), options))
             except _exceptions() as error:
                 if abandoned():
                     raise Abandoned from None
@@ -116,6 +117,8 @@ class Session:
 class Engine:
     """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own choice).
 
+    On a CPU, a session that is loaded `by_load` has them for a run that goes by itself; where `crowd` tells of several
+    workers with something to do, a run has `threads_beside`.
     `cuda` says how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless given).
     Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is
     installed.
@@ -128,16 +131,23 @@ class Engine:
         cuda: Cuda | None = None,
         max_batch: int | None = None,
         built: Numbers | None = None,
+        threads_beside: int | None = None,
+        crowd: Numbers | None = None,
     ) -> None:
         self._runtime = _runtime()
         self._threads = threads
+        self._threads_beside = threads if threads_beside is None else threads_beside
+        self._crowd = [0.0] if crowd is None else crowd
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
-        self._watch = _Watch()
+        self._watch = Deadlines()
         self._sessions = 0
         self._built = [0.0] if built is None else built
+        self._sharing = False
         self.note = ""
         self.provider = self._choose(device)
+        if self.provider == CPU:
+            self._share_memory()
         self.max_batch = max_batch or _MOST[self.provider]
         self.batches = buckets(self.max_batch) if self.provider == CUDA else ()
         """The sizes that batches are padded to; none on the CPU, which prepares nothing for a shape."""
@@ -152,13 +162,23 @@ class Engine:
         """How many sessions were built since the start."""
         return self._sessions
 
-    def load(self, proto: onnx.ModelProto) -> Session:
+    def load(self, proto: onnx.ModelProto, *, by_load: bool = False) -> Session:
         """A session of this graph; raises UnloadableModel."""
-        session = self._open(proto, self.provider)
+        beside = None
+        if by_load and self.provider == CPU and self._threads_beside != self._threads:
+            beside = Beside(partial(self._inner, proto, CPU, self._threads_beside), self._crowd)
+        session = self._open(proto, self.provider, beside)
         with self._lock:
             self._sessions += 1
             self._built[0] += 1.0
         return session
+
+    def _share_memory(self) -> None:
+        """One pool of memory for the runs of all sessions: with one each, a session of a layer takes twice as much."""
+        runtime = self._runtime
+        kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+        runtime.create_and_register_allocator(runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None)
+        self._sharing = True
 
     def _choose(self, device: Device) -> str:
         if device == "cpu":
@@ -186,73 +206,32 @@ class Engine:
             return _first_line(error)
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
-    def _open(self, proto: onnx.ModelProto, provider: str) -> Session:
-        providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
-        try:
-            inner = self._runtime.InferenceSession(
-                proto.SerializeToString(), self._options(), providers=providers, enable_fallback=0
-            )
-        except _exceptions() as error:
-            raise UnloadableModel(_first_line(error)) from error
-        session = Session(inner, self._runtime, self._watch)
+    def _open(self, proto: onnx.ModelProto, provider: str, beside: Beside | None = None) -> Session:
+        session = Session(self._inner(proto, provider, self._threads), self._runtime, self._watch, beside)
         if session.providers[0] != provider:
             raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
 
-    def _options(self) -> Any:
+    def _inner(self, proto: onnx.ModelProto, provider: str, threads: int) -> Any:
+        providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
+        try:
+            return self._runtime.InferenceSession(
+                proto.SerializeToString(), self._options(threads), providers=providers, enable_fallback=0
+            )
+        except _exceptions() as error:
+            raise UnloadableModel(_first_line(error)) from error
+
+    def _options(self, threads: int) -> Any:
         options = self._runtime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = threads
         options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._sharing:
+            options.add_session_config_entry("session.use_env_allocators", "1")
         # Noted while nodes are assigned anyway; a runtime too old to know it ignores it.
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         return options
-
-
-class _Watch:
-    """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as much as a small run.
-
-    The thread ends when it looks and finds nothing to watch, and the next run starts another.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._runs: dict[int, tuple[float, Any]] = {}
-        self._wakes = math.inf
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def until(self, deadline: float | None, options: Any) -> Iterator[None]:
-        """While open, a run with these options is ended at `deadline`; raises DeadlinePassed if that is past."""
-        if deadline is None:
-            yield
-            return
-        if deadline <= time.monotonic():
-            raise DeadlinePassed("the deadline passed before the run could start; try again later")
-        with self._changed:
-            self._runs[id(options)] = (deadline, options)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="fovea-deadlines", daemon=True)
-                self._thread.start()
-            elif deadline < self._wakes:
-                self._changed.notify()
-        try:
-            yield
-        finally:
-            with self._changed:
-                del self._runs[id(options)]
-
-    def _watch(self) -> None:
-        with self._changed:
-            while self._runs:
-                now = time.monotonic()
-                for deadline, options in self._runs.values():
-                    options.terminate = options.terminate or deadline <= now
-                due = [deadline for deadline, _ in self._runs.values() if deadline > now]
-                self._wakes = min([now + _LOOKS_EVERY, *due])
-                self._changed.wait(self._wakes - now)
-            self._thread = None
 
 
 def _runtime() -> Any:

@@ -38,7 +38,7 @@ class Loader:
         engine = self._engine
         try:
             file = read(entry.path)
-            lean = engine.load(file.proto)
+            lean = engine.load(file.proto, by_load=True)
             model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
             _warm(model)
         except (ModelFileError, GraphError, UnloadableModel) as error:

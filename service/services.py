@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from service.batcher import Batcher
 from service.control import Control
-from service.engine import Engine
+from service.engine import CPU, Engine
 from service.inputs import InputStore
 from service.inspector import Inspector
 from service.ledger import Ledger
@@ -15,6 +15,9 @@ from service.repository import Repository
 from service.sessions import Cache
 from service.settings import Settings
 from service.statistics import Statistics
+
+INSTANCES_ON_CUDA = 2
+"""One prepares while the other runs; more would tear batches apart."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +44,15 @@ class Services:
         """
         ledger = ledger or Ledger()
         statistics = Statistics(ledger)
+        crowd = [0.0]
         engine = Engine(
             settings.device,
             settings.run_threads,
             settings.cuda,
             settings.max_batch,
             built=ledger.block("sum", "sessions", (), 1),
+            threads_beside=settings.run_threads_beside,
+            crowd=crowd,
         )
         counts, kept = ledger.block("sum", "layer sessions", (), 3), ledger.block("now", "layer sessions now", (), 1)
         loader = Loader(engine, Cache(settings.layer_sessions, counts, kept))
@@ -57,9 +63,9 @@ class Services:
             settings.input_store_seconds,
             ledger.block("sum", "inputs", (), 4),
         )
-        batcher = Batcher(
-            settings.instances, settings.queue_size, engine.max_batch, ledger.block("now", "queue", (), 1)
-        )
+        workers = settings.instances or (settings.processors if engine.provider == CPU else INSTANCES_ON_CUDA)
+        queue = ledger.block("now", "queue", (), 1)
+        batcher = Batcher(workers, settings.queue_size, engine.max_batch, queue, crowd)
         prepared = PreparedInputs(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":

@@ -84,9 +84,14 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         le=1024,
-        description="threads per run; without it, the processors of the cgroup quota shared by all runners",
+        description="threads per run; without it, the worker's share of the processors for a run that goes by itself, "
+        "shared again by runs at the same time",
     )
-    instances: int = Field(default=1, ge=1, description="runs of one model at the same time, per worker")
+    instances: int | None = Field(
+        default=None,
+        ge=1,
+        description="requests worked on at the same time, per worker; without it, one per processor, or 2 on CUDA",
+    )
     workers: int = Field(default=1, ge=1, description="processes that serve")
     queue_size: int = Field(default=128, ge=1, description="requests that may wait for a run; one more is answered 429")
     deadline_seconds: float = Field(
@@ -163,9 +168,19 @@ class Settings(BaseSettings):
         return Cuda(self.cuda_device, self.gpu_memory_bytes, self.tf32, self.cudnn_search)
 
     @property
+    def processors(self) -> int:
+        """A worker's share of the processors that the cgroup grants."""
+        return max(1, cpu_quota() // self.workers)
+
+    @property
     def run_threads(self) -> int:
-        """Threads for one run: as set, or an equal share of the processors that the cgroup grants."""
-        return self.threads or max(1, cpu_quota() // (self.instances * self.workers))
+        """Threads for a run that goes by itself: as set, or all processors of the worker."""
+        return self.threads or self.processors
+
+    @property
+    def run_threads_beside(self) -> int:
+        """Threads for a run beside others: as set, or an equal share of the worker's processors."""
+        return self.threads or max(1, self.processors // (self.instances or self.processors))
 
 
 def variable(field: str) -> str:

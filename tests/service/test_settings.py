@@ -100,10 +100,20 @@ def test_models_to_load_at_start_up_are_separated_by_commas() -> None:
     assert settings.load_models == ("photos", "digits")
 
 
-def test_threads_are_as_set_or_a_share_of_the_quota() -> None:
-    assert Settings(threads=5, instances=2).run_threads == 5
+def test_threads_are_as_set_or_a_share_of_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
     assert Settings().run_threads == cpu_quota()
-    assert Settings(instances=10_000).run_threads == 1
+    monkeypatch.setattr("service.settings.cpu_quota", lambda: 12)
+    threads = {
+        (1, None, None): (12, 1),
+        (1, 2, None): (12, 6),
+        (3, 2, None): (4, 2),
+        (1, 10_000, None): (12, 1),
+        (10_000, None, None): (1, 1),
+        (1, 2, 5): (5, 5),
+    }
+    for (workers, instances, given), expected in threads.items():
+        settings = Settings(workers=workers, instances=instances, threads=given)
+        assert (settings.run_threads, settings.run_threads_beside) == expected
 
 
 def _tree(root: Path, files: dict[str, str]) -> Path:

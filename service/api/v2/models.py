@@ -80,7 +80,7 @@ def _metadata(services: Services, model: Model) -> Response:
 
 
 def _config(services: Services, model: Model) -> Response:
-    return as_json(about.config(model, services.settings.instances))
+    return as_json(about.config(model, services.batcher.workers))
 
 
 def _statistics(services: Services, models: list[Model]) -> Response:

@@ -17,6 +17,8 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 ACCESS = "service.access"
+# Frames without their variables, which hold what was posted, and took most of the time that a failure costs.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -94,8 +96,9 @@ def request_id(given: str | None) -> str:
 def _rendering(log_format: str, stream: TextIO) -> list[Processor]:
     last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":
-        return [*last, structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(default=str)]
-    return [*last, _printable, structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        return [*last, _TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
+    plain = structlog.dev.plain_traceback
+    return [*last, _printable, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
 
 
 def _printable(_: object, __: str, event: EventDict) -> EventDict:

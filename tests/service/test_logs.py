@@ -69,6 +69,23 @@ def test_an_exception_stays_on_one_line() -> None:
     assert "ValueError" in str(line["exception"])
 
 
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_a_traceback_says_where_and_nothing_of_what_was_posted(log_format: str) -> None:
+    def fail(posted: str) -> None:
+        raise ValueError(len(posted))
+
+    stream = io.StringIO()
+    logs.configure(log_format, "info", stream)
+    try:
+        fail("secret " * 3)
+    except ValueError:
+        structlog.get_logger("fovea").exception("failed")
+    text = stream.getvalue()
+    assert "ValueError" in text
+    assert "test_logs.py" in text
+    assert "secret secret" not in text
+
+
 def test_the_level_is_the_least_that_is_logged() -> None:
     stream = io.StringIO()
     logs.configure("console", "warning", stream)

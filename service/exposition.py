@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.utils import floatToGoString
 
 from service.ledger import Key, Labels
 from service.statistics import BOUNDS, STAGES, Duration, ModelStatistics
@@ -42,7 +43,7 @@ class Histograms:
 
     def __init__(self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
         self.family: Metric = HistogramMetricFamily(name, text, labels=labels)
-        self._bounds = (*map(str, bounds), "+Inf")
+        self._bounds = (*map(floatToGoString, bounds), "+Inf")
 
     def add(self, labels: Labels, counts: Iterable[float], total: float) -> None:
         """One histogram: how many are in each bucket or in a smaller one."""

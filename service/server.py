@@ -1,6 +1,5 @@
 """The HTTP server on a socket that is open already: in this process, or in workers that this one watches over."""
 
-import os
 import shutil
 import signal
 import socket
@@ -32,6 +31,7 @@ CLOSING_SECONDS = 2
 # A worker that dies again and again must not take the processors from the others.
 RESTART_SECONDS = 1
 FAILED = 3
+MEMORY = "/dev/shm"  # noqa: S108 - what is made in it gets a name of its own and is private
 
 log = structlog.get_logger(__name__)
 
@@ -93,18 +93,21 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
 
 @contextmanager
 def _counts(workers: int) -> Iterator[Path]:
-    """A folder for the numbers of so many processes: in memory where the system offers that, for they change often."""
-    memory = Path("/dev/shm")  # noqa: S108 - the folder in it gets a name of its own and is private
-    parent = memory if os.access(memory, os.W_OK | os.X_OK) else None
-    with ExitStack() as ending:
-        try:
-            folder = Path(tempfile.mkdtemp(prefix="fovea-counts-", dir=parent))
-            ending.callback(shutil.rmtree, folder, ignore_errors=True)
-            for place in range(workers):
-                Ledger(folder, place)
-        except OSError as error:
-            raise SettingsError(f"no room for what {workers} workers count ({error.strerror})") from None
-        yield folder
+    """A folder with room for the numbers of so many processes: in memory if it can be, for they change often."""
+    reason = ""
+    for parent in (MEMORY, tempfile.gettempdir()):
+        with ExitStack() as ending:
+            try:
+                folder = Path(tempfile.mkdtemp(prefix="fovea-counts-", dir=parent))
+                ending.callback(shutil.rmtree, folder, ignore_errors=True)
+                for place in range(workers):
+                    Ledger(folder, place)
+            except OSError as error:
+                reason = f"{parent}: {error.strerror}"
+                continue
+            yield folder
+            return
+    raise SettingsError(f"no room for what {workers} workers count; {reason}")
 
 
 def rehearse(settings: Settings) -> int:

@@ -21,7 +21,6 @@ from service.beside import Beside
 from service.buckets import buckets
 from service.cuda import Cuda
 from service.deadlines import Deadlines
-from service.deadlines import Deadlines
 from service.errands import Abandoned, abandoned, stopped_by
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.ledger import Numbers
@@ -145,11 +144,8 @@ class Engine:
         self._sessions = 0
         self._built = [0.0] if built is None else built
         self._sharing = False
-        self._sharing = False
         self.note = ""
         self.provider = self._choose(device)
-        if self.provider == CPU:
-            self._share_memory()
         if self.provider == CPU:
             self._share_memory()
         self.max_batch = max_batch or _MOST[self.provider]
@@ -176,13 +172,6 @@ class Engine:
             self._sessions += 1
             self._built[0] += 1.0
         return session
-
-    def _share_memory(self) -> None:
-        """One pool of memory for the runs of all sessions: with one each, a session of a layer takes twice as much."""
-        runtime = self._runtime
-        kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-        runtime.create_and_register_allocator(runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None)
-        self._sharing = True
 
     def _share_memory(self) -> None:
         """One pool of memory for the runs of all sessions: with one each, a session of a layer takes twice as much."""
@@ -238,8 +227,6 @@ class Engine:
         options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        if self._sharing:
-            options.add_session_config_entry("session.use_env_allocators", "1")
         if self._sharing:
             options.add_session_config_entry("session.use_env_allocators", "1")
         # Noted while nodes are assigned anyway; a runtime too old to know it ignores it.

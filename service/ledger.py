@@ -13,7 +13,7 @@ import json
 import mmap
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple, Protocol
 
@@ -54,6 +54,7 @@ class Ledger:
         self._folder = folder
         self._place = place
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
         self._blocks: dict[Key, memoryview[float]] = {}
         self._lost: dict[Key, list[float]] = {}
         self._siblings: dict[str, _Reader] = {}
@@ -88,8 +89,9 @@ class Ledger:
             own = self._blocks.get(key)
         return [] if own is None else [tuple(own)] + [found[key] for found in self._read_others() if key in found]
 
-    def _read_others(self) -> Iterator[Mapping[Key, tuple[float, ...]]]:
-        return (sibling.read() for sibling in self._others())
+    def _read_others(self) -> list[Mapping[Key, tuple[float, ...]]]:
+        with self._reading:
+            return [sibling.read() for sibling in self._others()]
 
     def _taken(self, key: Key, size: int) -> Numbers:
         try:

@@ -4,6 +4,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,25 @@ def test_half_a_line_of_a_killed_process_is_not_taken_for_a_block(tmp_path: Path
     again.block("sum", "requests", ("GET",), 2)[0] += 1
     expected = {Key("sum", "requests", ("GET",)): (4, 0), Key("sum", "whole", ()): (1,)}
     assert watching.read() == again.read() == expected
+
+
+def test_many_threads_may_read_at_once(tmp_path: Path) -> None:
+    reader, sibling = Ledger(tmp_path, 0), Ledger(tmp_path, 1)
+    for size in range(1, 200):
+        sibling.block("sum", "things", (str(size),), size)[size - 1] = size
+    began, every = threading.Barrier(8), sys.getswitchinterval()
+
+    def read(_: int) -> set[float]:
+        began.wait(20)
+        return {sum(values) - int(key.labels[0]) for key, values in reader.read().items()}
+
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(read, range(8))) == [{0}] * 8
+    finally:
+        sys.setswitchinterval(every)
+    assert len(reader.read()) == 199
 
 
 def test_too_many_numbers_are_counted_by_nobody_and_harm_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

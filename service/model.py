@@ -1,9 +1,11 @@
 """A loaded model: its file, the session that answers, and what the graph and the card tell of it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from math import prod
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -17,6 +19,14 @@ from service.buckets import bucket_of, stacked
 from service.engine import Engine, Session
 from service.errors import UnknownLayer
 from service.sessions import Cache
+
+FLOAT_BYTES = 4
+AT_ONCE_BYTES = 32_000_000
+"""Of the tensors of all layers for one input, where they are computed in one run."""
+OFTEN = 16
+"""Questions for one layer after which a session of its own is worth building."""
+ALL = ""
+"""Stands for the session of all layers, beside those of single tensors: no tensor has an empty name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +114,39 @@ class Model:
         outputs = self.lean.run({self.file.input: stacked(inputs, size)}, deadline)
         return outputs if size == count else [each[:count] if each.shape[:1] == (size,) else each for each in outputs]
 
+    @cached_property
+    def _at_once(self) -> frozenset[str]:
+        """The tensors of all layers, if they are few enough bytes to be computed in one run; else none."""
+        numbers = [prod(layer.output_shape) for layer in self.layers if _is_known(layer.output_shape)]
+        fits = len(numbers) == len(self.layers) and sum(numbers) * FLOAT_BYTES <= AT_ONCE_BYTES
+        return frozenset(layer.tensor for layer in self.layers) if fits else frozenset()
+
+    @cached_property
+    def _asked(self) -> Counter[str]:
+        """How often each tensor was asked of the session of all layers."""
+        return Counter()
+
+    def session_of(self, tensor: str) -> Session:
+        """The session to ask for a tensor: its own, or that of all layers if more of them are asked for than are kept.
+
+        One that is asked for again and again gets its own in the end.
+        """
+        kept = self._sessions
+        if tensor not in self._at_once or kept.has(tensor, self) or (not kept.has(ALL, self) and kept.room(self) > 0):
+            return self.tap(tensor)
+        self._asked[tensor] += 1
+        if self._asked[tensor] % OFTEN == 0:
+            return self.tap(tensor)
+        names = [layer.tensor for layer in self.layers]
+        return kept.get(ALL, lambda: self._engine.load(extract(self.file.proto, list(dict.fromkeys(names)))), self)
+
     def tap(self, tensor: str) -> Session:
         """A session that computes this one tensor, built when first asked for."""
         return self._sessions.get(tensor, lambda: self._engine.load(extract(self.file.proto, [tensor])), self)
+
+
+def _is_known(shape: Sequence[int | None] | None) -> TypeGuard[Sequence[int]]:
+    return shape is not None and all(isinstance(size, int) for size in shape)
 
 
 def short(text: str, longest: int = 200) -> str:

@@ -55,6 +55,15 @@ class Cache(Generic[Value]):
             self._build(place, future, build)
         return future.result()
 
+    def has(self, key: Hashable, owner: object = None) -> bool:
+        """Whether the value of `key` is there, or being built; it does not count as a use."""
+        return (id(owner), key) in self._values
+
+    def room(self, owner: object = None) -> int:
+        """How many values of this owner fit before it has taken half of the room, at least one."""
+        with self._lock:
+            return max(1, self._capacity // 2) - sum(place[0] == id(owner) for place in self._values)
+
     def _build(self, place: tuple[int, Hashable], future: "Future[Value]", build: Callable[[], Value]) -> None:
         try:
             future.set_result(build())

@@ -56,6 +56,18 @@ def test_without_a_model_it_is_alive_and_not_ready(
     assert client.get("/").status_code == 200
 
 
+def test_without_its_default_model_it_is_ready_says_so_and_answers_for_the_others(
+    settings: Settings, started: Start, picture: bytes, assert_problem: Check
+) -> None:
+    client = started(settings.model_copy(update={"model_control": "poll", "default_model": "later"}))
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert "the default model 'later' is not served" in ready.json()["detail"]
+    assert_problem(client.post("/predict", content=picture), 503, "not-ready", "the default model 'later'")
+    assert client.post("/predict?model=photos", content=picture).status_code == 200
+    assert [each["name"] for each in client.get("/models").json()["models"] if each["default"]] == []
+
+
 def test_requests_are_counted_by_route_not_by_path(client: httpx.Client, picture: bytes) -> None:
     client.post("/predict", content=picture)
     client.get("/layers/0/receptive-field")

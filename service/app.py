@@ -13,6 +13,8 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import (
+    direct_layers,
+    direct_predict,
     field_tables,
     inputs,
     layers,
@@ -25,10 +27,10 @@ from service.api import (
     samples,
 )
 from service.api.direct import Direct
-from service.api.direct_layers import DirectLayers
 from service.api.documents import describe
 from service.api.lane import Lane
 from service.api.middleware import ID_HEADER, Requests
+from service.api.v2 import direct as direct_infer
 from service.api.v2 import infer, repository, server
 from service.api.v2 import models as v2_models
 from service.draining import drain_on_signals
@@ -104,7 +106,9 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    app.outside = Requests(Direct(DirectLayers(app.inside)), metrics, health)
+    app.outside = Requests(
+        Direct(app.inside, direct_predict.route, direct_layers.route, direct_infer.route), metrics, health
+    )
     return app
 
 

@@ -1,80 +1,57 @@
-"""`POST /predict` past the framework, whose machinery costs as much as a small network.
+"""Hot routes past the framework, whose machinery costs as much as a small network.
 
 Everything out of the ordinary (a parameter that is not as it should be, an origin of another site) is left to the
 framework's route; both answer by the same code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import parse_qsl
 
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from service.api import bodies, problems
-from service.api.predictions import predicted
-from service.api.work import limits_of, services_of
+from service.api import problems
+from service.api.work import services_of
 from service.errors import FoveaError
-
-PATH = "/predict"
-_PARAMETERS = frozenset(("model", "top_k"))
-
-
-@dataclass(frozen=True)
-class _Route:
-    """What metrics call the route."""
-
-    path: str
+from service.services import Services
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What the query of a plain request asks for."""
+class Plain:
+    """How a plain request is answered, and what metrics call its route."""
 
-    model: str | None
-    top_k: int | None
+    path: str
+    answer: Callable[[Request, Services], Awaitable[Response]]
+
+
+Route = Callable[[Scope], Plain | None]
+"""None for what the framework is to look at."""
 
 
 class Direct:
-    """Answers what is plain itself and passes the rest on."""
+    """Answers what is plain to one of the routes and passes the rest on."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, *routes: Route) -> None:
         self._app = app
-        self._route = _Route(PATH)
+        self._routes = routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        asked = plain(scope)
-        if asked is None:
+        plain = self._plain(scope) if scope["type"] == "http" else None
+        if plain is None:
             await self._app(scope, receive, send)
             return
-        scope["route"] = self._route
+        # Metrics and logs ask a route for its path.
+        scope["route"] = plain
         request = Request(scope, receive)
         try:
-            services = await services_of(request)
-            model = services.repository.get(asked.model)
-            given = await bodies.read_all(request, limits_of(services))
-            response = await predicted(services, model, given, asked.top_k)
+            response = await plain.answer(request, await services_of(request))
         except FoveaError as error:
-            response = problems.answer(error, problems.request_id(request))
+            response = problems.answer(error, problems.request_id(request), scope["path"])
         await response(scope, receive, send)
 
-
-def plain(scope: Mapping[str, Any]) -> Asked | None:
-    """What is asked for; None for what the framework is to look at."""
-    if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
-        return None
-    if any(name == b"origin" for name, _ in scope["headers"]):
-        return None
-    query = scope["query_string"]
-    if not query:
-        return Asked(None, None)
-    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    given = dict(pairs)
-    top_k = given.get("top_k")
-    if len(given) < len(pairs) or not given.keys() <= _PARAMETERS:
-        return None
-    if top_k is not None and not (top_k.isascii() and top_k.isdecimal() and int(top_k[:9]) > 0 and len(top_k) < 9):
-        return None
-    return Asked(given.get("model"), None if top_k is None else int(top_k))
+    def _plain(self, scope: Scope) -> Plain | None:
+        if any(name == b"origin" for name, _ in scope["headers"]):
+            return None
+        return next((plain for route in self._routes if (plain := route(scope)) is not None), None)

@@ -1,23 +1,22 @@
-"""`/layers/{n}/activations` as .npy past the framework, whose machinery costs as much as the first layers of a network.
-
-As in `service/api/direct.py`, everything out of the ordinary is left to the framework's routes, and both answer by the
-same code.
-"""
+"""`/layers/{n}/activations` as .npy past the framework, see `service/api/direct.py`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Scope
 
-from service.api import bodies, problems
+from service.api import bodies
 from service.api.activations import MOST_STRONGEST, Asked, Selection, of_kept, of_posted
+from service.api.direct import Plain
 from service.api.rendering import NPY
-from service.api.work import limits_of, services_of
-from service.errors import FoveaError
+from service.api.work import limits_of
 from service.inspector import Tap
+from service.services import Services
 
 _BEFORE, _AFTER = "/layers/", "/activations"
 _NPY = NPY.encode()
@@ -25,18 +24,11 @@ _ONCE = frozenset(("model", "input_id", "tap", "operand", "strongest"))
 _TAPS: Mapping[str, Tap] = {tap: tap for tap in get_args(Tap)}
 
 
-@dataclass(frozen=True)
-class _Route:
-    """What metrics call the route."""
-
-    path: str
-
-
-_ROUTE = _Route("/layers/{n:path}/activations")
+PATH = "/layers/{n:path}/activations"
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class Wanted:
     """What a plain request asks for; `input_id` is None where the input comes with it."""
 
     n: str
@@ -45,38 +37,25 @@ class Plain:
     selection: Selection
 
 
-class DirectLayers:
-    """Answers what is plain itself and passes the rest on."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        found = plain(scope)
-        if found is None:
-            await self._app(scope, receive, send)
-            return
-        scope["route"] = _ROUTE
-        request = Request(scope, receive)
-        try:
-            services = await services_of(request)
-            asked = Asked.of(services.repository.get(found.model), found.n, found.selection, NPY)
-            if found.input_id is None:
-                response = await of_posted(services, asked, await bodies.read_one(request, limits_of(services)))
-            else:
-                response = await of_kept(services, asked, found.input_id)
-        except FoveaError as error:
-            response = problems.answer(error, problems.request_id(request))
-        await response(scope, receive, send)
+def route(scope: Scope) -> Plain | None:
+    """How plain activations are answered."""
+    wanted = plain(scope)
+    return None if wanted is None else Plain(PATH, partial(_answer, wanted))
 
 
-def plain(scope: Mapping[str, Any]) -> Plain | None:
+async def _answer(wanted: Wanted, request: Request, services: Services) -> Response:
+    asked = Asked.of(services.repository.get(wanted.model), wanted.n, wanted.selection, NPY)
+    if wanted.input_id is None:
+        return await of_posted(services, asked, await bodies.read_one(request, limits_of(services)))
+    return await of_kept(services, asked, wanted.input_id)
+
+
+def plain(scope: Mapping[str, Any]) -> Wanted | None:
     """What is asked for; None for what the framework is to look at."""
     if scope["type"] != "http" or not (path := scope["path"]).startswith(_BEFORE) or not path.endswith(_AFTER):
         return None
     method, n = scope["method"], path[len(_BEFORE) : -len(_AFTER)]
-    if not n or scope.get("root_path") or method not in ("GET", "POST") or not _of_here(scope["headers"]):
+    if not n or scope.get("root_path") or method not in ("GET", "POST") or not _npy_only(scope["headers"]):
         return None
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     given = {name: value for name, value in pairs if name != "channel"}
@@ -88,13 +67,12 @@ def plain(scope: Mapping[str, Any]) -> Plain | None:
     ):
         return None
     selection = _selection(given, channels)
-    return None if selection is None else Plain(n, given.get("model"), given.get("input_id"), selection)
+    return None if selection is None else Wanted(n, given.get("model"), given.get("input_id"), selection)
 
 
-def _of_here(headers: Any) -> bool:
-    """Whether it asks for .npy and nothing else, and comes from no other site's page."""
-    accepted = [value for name, value in headers if name == b"accept"]
-    return accepted == [_NPY] and all(name != b"origin" for name, _ in headers)
+def _npy_only(headers: Any) -> bool:
+    """Whether it asks for .npy and nothing else."""
+    return [value for name, value in headers if name == b"accept"] == [_NPY]
 
 
 def _selection(given: Mapping[str, str], channels: list[str]) -> Selection | None:

@@ -18,7 +18,7 @@ import structlog
 from starlette.responses import Response
 
 from service.api import problems
-from service.api.direct import PATH, Asked, plain
+from service.api.direct_predict import PATH, Asked, plain
 from service.api.middleware import logged
 from service.api.predictions import at_once, body_of, server_timing
 from service.api.rendering import json_bytes

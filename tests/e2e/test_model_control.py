@@ -185,11 +185,12 @@ def test_a_file_that_is_copied_slowly_is_served_when_it_is_whole(
         with streams(address, pictures) as callers:
             (models / "imagenet/2").mkdir()
             with (models / "imagenet/2/model.onnx").open("wb") as file:
-                for begin in range(0, len(whole), 1_000_000):
-                    file.write(whole[begin : begin + 1_000_000])
+                # Each pause is shorter than that between two looks.
+                for begin in range(0, len(whole), 4_000_000):
+                    file.write(whole[begin : begin + 4_000_000])
                     file.flush()
                     assert versions(address, "imagenet") == ["1"]
-                    time.sleep(0.05)
+                    time.sleep(0.1)
             until(lambda: lines(service, "model swapped", "imagenet"), "the whole file is served")
             answered_again(callers)
         assert [changes(stream.answers) for stream in callers[:2]] == [[(200, "1"), (200, "2")]] * 2

@@ -28,7 +28,7 @@ def busy(settings: Settings, started: Start) -> Iterator[Busy]:
     events: list[threading.Event] = []
 
     def make(**changes: Any) -> tuple[httpx.Client, Services, threading.Event]:
-        services = Services.start(settings.model_copy(update=changes))
+        services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
         services.batcher.submit(lambda: events[-1].wait(20))
         return started(services.settings, services), services, events[-1]
@@ -95,7 +95,7 @@ def test_a_deadline_that_passes_in_the_queue_is_a_refused_request_and_leaves_the
 
 
 def test_a_caller_who_hangs_up_in_the_queue_is_a_cancelled_request(settings: Settings, picture: bytes) -> None:
-    services, release = Services.start(settings), threading.Event()
+    services, release = Services.start(settings.model_copy(update={"instances": 1})), threading.Event()
     services.batcher.submit(lambda: release.wait(20))
 
     async def hang_up() -> None:
@@ -159,8 +159,8 @@ def test_work_that_is_no_prediction_counts_its_wait_and_its_run_but_no_inference
 
 def test_sessions_that_make_room_for_others_are_told(settings: Settings, started: Start, picture: bytes) -> None:
     client = started(settings.model_copy(update={"layer_sessions": 1}))
-    for layer in (0, 1, 0):
-        client.post(f"/layers/{layer}/activations", content=picture)
+    for version in (1, 2, 1):
+        client.post(f"/layers/0/activations?model=photos:{version}", content=picture)
     assert value(client, "fovea_layer_session_evictions_total") == 2
     assert value(client, "fovea_layer_session_misses_total") == 3
     assert value(client, "fovea_layer_sessions") == 1

@@ -22,7 +22,7 @@ def busy(settings: Settings, started: Start) -> Iterator[Callable[..., tuple[htt
     events: list[threading.Event] = []
 
     def make(**changes: Any) -> tuple[httpx.Client, threading.Event]:
-        services = Services.start(settings.model_copy(update=changes))
+        services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
         services.batcher.submit(lambda: events[-1].wait(20))
         return started(services.settings, services), events[-1]

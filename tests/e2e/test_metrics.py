@@ -70,7 +70,8 @@ def total(samples: Samples, name: str, **labels: str) -> float:
 
 
 def ask(address: str, count: int) -> None:
-    """`count` times: seven predictions of `photos`, one of them wrong, and one of `others`; layers of an input."""
+    """`count` times: predictions of `photos`, one of them wrong, two tensors for it, `others`, layers of an input."""
+    tensors = {"name": "image", "shape": [2, 32, 32, 3], "datatype": "UINT8", "data": [7] * (2 * 32 * 32 * 3)}
 
     def once(_: int) -> list[int]:
         small, large = png(20, 20, 3), png(90, 120, 3)
@@ -85,11 +86,12 @@ def ask(address: str, count: int) -> None:
             answers.append(client.post("/layers/1/activations", content=large))
             answers.append(client.get(f"/layers/1/activations?input_id={answers[3].json()['input_id']}"))
             answers.append(client.get(f"/layers/1/activations?input_id={'0' * 64}"))
+            answers.append(client.post("/v2/models/photos/infer", json={"inputs": [tensors]}))
         return [answer.status_code for answer in answers]
 
     with ThreadPoolExecutor(4) as pool:
         for statuses in pool.map(once, range(count)):
-            assert statuses == [200, 200, 200, 200, 200, 400, 200, 404, 200, 200, 404]
+            assert statuses == [200, 200, 200, 200, 200, 400, 200, 404, 200, 200, 404, 200]
 
 
 def check(found: Samples, count: int) -> None:
@@ -99,17 +101,17 @@ def check(found: Samples, count: int) -> None:
     assert total(found, "fovea_requests_total", route="/predict", status="404") == count
     assert total(found, "fovea_request_seconds_count", route="/predict") == 8 * count
     photos = {"model": "photos", "version": "1"}
-    assert total(found, "fovea_inference_request_success_total", **photos) == 6 * count
-    assert total(found, "fovea_inference_count_total", **photos) == 6 * count
+    assert total(found, "fovea_inference_request_success_total", **photos) == 7 * count
+    assert total(found, "fovea_inference_count_total", **photos) == 8 * count
     assert total(found, "fovea_inference_request_failure_total", **photos) == count
     assert total(found, "fovea_inference_request_failure_total", reason="OTHER") == count
     assert total(found, "fovea_inference_request_success_total", model="others") == count
     runs = total(found, "fovea_inference_exec_count_total", **photos)
-    assert 0 < runs <= 6 * count
+    assert 0 < runs <= 7 * count
     assert total(found, "fovea_batch_size_count", **photos) == runs
-    assert total(found, "fovea_batch_size_sum", **photos) == 6 * count
+    assert total(found, "fovea_batch_size_sum", **photos) == 8 * count
     for stage in ("queue", "decode", "run", "encode"):
-        assert total(found, "fovea_stage_seconds_count", stage=stage, **photos) == 6 * count
+        assert total(found, "fovea_stage_seconds_count", stage=stage, **photos) == 7 * count
     assert total(found, "fovea_layer_runs_total", **photos) == 2 * count
     looked_up = "fovea_layer_session_hits_total", "fovea_layer_session_misses_total"
     assert sum(total(found, name) for name in looked_up) == 2 * count
@@ -127,6 +129,11 @@ def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(two_worke
     assert total(first, "fovea_workers") == total(first, "fovea_worker_starts_total") == 2
     # Connections are shared out by chance: that all of these reach one worker is less likely than a broken machine.
     assert all(own(scrape(address)) == first for _ in range(40))
+    told = [httpx.get(f"{address}/v2/models/photos/stats").json()["model_stats"] for _ in range(10)]
+    assert all(each == told[0] for each in told)
+    [[photos], *_] = told
+    assert (photos["inference_count"], photos["inference_stats"]["success"]["count"]) == (8 * 20, 7 * 20)
+    first = own(scrape(address))
 
     os.kill(two_workers.started[0], signal.SIGKILL)
     until(lambda: total(scrape(address), "fovea_workers") == 1, "it is known that one worker is gone")

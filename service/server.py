@@ -70,7 +70,7 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
     Each has a place in a folder of what is counted; who replaces it goes on from there. Raises SettingsError if there
     is no room for that.
     """
-    with _counts(settings.workers) as folder:
+    with counts(settings.workers) as folder:
         workers = [_started(settings, listener, folder, place) for place in range(settings.workers)]
         try:
             while True:
@@ -92,7 +92,7 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
 
 
 @contextmanager
-def _counts(workers: int) -> Iterator[Path]:
+def counts(workers: int) -> Iterator[Path]:
     """A folder with room for the numbers of so many processes: in memory if it can be, for they change often."""
     reason = ""
     for parent in (MEMORY, tempfile.gettempdir()):

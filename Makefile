@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test verify-gpu bench bench-train bench-explorer lint format lock upgrade clean
+.PHONY: help serve models install test fuzz verify-gpu bench bench-train bench-explorer lint format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -52,6 +52,9 @@ $(VENV)/.gpu: $(STAMP) requirements/gpu.txt
 	@$(PY) -m pip uninstall -qq --yes onnxruntime onnxruntime-gpu
 	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/gpu.txt
 	@touch $@
+
+fuzz: $(STAMP) ## Ask every route for what the OpenAPI document allows and for what it does not, for SECONDS (300)
+	@FUZZ_SECONDS=$(or $(SECONDS),300) $(PY) -m pytest -q tests/e2e/test_openapi_fuzz.py
 
 lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m ruff check .

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.routing import Match, Route
 
 from service import errors
 from service.api import schemas
@@ -175,14 +176,21 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "")
+        allowed = _allowed(request)
         detail = f"{request.url.path} does not take {request.method}; it takes {allowed or 'other methods'}"
-        return response(WRONG_METHOD, detail, request_id(request), error.headers, path=request.url.path)
+        return response(WRONG_METHOD, detail, request_id(request), {"Allow": allowed}, path=request.url.path)
     if error.status_code == 404:
         detail = f"there is no {request.url.path} here; GET /docs lists every route"
         return response(NO_ROUTE, detail, request_id(request), path=request.url.path)
     kind = Kind(error.status_code, "invalid-request", KINDS[errors.InvalidRequest].title)
     return response(kind, str(error.detail), request_id(request), error.headers, path=request.url.path)
+
+
+def _allowed(request: Request) -> str:
+    """The methods of all routes of this path; the framework names those of the first."""
+    routes = [each for each in request.app.routes if isinstance(each, Route)]
+    found = [each.methods or () for each in routes if each.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for methods in found for method in methods}))
 
 
 def _place(location: tuple[Any, ...]) -> str:

@@ -206,6 +206,9 @@ class HttpProtocol(HttpToolsProtocol):
         """The parser has read a request to its end."""
         self._between = True
         super().on_message_complete()
+        if not self.pipeline:
+            # The last part of a large body has paused it; and that the client goes is to be heard.
+            self.flow.resume_reading()
 
     def timeout_keep_alive_handler(self) -> None:
         """Nothing was heard for a while, or only in the lane, which does not wind the clock for each request."""

@@ -31,6 +31,7 @@ counting (float[N,1,4] x) => (float[N,4] y) <float[1,1,1] w = {1}> {
   }>
   y = Flatten(counted)
 }"""
+ONE_BY_ONE = {"FOVEA_DEADLINE_SECONDS": "600", "FOVEA_QUEUE_SIZE": "2", "FOVEA_INSTANCES": "1", "FOVEA_WORKERS": "1"}
 # JSON, which always goes to a thread.
 LONG = json.dumps({"inputs": [[1.0, 0.0, 0.0, 0.0]]}).encode()
 SHORT = json.dumps({"inputs": [[0.0, 0.0, 0.0, 0.0]]}).encode()
@@ -40,7 +41,7 @@ SHORT = json.dumps({"inputs": [[0.0, 0.0, 0.0, 0.0]]}).encode()
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("counting")
     model_file.write(onnx.parser.parse_model(COUNTING), folder / "models/counting/1/model.onnx", None)
-    with Service(folder, folder / "models", FOVEA_DEADLINE_SECONDS="600", FOVEA_QUEUE_SIZE="2") as service:
+    with Service(folder, folder / "models", **ONE_BY_ONE) as service:
         service.ready()
         yield service
 
@@ -80,6 +81,16 @@ def test_a_run_is_ended_when_its_client_goes(service: Service) -> None:
     until(lambda: queued(service) == 0, "the thread is free")
     assert answered(service)[before:] == [499]
     assert ask(service).status_code == 200
+
+
+@pytest.mark.parametrize("padding", [0, 70_000, 3_000_000])
+def test_a_run_is_ended_however_large_the_body_was(service: Service, padding: int) -> None:
+    before = len(answered(service))
+    connection = send(service, "/predict", LONG + b" " * padding)
+    until(lambda: queued(service) == 1, "it runs")
+    connection.close()
+    until(lambda: queued(service) == 0, "the thread is free")
+    assert answered(service)[before:] == [499]
 
 
 def test_who_goes_while_it_waits_frees_its_place(service: Service) -> None:

@@ -79,14 +79,10 @@ class InputStore:
         return input_id
 
     def usage(self) -> tuple[int, int]:
-        """How many inputs are kept and their bytes, looked up at most every few seconds."""
+        """How many inputs are kept and their bytes; a folder that takes long to look through is looked at rarely."""
         began = time.monotonic()
         if began >= self._look_again:
-            try:
-                kept = _kept(self._folder)
-            except FileNotFoundError:
-                kept = []
-            self._usage = len(kept), sum(each.size for each in kept)
+            self._usage = _usage(self._folder)
             # A full store takes a while to look through.
             self._look_again = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
         return self._usage
@@ -229,6 +225,23 @@ def _kept(folder: Path) -> list[_Kept]:
                     status = entry.stat(follow_symlinks=False)
                     found.append(_Kept(status.st_mtime, status.st_size, Path(entry.path)))
     return found
+
+
+def _usage(folder: Path) -> tuple[int, int]:
+    """Files and bytes, without making objects of them: there may be very many."""
+    files = size = 0
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if ID.fullmatch(entry.name):
+                    try:
+                        size += entry.stat(follow_symlinks=False).st_size
+                    except FileNotFoundError:
+                        continue
+                    files += 1
+    except OSError:
+        pass
+    return files, size
 
 
 def _touch(path: Path) -> bool:

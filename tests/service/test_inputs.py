@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,6 +14,7 @@ import pytest
 from service import inputs
 from service.errors import SettingsError, UnknownInput
 from service.inputs import InputStore
+from tests.e2e.process import until
 
 
 @pytest.fixture
@@ -253,3 +255,15 @@ def test_a_folder_that_cannot_be_made_is_a_settings_error(tmp_path: Path) -> Non
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(SettingsError, match="cannot be used"):
         InputStore(tmp_path / "file" / "inputs", 10, 10)
+
+
+def test_usage_counts_inputs_only_and_a_folder_that_is_gone_is_empty(tmp_path: Path) -> None:
+    store = InputStore(tmp_path / "inputs", 1000, 60)
+    assert store.usage() == (0, 0)
+    for data in (b"one", b"three", b"three"):
+        store.put(data)
+    (tmp_path / "inputs/somebody's").write_bytes(b"else")
+    (tmp_path / "inputs/.incoming-1-1").write_bytes(b"half")
+    until(lambda: store.usage() == (2, 8), "it is looked through again")
+    shutil.rmtree(tmp_path / "inputs")
+    until(lambda: store.usage() == (0, 0), "it is looked through again")

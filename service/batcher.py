@@ -7,8 +7,8 @@ putting pieces together costs nothing when there is only one.
 import asyncio
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from service.errands import Abandoned, Errand, doing
 from service.errors import DeadlinePassed, QueueFull
 from service.ledger import Numbers
+from service.lines import Lines
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,6 +40,7 @@ class _Piece:
     run: Run[Any, Any]
     item: Any
     key: object
+    owner: Hashable
     future: "asyncio.Future[Done[Any]] | Future[Done[Any]]"
     loop: asyncio.AbstractEventLoop | None
     came: float = field(default_factory=time.monotonic)
@@ -62,7 +64,9 @@ class _Piece:
 
 
 class Batcher:
-    """Runs work on `workers` threads; at most `waiting` more pieces may wait, further ones raise QueueFull.
+    """Runs work on `workers` threads. At most `waiting` more pieces of one owner may wait; one more raises QueueFull.
+
+    Owners, such as models, are served in turn, so that a rush for one does not keep the others waiting.
 
     How many are running or waiting is told in `length`, and in `crowd` how many workers have something to do.
     """
@@ -81,10 +85,10 @@ class Batcher:
         self._limit = workers + waiting
         self._workers = workers
         self._most = most
-        self._waiting: deque[_Piece] = deque()
+        self._waiting: Lines[_Piece] = Lines()
         self._here: list[_Piece] = []
         self._changed = threading.Condition(threading.Lock())
-        self._running = 0
+        self._running: Counter[Hashable] = Counter()
         self._closed = False
         self._typical = 0.05
         self._threads = [
@@ -102,18 +106,26 @@ class Batcher:
     def inside(self) -> int:
         """How many pieces are running or waiting now."""
         with self._changed:
-            return self._running + self._wanted()
+            self._waiting.keep(_wanted)
+            return self._running.total() + len(self._waiting)
 
-    def submit(self, work: Callable[[], Result]) -> "Future[Done[Result]]":
-        """Queue `work`; raises QueueFull, which tells in how many seconds to try again."""
+    def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Done[Result]]":
+        """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try again."""
         future: Future[Done[Result]] = Future()
-        self._put(_Piece(lambda _: [work()], None, None, future, None))
+        self._put(_Piece(lambda _: [work()], None, None, owner, future, None))
         return future
 
     async def ask(
-        self, run: Run[Item, Result], item: Item, deadline: float, key: object, *, here: bool = False
+        self,
+        run: Run[Item, Result],
+        item: Item,
+        deadline: float,
+        key: object,
+        *,
+        owner: Hashable = None,
+        here: bool = False,
     ) -> Done[Result]:
-        """What `run` makes of the item, perhaps together with others of the same key; None is a key of its own.
+        """What `run` makes of the item, perhaps with others of the same owner and key; None is a key of its own.
 
         With `here` it is done by the event loop itself, together with what else came in this turn of it: right for what
         takes less time than waking a thread and handing the interpreter to and fro. `deadline` is a point of
@@ -123,7 +135,7 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done[Result]] = loop.create_future()
-        piece = _Piece(run, item, key, future, loop)
+        piece = _Piece(run, item, key, owner, future, loop)
         if here:
             self._put_here(piece)
             return await future
@@ -142,8 +154,7 @@ class Batcher:
         """Finish what is running, drop what is waiting, and end the threads."""
         with self._changed:
             self._closed = True
-            dropped = list(self._waiting)
-            self._waiting.clear()
+            dropped = self._waiting.clear()
             self._changed.notify_all()
         for piece in dropped:
             _cancel(piece)
@@ -168,46 +179,47 @@ class Batcher:
 
     def _put(self, piece: _Piece) -> None:
         with self._changed:
-            inside = self._running + len(self._waiting)
+            inside = self._inside(piece.owner)
             if inside >= self._limit:
-                inside = self._running + self._wanted()
+                self._waiting.keep(_wanted)
+                inside = self._inside(piece.owner)
             if inside >= self._limit:
                 retry_after = inside * self._typical / self._workers
                 raise QueueFull(f"{inside} requests are running or waiting already; try again later", retry_after)
-            self._waiting.append(piece)
+            self._waiting.put(piece.owner, piece)
             self._tell()
             self._changed.notify()
 
+    def _inside(self, owner: Hashable) -> int:
+        return self._running[owner] + self._waiting.length(owner)
+
     def _forget(self) -> None:
         with self._changed:
-            self._wanted()
+            self._waiting.keep(_wanted)
             self._tell()
 
     def _tell(self) -> None:
-        self._length[0] = self._running + len(self._waiting)
+        self._length[0] = self._running.total() + len(self._waiting)
         self._crowd[0] = min(self._busy + len(self._waiting), self._workers)
-
-    def _wanted(self) -> int:
-        """How many wait; those that were given up are forgotten."""
-        if any(piece.future.done() for piece in self._waiting):
-            self._waiting = deque(piece for piece in self._waiting if not piece.future.done())
-        return len(self._waiting)
 
     def _work(self) -> None:
         while pieces := self._taken():
             started = time.monotonic()
+            owner = pieces[0].owner
             with doing(pieces[0].errand):
                 found = _outcomes(pieces)
             took = time.monotonic() - started
             with self._changed:
-                self._running -= len(pieces)
+                self._running[owner] -= len(pieces)
+                if not self._running[owner]:
+                    del self._running[owner]
                 self._busy -= 1
                 self._tell()
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
             _deliver(pieces, found, started, took)
             # While it waits for more, it must not keep what these were about.
-            del pieces, found
+            del pieces, found, owner
 
     def _taken(self) -> list[_Piece]:
         """The next pieces that can run together; none once the queue is closed."""
@@ -219,25 +231,28 @@ class Batcher:
                     return []
                 pieces = self._next()
                 if pieces:
-                    self._running += len(pieces)
+                    self._running[pieces[0].owner] += len(pieces)
                     self._busy += 1
                 self._tell()
                 if pieces:
                     return pieces
 
     def _next(self) -> list[_Piece]:
-        first = self._waiting.popleft()
-        pieces, others = [first], deque[_Piece]()
-        while first.key is not None and self._waiting and len(pieces) < self._most:
-            piece = self._waiting.popleft()
-            (pieces if piece.key == first.key else others).append(piece)
-        self._waiting.extendleft(reversed(others))
+        pieces = self._waiting.take(self._most, _together)
         futures = [piece.future for piece in pieces]
         errand = Errand(lambda: not all(future.done() for future in futures))
         for piece in pieces:
             # Before it is looked whether somebody waits: who leaves after that finds what to stop.
             piece.errand = errand
         return [piece for piece in pieces if _begun(piece)]
+
+
+def _together(first: _Piece, other: _Piece) -> bool:
+    return first.key is not None and other.key == first.key
+
+
+def _wanted(piece: _Piece) -> bool:
+    return not piece.future.done()
 
 
 def _begun(piece: _Piece) -> bool:

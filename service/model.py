@@ -16,7 +16,7 @@ from anatomy.receptive_field import ReceptiveFields
 from anatomy.report import LayerNameError, find_layer, layers_body
 from anatomy.subgraph import extract
 from service.buckets import bucket_of, stacked
-from service.engine import Engine, Session
+from service.engine import CPU, Engine, Session
 from service.errors import UnknownLayer
 from service.sessions import Cache
 
@@ -27,6 +27,11 @@ OFTEN = 16
 """Questions for one layer after which a session of its own is worth building."""
 ALL = ""
 """Stands for the session of all layers, beside those of single tensors: no tensor has an empty name."""
+
+
+# Longer runs would keep the event loop from its other requests.
+QUICK_SECONDS = 0.002
+SHARED_SECONDS = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +66,19 @@ class Model:
     def sizes(self) -> tuple[int, ...]:
         """The sizes that batches are padded to, the largest last; none where they run as they are."""
         return self._engine.batches if self.batches else ()
+
+    @property
+    def quick(self) -> bool:
+        """Whether a run takes less time than handing the request to a thread and back."""
+        return self.lean.shortest < QUICK_SECONDS
+
+    @property
+    def shares(self) -> bool:
+        """Whether requests gain by sharing a run.
+
+        On a CPU a run that takes long keeps the processors busy by itself, and would take the memory of several.
+        """
+        return self.provider != CPU or self.lean.shortest < SHARED_SECONDS
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:

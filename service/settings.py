@@ -93,7 +93,9 @@ class Settings(BaseSettings):
         description="requests worked on at the same time, per worker; without it, one per processor, or 2 on CUDA",
     )
     workers: int = Field(default=1, ge=1, description="processes that serve")
-    queue_size: int = Field(default=128, ge=1, description="requests that may wait for a run; one more is answered 429")
+    queue_size: int = Field(
+        default=128, ge=1, description="requests that may wait for one model; one more is answered 429"
+    )
     deadline_seconds: float = Field(
         default=30.0,
         gt=0,

@@ -95,7 +95,7 @@ async def _queued(
         found = services.inspector.activations(asked.model, asked.layer, feed, deadline, asked.part)
         return _answer(services, asked, found, feed, input_id)
 
-    return (await queued(services, deadline, work)).result
+    return (await queued(services, deadline, work, asked.model)).result
 
 
 def _answer(services: Services, asked: Asked, found: Activations, feed: Feed, input_id: str | None) -> Response:

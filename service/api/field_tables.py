@@ -68,7 +68,7 @@ async def receptive_fields(
                 axis["frame"] = feed.frame(number)
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await queued(services, deadline_of(services), work, model)).result
 
 
 @router.get(
@@ -102,4 +102,4 @@ async def pyramid(
             last["picture"] = feed.rectangle(last["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await queued(services, deadline_of(services), work, model)).result

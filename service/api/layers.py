@@ -118,7 +118,7 @@ async def get_kernels(
         shown = {"channels": list(found.channels), "kernels": found.weights, "bias": found.bias}
         return as_json({**about, "shape": list(found.weights.shape), **shown}, headers)
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await queued(services, deadline_of(services), work, model)).result
 
 
 def _kind(request: Request) -> str:

@@ -14,15 +14,10 @@ from service.api.rendering import as_json
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
 from service.api.work import ChosenModel, Serving, deadline_of, failed, limits_of
-from service.engine import CPU
 from service.feed import Posted
 from service.model import Model
 from service.predictor import Prediction, Wanted
 from service.services import Services
-
-# Longer runs would keep the event loop from its other requests.
-AT_ONCE_SECONDS = 0.002
-SHARED_SECONDS = 0.005
 
 router = APIRouter(tags=["predictions"])
 
@@ -87,11 +82,16 @@ async def _results(
     deadline = wanted[0].deadline
     if len(wanted) == 1:
         one = await services.batcher.ask(
-            partial(services.predictor.predict_all, model), wanted[0], deadline, _shared(model), here=here
+            partial(services.predictor.predict_all, model),
+            wanted[0],
+            deadline,
+            model if model.shares else None,
+            owner=model,
+            here=here,
         )
         return [one.result], one.waited
     several = await services.batcher.ask(
-        lambda _: [services.predictor.predict_all(model, wanted)], None, deadline, None
+        lambda _: [services.predictor.predict_all(model, wanted)], None, deadline, None, owner=model
     )
     return [_found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)], several.waited
 
@@ -102,17 +102,9 @@ def server_timing(results: Sequence[Prediction], waited: float) -> str:
     return f"decode;dur={decode * 1000:.3f}, queue;dur={waited * 1000:.3f}, run;dur={run * 1000:.3f}"
 
 
-def _shared(model: Model) -> Model | None:
-    """What requests that may share a run have in common; None where sharing gains nothing.
-
-    On a CPU a run that takes long keeps the processors busy by itself, and would take the memory of several.
-    """
-    return model if model.lean.shortest < SHARED_SECONDS or model.provider != CPU else None
-
-
 def at_once(model: Model, given: Posted) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
-    return given.small and model.lean.shortest < AT_ONCE_SECONDS
+    return given.small and model.quick
 
 
 def _found(result: Prediction | errors.FoveaError, number: int, count: int) -> Prediction:

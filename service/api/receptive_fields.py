@@ -94,7 +94,7 @@ async def receptive_field(
             body["picture"] = feed.rectangle(body["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await queued(services, deadline_of(services), work, model)).result
 
 
 def looked_up(

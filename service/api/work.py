@@ -49,12 +49,14 @@ def deadline_of(services: Services) -> float:
     return time.monotonic() + services.settings.deadline_seconds
 
 
-async def queued(services: Services, deadline: float, work: Callable[[], Result]) -> Done[Result]:
-    """Run blocking work on the queue; raises QueueFull, or DeadlinePassed if it is not done in time.
+async def queued(
+    services: Services, deadline: float, work: Callable[[], Result], model: Model | None = None
+) -> Done[Result]:
+    """Run blocking work for a model on the queue; raises QueueFull, or DeadlinePassed if it is not done in time.
 
     Work whose turn did not come by then is dropped; what is running ends by itself, a run of the network at once.
     """
-    done: Done[Result] = await services.batcher.ask(lambda _: [work()], None, deadline, None)
+    done: Done[Result] = await services.batcher.ask(lambda _: [work()], None, deadline, None, owner=model)
     services.statistics.waited(done.waited)
     return done
 

@@ -25,7 +25,6 @@ from service.v2.request import Asked, Given, Wanted
 from service.v2.response import Output
 from service.v2.tensors import Tensor
 
-AT_ONCE_SECONDS = 0.002
 AT_ONCE_BYTES = 16_384
 """An answer that takes no longer, of an input no larger, comes from the event loop itself."""
 
@@ -101,9 +100,9 @@ async def ask(plan: Plan, batcher: Batcher, statistics: Statistics, max_pixels: 
     model, given = plan.model, plan.given
     alone = plan.count > 1 or not model.batches or not tensors.batched(model, plan.tensors)
     shape = None if given.array is None else given.array.shape[1:]
-    key = None if alone else (model, "v2", shape, plan.tensors)
+    key = None if alone or not model.shares else (model, "v2", shape, plan.tensors)
     run = partial(_run, model, plan.tensors, statistics, max_pixels)
-    done = await batcher.ask(run, Piece(given, deadline), deadline, key, here=not alone and _at_once(plan))
+    done = await batcher.ask(run, Piece(given, deadline), deadline, key, owner=model, here=not alone and _at_once(plan))
     return [_output(model, wanted, done.result[tensor.tensor]) for wanted, tensor in plan.outputs]
 
 
@@ -124,7 +123,7 @@ def _check_input(model: Model, given: Given) -> None:
 def _at_once(plan: Plan) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     array, model = plan.given.array, plan.model
-    small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.lean.shortest < AT_ONCE_SECONDS
+    small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.quick
     return small and set(plan.tensors) <= set(model.lean.outputs)
 
 

@@ -24,7 +24,7 @@ def busy(settings: Settings, started: Start) -> Iterator[Callable[..., tuple[htt
     def make(**changes: Any) -> tuple[httpx.Client, threading.Event]:
         services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
-        services.batcher.submit(lambda: events[-1].wait(20))
+        services.batcher.submit(lambda: events[-1].wait(20), services.repository.get())
         return started(services.settings, services), events[-1]
 
     yield make
@@ -36,7 +36,7 @@ def test_a_full_queue_is_answered_429_with_the_time_to_come_back(
     busy: Callable[..., Any], picture: bytes, assert_problem: Check
 ) -> None:
     client, release = busy(queue_size=1)
-    with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool, ThreadPoolExecutor(1) as another:
         waiting = pool.submit(client.post, "/predict", content=picture)
         for _ in range(200):
             if "fovea_queue_length 2.0" in client.get("/metrics").text:
@@ -45,8 +45,11 @@ def test_a_full_queue_is_answered_429_with_the_time_to_come_back(
         for refused in (client.post("/predict", content=picture), client.get("/layers/0/kernels")):
             assert_problem(refused, 429, "queue-full", "try again later")
             assert int(refused.headers["retry-after"]) >= 1
+        # The line of another model is its own.
+        other = another.submit(client.get, "/layers/0/kernels?model=decoder")
         release.set()
         assert waiting.result(10).status_code == 200
+        assert other.result(10).status_code == 200
     assert client.post("/predict", content=picture).status_code == 200
 
 
@@ -65,3 +68,26 @@ def test_what_needs_no_run_is_answered_while_all_runners_are_busy(busy: Callable
     client, _ = busy(deadline_seconds=0.2)
     for path in ("/layers", "/models", "/readyz", "/livez", "/metrics", "/", "/openapi.json"):
         assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize(("seconds", "sizes"), [(0.001, {1, 5}), (1.0, {1})])
+def test_only_requests_of_a_quick_model_share_a_run(
+    settings: Settings, started: Start, picture: bytes, seconds: float, sizes: set[int]
+) -> None:
+    """What takes long on a CPU keeps it busy by itself, and several at once would take the memory of several."""
+    services = Services.start(settings.model_copy(update={"instances": 1}))
+    client, model, release = started(services.settings, services), services.repository.get(), threading.Event()
+    model.lean.shortest = seconds
+    services.batcher.submit(lambda: release.wait(20))
+    with ThreadPoolExecutor(5) as pool:
+        waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(5)]
+        for _ in range(1000):
+            if services.batcher.inside == 6:
+                break
+            time.sleep(0.01)
+        model.lean.shortest = seconds
+        release.set()
+        assert [each.result(20).status_code for each in waiting] == [200] * 5
+    client.post("/predict", content=picture)
+    found = services.statistics.of(model.name, model.version)
+    assert {each.batch_size for each in found.batch_stats} == sizes

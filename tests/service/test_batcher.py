@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from service import errands
-from service.batcher import Batcher
+from service.batcher import Batcher, Done
 from service.errors import DeadlinePassed, QueueFull
 
 
@@ -251,3 +251,27 @@ def test_a_run_whose_deadline_passed_for_all_is_stopped(batcher: Batcher) -> Non
         return await asyncio.to_thread(held.stopped.wait, 20)
 
     assert asyncio.run(late())
+
+
+def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
+    gate = threading.Event()
+    batcher = Batcher(workers=1, waiting=2)
+
+    async def rush() -> list[object]:
+        def ask(owner: str, item: int) -> "asyncio.Task[Done[int]]":
+            run = lambda items: [gate.wait(20) and each for each in items]  # noqa: E731
+            return asyncio.ensure_future(batcher.ask(run, item, time.monotonic() + 20, None, owner=owner))
+
+        crowd = [ask("rush", number) for number in range(5)]
+        await asyncio.sleep(0.05)
+        lone = ask("lone", 7)
+        await asyncio.sleep(0.05)
+        gate.set()
+        return await asyncio.gather(*crowd, lone, return_exceptions=True)
+
+    found = asyncio.run(rush())
+    batcher.close()
+    refused = [each for each in found if isinstance(each, QueueFull)]
+    assert len(refused) == 2
+    assert isinstance(found[-1], Done)
+    assert found[-1].result == 7

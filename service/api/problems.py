@@ -12,7 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 from service import errors
 from service.api import schemas
@@ -82,6 +82,7 @@ NO_ROUTE = Kind(404, "no-such-route", "There is no such route")
 WRONG_METHOD = Kind(405, "method-not-allowed", "The route has no such method")
 INTERNAL = Kind(500, "internal-error", "The service failed")
 FAILED = "the service failed on this request; report it with the request id"
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FRAMEWORK = (INVALID_PARAMETER, NO_ROUTE, WRONG_METHOD, INTERNAL)
 
 
@@ -188,9 +189,12 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 def _allowed(request: Request) -> str:
     """The methods of all routes of this path; the framework names those of the first."""
-    routes = [each for each in request.app.routes if isinstance(each, Route)]
-    found = [each.methods or () for each in routes if each.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for methods in found for method in methods}))
+    asked = {method: {**request.scope, "method": method} for method in _METHODS}
+    return ", ".join(
+        method
+        for method, scope in asked.items()
+        if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes)
+    )
 
 
 def _place(location: tuple[Any, ...]) -> str:

@@ -175,3 +175,8 @@ def test_other_origins_may_not_call_unless_they_are_named(settings: Settings, st
     assert answer.headers["access-control-allow-origin"] == "http://page.example"
     other = open_to_one.get("/models", headers={"Origin": "http://other.example"})
     assert "access-control-allow-origin" not in other.headers
+
+
+def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(client: httpx.Client) -> None:
+    assert client.delete("/layers/0/activations").headers["allow"] == "GET, POST"
+    assert client.get("/predict").headers["allow"] == "POST"

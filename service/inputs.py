@@ -1,12 +1,13 @@
 """What was posted before, kept by the SHA-256 of its bytes in one folder that all workers of a machine share.
 
-An input is written to a temporary file and renamed, so that nobody reads half of one; a read counts as a use. The
-folder is bounded by bytes and by age since the last use, the least recently used go first, and any worker may delete
-any file at any time: losing one costs the caller a second upload, never an answer. Only files that this module named
-are counted or deleted.
+A large input is written to a temporary file and renamed, a small one in one call, and what is read is checked by its
+name, so that nobody is given half of one; a read counts as a use. The folder is bounded by bytes and by age since the
+last use, the least recently used go first, and any worker may delete any file at any time: losing one costs the caller
+a second upload, never an answer. Only files that this module named are counted or deleted.
 """
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import os
@@ -26,6 +27,9 @@ ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 INCOMING = ".incoming-"
 SWEEP_SECONDS = 10.0
 SHARE = 16
+AT_ONCE_BYTES = 16_384
+"""What the system writes in one call, so that nobody meets half of it but in that moment."""
+BEING_WRITTEN_SECONDS = 0.01
 _HITS, _MISSES, _WRITES, _EVICTIONS = range(4)
 LOOK_SHARE = 50
 """How many times as long as it takes to look through the folder it is not looked through again."""
@@ -123,10 +127,11 @@ class InputStore:
     def _read(self, path: Path) -> bytes | None:
         """The bytes of a file that is there, young enough and whole; one that is not goes away."""
         try:
-            with path.open("rb") as file:
-                young = time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds
-                data = file.read()
-            # A machine that went down may have left the name without the bytes.
+            young, data = self._found(path)
+            if young and hashlib.sha256(data).hexdigest() != path.name:
+                # It is being written at this moment, or a machine that went down left the name without the bytes.
+                time.sleep(BEING_WRITTEN_SECONDS)
+                young, data = self._found(path)
             if young and hashlib.sha256(data).hexdigest() == path.name:
                 # On a disk that has become read-only the use goes uncounted.
                 with contextlib.suppress(OSError):
@@ -138,6 +143,11 @@ class InputStore:
         except OSError as error:
             log.warning("input not read", input_id=path.name, reason=error.strerror)
         return None
+
+    def _found(self, path: Path) -> tuple[bool, bytes]:
+        """Whether a file is young enough, and what it holds now."""
+        with path.open("rb") as file:
+            return time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds, file.read()
 
     def _keep(self, path: Path, data: bytes) -> None:
         try:
@@ -201,6 +211,9 @@ def _make_private(folder: Path) -> None:
 
 def _write(prefix: str, name: str, data: bytes) -> None:
     """Write a file whole or not at all; in system calls alone, for every new input waits for it."""
+    if len(data) <= AT_ONCE_BYTES:
+        _write_at_once(prefix + name, data)
+        return
     incoming = f"{prefix}{INCOMING}{os.getpid()}-{next(_numbers)}"
     number = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -213,6 +226,24 @@ def _write(prefix: str, name: str, data: bytes) -> None:
         os.rename(incoming, prefix + name)  # noqa: PTH104
     except OSError:
         _remove(Path(incoming))
+        raise
+
+
+def _write_at_once(path: str, data: bytes) -> None:
+    """Write a small file under its own name: renaming would take as long again, and a reader knows half of one."""
+    try:
+        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        # Another worker was given the same.
+        return
+    try:
+        try:
+            if os.write(number, data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(number)
+    except OSError:
+        _remove(Path(path))
         raise
 
 

@@ -214,13 +214,43 @@ def test_a_full_disk_does_not_fail_the_request(store: InputStore, monkeypatch: p
         store.get(input_id)
 
 
-def test_half_a_file_is_never_left_behind(store: InputStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+LARGE = bytes(range(256)) * 100
+
+
+def test_half_a_file_is_never_left_behind(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
+    write, store = os.write, InputStore(folder, 1_000_000, 60)
     monkeypatch.setattr(os, "rename", fail)
+    store.put(LARGE)
+    assert list(folder.iterdir()) == []
+    monkeypatch.setattr(os, "write", lambda number, data: write(number, data[:3]))
     store.put(b"picture")
     assert list(folder.iterdir()) == []
+    monkeypatch.setattr(os, "write", fail)
+    store.put(b"picture")
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("data", [b"picture", LARGE])
+def test_what_another_is_writing_at_this_moment_is_read_when_it_is_whole(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, data: bytes
+) -> None:
+    store = InputStore(folder, 1_000_000, 60)
+    path = folder / store.put(data)
+    path.write_bytes(data[:2])
+    monkeypatch.setattr(time, "sleep", lambda _: path.write_bytes(data))
+    assert store.get(path.name) == data
+
+
+def test_what_stays_half_goes_away(folder: Path) -> None:
+    store = InputStore(folder, 1_000_000, 60)
+    path = folder / store.put(LARGE)
+    path.write_bytes(LARGE[:-1])
+    with pytest.raises(UnknownInput):
+        store.get(path.name)
+    assert not path.exists()
 
 
 def test_writers_and_readers_at_once_never_see_an_error_or_a_wrong_picture(folder: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import structlog
 
 from service.ledger import Numbers
+from service.memory import give_back
 
 SEVERAL = 2
 """So many workers with something to do, and each run has its share of the threads."""
@@ -39,6 +40,7 @@ class Beside:
     def _load(self) -> None:
         try:
             self._session = self._build()
+            give_back()
         except Exception:
             # All goes on with the first one, as until now.
             log.exception("no second session")

@@ -11,6 +11,7 @@ from anatomy.model_file import ModelFileError, read
 from service.engine import Engine, RunFailed, Session, UnloadableModel
 from service.errors import Impossible
 from service.folder import Entry
+from service.memory import give_back
 from service.model import Model
 from service.sessions import Cache
 
@@ -41,6 +42,7 @@ class Loader:
             lean = engine.load(file.proto, by_load=True)
             model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
             _warm(model)
+            give_back()
         except (ModelFileError, GraphError, UnloadableModel) as error:
             return Refused(entry.name, entry.version, str(error))
         except Exception as error:

@@ -53,9 +53,9 @@ def test_what_is_no_idx_file_is_refused_with_what_is_wrong(content: bytes, messa
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (gzip.compress(SMALL)[:-9], "x is truncated: its gzip stream breaks off"),
-        (gzip.compress(SMALL) + b"more", "x goes on after its gzip stream"),
-        (gzip.compress(SMALL)[:10] + b"\xff" * 20, "x is corrupt"),
+        (gzip.compress(SMALL, mtime=0)[:-9], "x is truncated: its gzip stream breaks off"),
+        (gzip.compress(SMALL, mtime=0) + b"more", "x goes on after its gzip stream"),
+        (gzip.compress(SMALL, mtime=0)[:10] + b"\xff" * 20, "x is corrupt"),
         (gzip.compress(b"\0" * (LARGEST + 1), 1), "x unpacks to more than 256 MiB"),
     ],
 )
@@ -95,7 +95,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     monkeypatch.setattr(mnist, "SHA256", digests)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    return {f"{name}.gz": gzip.compress(content) for name, content in contents.items()}
+    return {f"{name}.gz": gzip.compress(content, mtime=0) for name, content in contents.items()}
 
 
 class Mirrors:
@@ -135,7 +135,7 @@ def unreachable(_data: bytes) -> httpx.Response:
     [
         lambda _data: httpx.Response(503),
         lambda data: httpx.Response(200, content=data[:-5]),
-        lambda _data: httpx.Response(200, content=gzip.compress(SMALL)),
+        lambda _data: httpx.Response(200, content=gzip.compress(SMALL, mtime=0)),
         lambda _data: httpx.Response(200, content=b"\0" * (65 << 20)),
         unreachable,
     ],

@@ -10,6 +10,8 @@ import orjson
 from service.errors import InvalidRequest
 
 DEEPEST = 100
+MOST_LISTS = 500_000
+"""Each is an object many times as large as the bytes that it may be."""
 
 Fields = Mapping[str, Any]
 
@@ -84,8 +86,11 @@ def is_whole(value: Any) -> bool:
 
 
 def _check_depth(data: bytes) -> None:
-    if data.count(b"[") + data.count(b"{") <= DEEPEST:
+    lists = data.count(b"[") + data.count(b"{")
+    if lists <= DEEPEST:
         return
+    if lists > MOST_LISTS:
+        raise InvalidRequest(f"the JSON holds more than {MOST_LISTS} lists; send flat data, or bytes")
     steps = _TEXT.sub(b"", data).translate(_STEPS, _OTHERS)
     depth = np.cumsum(np.frombuffer(steps, np.int8), dtype=np.int32)
     if depth.max(initial=0) > DEEPEST:

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from service.batcher import Batcher
-from service.errors import FoveaError, Impossible, InvalidRequest
+from service.batcher import LATE, Batcher
+from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
 from service.feed import Picture, make_ready
 from service.images import FORMATS
 from service.model import Model
@@ -24,6 +24,9 @@ from service.v2.datatypes import BYTES, Array
 from service.v2.request import Asked, Given, Wanted
 from service.v2.response import Output
 from service.v2.tensors import Tensor
+
+LARGEST_ANSWER = 1 << 27
+"""Bytes of all outputs of a run: layers of a batch are many times as large as what was posted."""
 
 AT_ONCE_BYTES = 16_384
 """An answer that takes no longer, of an input no larger, comes from the event loop itself."""
@@ -137,7 +140,7 @@ def _run(
     for place, piece in enumerate(pieces):
         began = time.monotonic()
         try:
-            array = _array(model, piece.given, max_pixels)
+            array = _array(model, piece, max_pixels)
         except FoveaError as error:
             found[place] = error
             continue
@@ -181,16 +184,23 @@ def _computed(
             began = time.monotonic()
             found[name] = session.run(feeds, deadline)[0]
             statistics.layer_run(model.name, model.version, time.monotonic() - began)
+        if sum(each.nbytes for each in found.values()) > LARGEST_ANSWER:
+            raise TooLarge(
+                f"the outputs have more than {LARGEST_ANSWER} bytes; ask for fewer, or for fewer items at once"
+            )
     return {name: found[name] for name in wanted}
 
 
-def _array(model: Model, given: Given, max_pixels: int) -> Array:
+def _array(model: Model, piece: Piece, max_pixels: int) -> Array:
+    given = piece.given
     if given.array is not None:
         return given.array
     if not tensors.takes_pictures(model):
         return np.array([_decoded(each) for each in given.elements], object).reshape(given.shape)
     made = []
     for place, each in enumerate(given.elements):
+        if time.monotonic() > piece.deadline:
+            raise DeadlinePassed(LATE)
         try:
             made.append(make_ready(model, Picture(each), max_pixels).array)
         except FoveaError as error:

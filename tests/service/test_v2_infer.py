@@ -46,22 +46,25 @@ def exact(one: Array, other: Array) -> bool:
 
 
 def hold(services: Services) -> threading.Event:
-    """Keeps the one runner busy until the event is set."""
-    held, release = threading.Event(), threading.Event()
+    """Keeps all runners busy until the event is set."""
+    release, held = threading.Event(), threading.Semaphore(0)
 
     def work() -> None:
-        held.set()
+        held.release()
         release.wait(30)
 
-    services.batcher.submit(work)
-    assert held.wait(30)
+    for _ in range(services.batcher.workers):
+        services.batcher.submit(work)
+    for _ in range(services.batcher.workers):
+        assert held.acquire(timeout=30)
     return release
 
 
-def until_inside(services: Services, count: int) -> None:
-    """Waits until so many pieces run or wait."""
-    end = time.monotonic() + 30
-    while services.batcher.inside < count and time.monotonic() < end:
+def until_waiting(services: Services, count: int) -> None:
+    """Waits until so many pieces wait besides those that hold the runners."""
+    end, wanted = time.monotonic() + 30, services.batcher.workers + count
+    while services.batcher.inside < wanted:
+        assert time.monotonic() < end
         time.sleep(0.01)
 
 
@@ -263,7 +266,7 @@ def test_single_items_share_runs_and_a_batch_is_one_run(settings: Settings, star
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(client.post, URL, json=body) for body in bodies]
         whole = pool.submit(client.post, URL, json={**asked, "inputs": [tensor("image", "UINT8", PIXELS)]})
-        until_inside(services, 5)
+        until_waiting(services, 4)
         release.set()
         found = [outputs(each.result()) for each in answers]
         together = outputs(whole.result())
@@ -285,7 +288,7 @@ def test_one_bad_picture_among_requests_that_share_a_run_fails_alone(
             pool.submit(client.post, URL, content=content, headers={HEAD: "0"})
             for content in (picture, picture[:200], picture)
         ]
-        until_inside(services, 4)
+        until_waiting(services, 3)
         release.set()
         assert [each.result().status_code for each in answers] == [200, 400, 200]
 

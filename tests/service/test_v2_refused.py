@@ -23,6 +23,7 @@ from service.engine import RunFailed
 from service.errors import FoveaError, InvalidRequest, QueueFull
 from service.services import Services
 from service.settings import Settings
+from service.v2 import document, inference
 from tests.service.conftest import Start
 from tests.service.serving import fill, serving
 from tests.service.v2_requests import DTYPES, HEAD, binary, fill_with_types, in_bytes, outputs, tensor
@@ -247,8 +248,8 @@ def test_no_datatype_takes_the_place_of_another(served: httpx.Client, datatype: 
 def test_a_hundred_levels_and_brackets_in_texts_are_taken(served: httpx.Client) -> None:
     body = json.dumps({"inputs": [X], "id": "[{" * 200 + '\\"' * 3})
     deep = body[:-1] + ', "more": ' + "[" * 99 + "]" * 99 + "}"
-    for document in (body, deep):
-        assert outputs(served.post(SIGNALS, content=document.encode()))["y"].shape == (1, 3, 3)
+    for taken in (body, deep):
+        assert outputs(served.post(SIGNALS, content=taken.encode()))["y"].shape == (1, 3, 3)
 
 
 def test_no_content_type_is_needed_and_none_is_looked_at(served: httpx.Client) -> None:
@@ -274,6 +275,19 @@ def test_what_is_larger_than_taken_is_413_packed_or_not(served: httpx.Client) ->
         full = pack(b" " * (MAX_BYTES - 200) + json.dumps({"inputs": [X]}).encode().ljust(200))
         answer = served.post(SIGNALS, content=full, headers={"Content-Encoding": coding})
         assert outputs(answer)["y"].shape == (1, 3, 3)
+
+
+def test_an_answer_of_too_many_bytes_is_413(served: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "LARGEST_ANSWER", 8 * 16 * 16 * 4)
+    one, both = [{"name": "layer:0"}], [{"name": "layer:0"}, {"name": "scores"}]
+    assert served.post(PHOTOS, **asked(IMAGE, outputs=one)).status_code == 200
+    assert_error(served.post(PHOTOS, **asked(IMAGE, outputs=both)), 413, "ask for fewer")
+
+
+def test_lists_beyond_number_are_refused_before_they_are_read() -> None:
+    assert document.read(b'{"a": [' + b"[]," * 499_997 + b"[]]}")
+    with pytest.raises(InvalidRequest, match="more than 500000 lists"):
+        document.read(b'{"a": [' + b"[]," * 499_998 + b"[]]}")
 
 
 def test_a_picture_of_too_many_pixels_is_413(served: httpx.Client, bomb: bytes) -> None:

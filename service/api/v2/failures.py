@@ -20,7 +20,7 @@ _TEXTS = {
     403: "Models are not loaded on request: `FOVEA_MODEL_CONTROL` is not `explicit`",
     404: "There is no such model or version",
     408: "The body stopped arriving",
-    413: "The body, or a picture in it, is too large",
+    413: "The body, a picture in it or what would be answered is too large",
     415: "The Content-Encoding is neither gzip nor deflate",
     429: "The queue is full; see `Retry-After`",
     500: "The service failed",

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 
 from service.api.v2 import bodies, coding, schemas
 from service.api.v2.failures import documented
-from service.api.work import Serving, limits_of
+from service.api.work import Serving, deadline_of, limits_of
 from service.engine import RunFailed
 from service.errors import DeadlinePassed, FoveaError, QueueFull
 from service.model import Model
@@ -63,19 +63,19 @@ async def inferred(http: Request, services: Services, name: str, version: str | 
     started = time.monotonic()
     model = services.repository.get(name if version is None else f"{name}:{version}")
     try:
-        return await _answered(http, services, model, started)
+        return await _answered(http, services, model)
     except (FoveaError, RunFailed, asyncio.CancelledError) as error:
         services.statistics.failed(model.name, model.version, _reason(error), time.monotonic() - started)
         raise
 
 
-async def _answered(http: Request, services: Services, model: Model, started: float) -> Response:
+async def _answered(http: Request, services: Services, model: Model) -> Response:
     body = await bodies.read(http, limits_of(services))
-    length = bodies.head_length(http)
+    read, length = time.monotonic(), bodies.head_length(http)
     asked = await _beside(len(body), lambda: _asked(model, body, length))
     plan = inference.planned(model, asked)
-    seconds = services.settings.deadline_seconds
-    deadline = started + seconds if asked.timeout is None else started + min(seconds, asked.timeout)
+    limit = deadline_of(services)
+    deadline = limit if asked.timeout is None else min(limit, read + asked.timeout)
     outputs = await inference.ask(plan, services.batcher, services.statistics, services.settings.max_pixels, deadline)
     size = sum(each.array.nbytes for each in outputs)
     accepted = http.headers.get("accept-encoding")

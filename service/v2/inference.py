@@ -106,6 +106,8 @@ async def ask(plan: Plan, batcher: Batcher, statistics: Statistics, max_pixels: 
     key = None if alone or not model.shares else (model, "v2", shape, plan.tensors)
     run = partial(_run, model, plan.tensors, statistics, max_pixels)
     done = await batcher.ask(run, Piece(given, deadline), deadline, key, owner=model, here=not alone and _at_once(plan))
+    if set(plan.tensors).isdisjoint(model.lean.outputs):
+        statistics.waited(done.waited)
     return [_output(model, wanted, done.result[tensor.tensor]) for wanted, tensor in plan.outputs]
 
 
@@ -177,7 +179,10 @@ def _computed(
     feeds = {model.file.input: feed}
     found: dict[str, Array] = {}
     if not set(wanted).isdisjoint(model.lean.outputs):
-        found |= zip(model.lean.outputs, model.lean.run(feeds, deadline), strict=True)
+        # Only what has the batch along its first axis can be padded and cut.
+        padded = tensors.batched(model, model.lean.outputs)
+        outputs = model.run([feed], deadline) if padded else model.lean.run(feeds, deadline)
+        found |= zip(model.lean.outputs, outputs, strict=True)
     for name in wanted:
         if name not in found:
             session = model.tap(name)

@@ -10,12 +10,9 @@ from fastapi.responses import Response
 
 from service.api.v2 import bodies, coding, schemas
 from service.api.v2.failures import documented
-from service.api.work import Serving, deadline_of, limits_of
-from service.engine import RunFailed
-from service.errors import DeadlinePassed, FoveaError, QueueFull
+from service.api.work import Serving, deadline_of, failed, limits_of
 from service.model import Model
 from service.services import Services
-from service.statistics import Reason
 from service.v2 import inference, request, response
 from service.v2.request import Asked
 from service.v2.response import Answer
@@ -64,8 +61,8 @@ async def inferred(http: Request, services: Services, name: str, version: str | 
     model = services.repository.get(name if version is None else f"{name}:{version}")
     try:
         return await _answered(http, services, model)
-    except (FoveaError, RunFailed, asyncio.CancelledError) as error:
-        services.statistics.failed(model.name, model.version, _reason(error), time.monotonic() - started)
+    except BaseException as error:
+        failed(services, model, error, started)
         raise
 
 
@@ -105,11 +102,3 @@ def _response(answer: Answer, accepted: str | None) -> Response:
 async def _beside(size: int, work: Callable[[], Result]) -> Result:
     """Do it now if it is little, else in a thread beside the event loop."""
     return work() if size < bodies.LARGE else await asyncio.to_thread(work)
-
-
-def _reason(error: BaseException) -> Reason:
-    if isinstance(error, QueueFull | DeadlinePassed):
-        return "REJECTED"
-    if isinstance(error, asyncio.CancelledError):
-        return "CANCELED"
-    return "BACKEND" if isinstance(error, RunFailed) else "OTHER"

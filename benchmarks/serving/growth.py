@@ -22,13 +22,13 @@ from benchmarks.serving.subjects import Subject, predicts
 from benchmarks.serving.wire import Answer, Call
 
 Array = np.ndarray[Any, Any]
-BATCHES = (1, 2, 4, 8, 16)
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
 SIZES = (1_000, 10_000, 100_000, 1_000_000, 5_000_000, 19_900_000)
 MOST_CONNECTIONS = 256
 FEW = 4
 BOUNDARY = "fovea-benchmark"
 # Refusals would hide what waiting costs.
-QUEUE = {"FOVEA_QUEUE_SIZE": "1024"}
+ROOM = {"FOVEA_QUEUE_SIZE": "1024", "FOVEA_MAX_FILES": "64"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Point:
 
 def measured(small: Subject, photo: Subject, options: Options) -> dict[str, list[dict[str, float]]]:
     """A list of points for each thing that grows."""
-    wide = Options(options.rounds, options.seconds, options.folder, QUEUE | options.settings)
+    wide = Options(options.rounds, options.seconds, options.folder, ROOM | options.settings)
     found: dict[str, list[dict[str, float]]] = {}
     with wide.serve(small) as server:
         for name, points in (

@@ -98,7 +98,7 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
     explorer.install(app)
     describe(app)
     if settings.cors_origins:
-        exposed = (ID_HEADER, "X-Input-Id", "X-Channels", "Retry-After")
+        exposed = (ID_HEADER, "X-Input-Id", "X-Channels", "Retry-After", "Inference-Header-Content-Length")
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,

@@ -1,13 +1,14 @@
 """Uvicorn's HTTP protocol, with a lane for plain requests and with the head and the body of an answer in one write.
 
-Clients send the same head again and again. One that went the ordinary way, and so was read by the HTTP parser, is
-remembered with what it asks for; the same bytes in the same place are not parsed again. Only at the beginning of a
-message are they looked for, and only a request that is there as a whole is taken: in every other case the parser gets
-every byte, as if there were no lane.
+A request whose head is plain is kept from the app until its body is there, and then goes down the lane. Besides,
+clients send the same head again and again: one that the HTTP parser has read is remembered with what it asks for, and
+the same bytes in the same place are not parsed again. Only at the beginning of a message are they looked for, and only
+for a request that is there as a whole: in every other case the parser gets every byte.
 """
 
 import asyncio
 from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -46,6 +47,10 @@ class Plan(Protocol):
     @property
     def length(self) -> int:
         """How many bytes follow the head."""
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same head may come again, byte for byte."""
 
 
 class Connection(Protocol):
@@ -107,6 +112,15 @@ class Gathered:
             self._transport.write(data)
 
 
+@dataclass(frozen=True, slots=True)
+class _Deferred:
+    """A request whose body is still coming."""
+
+    cycle: RequestResponseCycle
+    app: Any
+    plan: Plan
+
+
 class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with gathered writes, and past the parser where the app has a lane."""
 
@@ -119,9 +133,12 @@ class HttpProtocol(HttpToolsProtocol):
         self._between = True
         # The head that the parser is reading, if it is one to be remembered.
         self._head = b""
-        # A request that was not there as a whole, and until when to wait for its rest.
+        # What was not there as a whole: all of it, or what the parser has read the head of; and until when to wait.
         self._held = b""
+        self._deferred: _Deferred | None = None
         self._late: asyncio.TimerHandle | None = None
+        # What was taken of what the parser has read.
+        self._cycle: RequestResponseCycle | None = None
         self._taken = False
         self._heard = 0.0
         self._answering = Answering()
@@ -133,6 +150,8 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._let_go()
+        # Of a body that ends in the middle the framework says what it says.
+        self._decide(whole=False)
         super().connection_lost(exc)
         self._answering.leave()
 
@@ -148,6 +167,8 @@ class HttpProtocol(HttpToolsProtocol):
                 return
         super().data_received(data)
         self._head = b""
+        if self._deferred is not None and self._late is None:
+            self._late = self.loop.call_later(WAIT_SECONDS, self._decide, False)
 
     def _answered(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle
@@ -178,10 +199,15 @@ class HttpProtocol(HttpToolsProtocol):
     def reply(self, status: int, headers: bytes, body: bytes) -> None:
         """Send the answer to the request that was taken."""
         self._taken = False
-        self.server_state.total_requests += 1
+        cycle, self._cycle = self._cycle, None
         if not self.transport.is_closing():
             usual = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
             self.transport.write_whole(b"%b%b%b\r\n%b" % (STATUS_LINE[status], usual, headers, body))
+        if cycle is None:
+            self.server_state.total_requests += 1
+        else:
+            cycle.response_complete = True
+            self.on_response_complete()
 
     def on_message_begin(self) -> None:
         """The parser has seen the first byte of a request."""
@@ -193,19 +219,41 @@ class HttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope[ANSWERING] = self._answering  # type: ignore[literal-required]
         head, self._head = self._head, b""
+        deferred = self._deferred
         # Where a line may end differently for the parser, this is not where the head ends.
-        if self._lane is None or not head or head.count(b"\n") != head.count(b"\r\n"):
+        if self._lane is None or deferred is None or not head or head.count(b"\n") != head.count(b"\r\n"):
             return
-        plan = self._lane.plan(self.scope)
-        if plan is not None:
+        if deferred.plan.repeats:
             if len(self._lane.plans) >= REMEMBERED:
                 self._lane.plans.clear()
-            self._lane.plans[head] = plan
+            self._lane.plans[head] = deferred.plan
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        plan = self._lane.plan(cycle.scope) if self._lane is not None and app is self.app else None
+        if plan is None:
+            super()._start_asgi_task(cycle, app)
+            return
+        self._deferred = _Deferred(cycle, app, plan)
+        if not cycle.more_body:
+            self._decide(whole=True)
+
+    def _decide(self, whole: bool) -> None:
+        """Give what was deferred to the lane, if it is there as a whole, or else to the app."""
+        deferred, self._deferred = self._deferred, None
+        if deferred is None or self._lane is None:
+            return
+        self._let_go()
+        cycle = deferred.cycle
+        if whole and not self.flow.write_paused and self._lane.take(deferred.plan, bytes(cycle.body), self):
+            self._taken, self._cycle = True, cycle
+        else:
+            super()._start_asgi_task(cycle, deferred.app)
 
     def on_message_complete(self) -> None:
         """The parser has read a request to its end."""
         self._between = True
         super().on_message_complete()
+        self._decide(whole=True)
         if not self.pipeline:
             # The last part of a large body has paused it; and that the client goes is to be heard.
             self.flow.resume_reading()
@@ -230,3 +278,4 @@ class HttpProtocol(HttpToolsProtocol):
     def _give_up(self) -> None:
         held = self._let_go()
         super().data_received(held)
+        self._decide(whole=False)

@@ -39,8 +39,13 @@ MOST = 16
 """Inputs of one run: more gain nothing, and keep the others waiting."""
 
 NEEDED = frozenset((b"content-type", b"content-length"))
-HARMLESS = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection"))
-"""What changes nothing here. Any other header leads the ordinary way."""
+KEPT = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection"))
+"""What changes nothing here, and is the same for all requests of a client."""
+ITS_OWN = frozenset(
+    b"x-request-id traceparent tracestate baggage b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled "
+    b"x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip forwarded".split()
+)
+"""What a request has for itself, and changes nothing but its id. Any other header leads the ordinary way."""
 KEEP = b"keep-alive"
 
 log = structlog.get_logger(__name__)
@@ -53,6 +58,8 @@ class Plan:
     asked: Asked
     numbers: bool
     length: int
+    request_id: str | None
+    repeats: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class _Waiting:
     model: Model
     wanted: Wanted
     connection: Connection
+    request_id: str | None
     came: float
 
 
@@ -81,14 +89,16 @@ class Lane:
         headers = dict(scope["headers"])
         if asked is None or scope["http_version"] != "1.1" or len(headers) < len(scope["headers"]):
             return None
-        if not NEEDED <= headers.keys() <= NEEDED | HARMLESS or headers.get(b"connection", KEEP).lower() != KEEP:
+        if not NEEDED <= headers.keys() <= NEEDED | KEPT | ITS_OWN or headers.get(b"connection", KEEP).lower() != KEEP:
             return None
         kind = headers[b"content-type"].decode("latin-1").partition(";")[0].strip().lower()
         length = headers[b"content-length"]
         picture = kind.startswith("image/") or kind == "application/octet-stream"
         if not (picture or kind == NPY) or not length.isdigit() or not 0 < int(length) <= SMALL_BYTES:
             return None
-        return Plan(asked, not picture, int(length))
+        given = headers.get(b"x-request-id")
+        name = None if given is None else given.decode("latin-1")
+        return Plan(asked, not picture, int(length), name, headers.keys().isdisjoint(ITS_OWN))
 
     def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
         """Answer this request before the loop turns again; False if it is to go the ordinary way."""
@@ -106,7 +116,7 @@ class Lane:
         wanted = Wanted(given, plan.asked.top_k, came + services.settings.deadline_seconds, came)
         if not self._waiting:
             self._loop.call_soon(self.work)
-        self._waiting.append(_Waiting(model, wanted, connection, came))
+        self._waiting.append(_Waiting(model, wanted, connection, plan.request_id, came))
         return True
 
     def work(self) -> None:
@@ -123,7 +133,7 @@ class Lane:
         found = outcomes(lambda wanted: predictor.predict_all(model, wanted), [each.wanted for each in together])
         lines = []
         for each, outcome in zip(together, found, strict=True):
-            name, waited = request_id(None), started - each.came
+            name, waited = request_id(each.request_id), started - each.came
             if isinstance(outcome, Prediction):
                 status, headers, body = 200, *_answer(model, outcome, waited)
             else:

@@ -24,6 +24,8 @@ from service.settings import Settings
 from tests.service.networks import encoded, npy
 
 PATIENCE = 20.0
+# A header of which the lane knows nothing.
+ODD = "X-Other: 1\r\n"
 VOLATILE = {"date", "x-request-id", "server-timing", "content-length"}
 
 
@@ -43,7 +45,11 @@ class Running:
     @contextlib.contextmanager
     def connection(self) -> Iterator["Wire"]:
         with socket.create_connection(("127.0.0.1", self.port), PATIENCE) as sock:
-            yield Wire(sock)
+            wire = Wire(sock)
+            try:
+                yield wire
+            finally:
+                wire.close()
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,9 @@ class Wire:
         self._sock = sock
         self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = sock.makefile("rb")
+
+    def close(self) -> None:
+        self._file.close()
 
     def send(self, *parts: bytes) -> None:
         for place, part in enumerate(parts):
@@ -132,17 +141,17 @@ def running(settings: Settings, alter: Callable[[uvicorn.Server], None]) -> Iter
             thread.join()
 
 
-GOOD = {
-    "a picture": post(picture()),
-    "numbers": post(npy(np.full((1, 32, 32, 3), 7, np.uint8)), "application/x-npy"),
-    "one class": post(picture(), query="?top_k=1"),
-    "a version": post(picture(), query="?model=photos:1"),
+GOOD: dict[str, tuple[bytes, str, str]] = {
+    "a picture": (picture(), "image/png", ""),
+    "numbers": (npy(np.full((1, 32, 32, 3), 7, np.uint8)), "application/x-npy", ""),
+    "one class": (picture(), "image/png", "?top_k=1"),
+    "a version": (picture(), "application/octet-stream", "?model=photos:1"),
 }
 BAD = {
-    "no picture": (post(b"no picture"), 415),
-    "half a picture": (post(picture()[:900]), 400),
-    "too many classes": (post(picture(), query="?top_k=9999"), 422),
-    "a wrong shape": (post(npy(np.zeros((2, 2), np.uint8)), "application/x-npy"), 422),
+    "no picture": ((b"no picture", "image/png", ""), 415),
+    "half a picture": ((picture()[:900], "image/png", ""), 400),
+    "too many classes": ((picture(), "image/png", "?top_k=9999"), 422),
+    "a wrong shape": ((npy(np.zeros((2, 2), np.uint8)), "application/x-npy", ""), 422),
 }
 
 
@@ -151,10 +160,13 @@ def without_times(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_the_second_of_equal_heads_takes_the_lane_to_the_same_answer(running: Running, name: str) -> None:
+def test_the_lane_gives_the_same_answer_as_the_ordinary_way(running: Running, name: str) -> None:
     with running.connection() as wire:
-        first, second = wire.ask(GOOD[name]), wire.ask(GOOD[name])
-    assert running.taken == [True]
+        first, second = wire.ask(post(*GOOD[name], ODD)), wire.ask(post(*GOOD[name]))
+        assert running.taken == [True]
+        # Now the head is known.
+        assert without_times(wire.ask(post(*GOOD[name])).json()) == without_times(second.json())
+    assert running.taken == [True, True]
     assert (first.status, second.status) == (200, 200)
     assert without_times(first.json()) == without_times(second.json())
     assert first.json()["timings_ms"].keys() == second.json()["timings_ms"].keys()
@@ -170,15 +182,16 @@ def test_the_second_of_equal_heads_takes_the_lane_to_the_same_answer(running: Ru
 def test_what_is_refused_is_refused_in_the_same_words(running: Running, name: str) -> None:
     request, status = BAD[name]
     with running.connection() as wire:
-        first, second = wire.ask(request), wire.ask(request)
-        assert wire.ask(GOOD["a picture"]).status == 200
+        first, second = wire.ask(post(*request, ODD)), wire.ask(post(*request))
+        assert wire.ask(post(picture())).status == 200
+    assert running.taken == [name != "no picture", True]
     assert (first.status, second.status) == (status, status)
     assert without_times(first.json()) == without_times(second.json())
     assert second.json()["request_id"] == second.headers["x-request-id"]
     assert first.headers.keys() == second.headers.keys()
 
 
-@pytest.mark.parametrize("more", ["X-Request-ID: mine\r\n", "Origin: http://a\r\n", "Connection: close\r\n"])
+@pytest.mark.parametrize("more", [ODD, "Origin: http://a\r\n", "Connection: close\r\n", "X-Request-ID: a\r\n" * 2])
 def test_a_head_with_more_to_it_goes_the_ordinary_way(running: Running, more: str) -> None:
     for _ in range(2):
         with running.connection() as wire:
@@ -191,7 +204,18 @@ def test_a_connection_that_lives_on_is_said_to_and_others_know_its_heads(running
     for _ in range(3):
         with running.connection() as wire:
             assert wire.ask(request).status == 200
-    assert running.taken == [True, True]
+    assert running.taken == [True, True, True]
+    assert len(running.lane.plans) == 1
+
+
+def test_a_head_of_its_own_takes_the_lane_and_is_not_remembered(running: Running) -> None:
+    with running.connection() as wire:
+        for number in range(3):
+            reply = wire.ask(post(picture(), more=f"X-Request-ID: mine-{number}\r\nTraceparent: 00-a-b-{number}\r\n"))
+            assert (reply.status, reply.headers["x-request-id"]) == (200, f"mine-{number}")
+        assert wire.ask(post(picture(), more="X-Request-ID: not fit for a log\r\n")).headers["x-request-id"].isalnum()
+    assert running.taken == [True] * 4
+    assert running.lane.plans == {}
 
 
 def test_requests_sent_without_waiting_are_answered_in_their_order(running: Running) -> None:
@@ -211,30 +235,25 @@ def test_a_request_in_pieces_takes_the_lane_all_the_same(running: Running) -> No
     request = post(picture())
     at = request.index(b"\r\n\r\n") + 4
     with running.connection() as wire:
-        wire.ask(request)
-        assert wire.ask(request[:at], request[at:]).status == 200
-        assert wire.ask(request[:at], request[at : at + 10], request[at + 10 :]).status == 200
-    assert running.taken == [True, True]
-
-
-def test_a_head_in_pieces_goes_the_ordinary_way(running: Running) -> None:
-    request = post(picture())
-    with running.connection() as wire:
-        wire.ask(request)
-        assert wire.ask(request[:30], request[30:]).status == 200
-        assert wire.ask(request[:30], request[30:]).status == 200
-    assert running.taken == []
+        for _ in range(2):
+            assert wire.ask(request[:at], request[at:]).status == 200
+            assert wire.ask(request[:at], request[at : at + 10], request[at + 10 :]).status == 200
+            assert wire.ask(request[:30], request[30:]).status == 200
+            wire.ask(request)
+    assert running.taken == [True] * 8
 
 
 def test_a_request_whose_rest_is_slow_goes_the_ordinary_way(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "WAIT_SECONDS", 0.01)
     request = post(picture())
     with running.connection() as connection:
-        connection.ask(request)
         assert connection.ask(request[:500], request[500:]).status == 200
-        assert running.taken == []
+        connection.ask(request)
+        assert running.taken == [True]
+        assert connection.ask(request[:500], request[500:]).status == 200
+        assert running.taken == [True]
         assert connection.ask(request).status == 200
-    assert running.taken == [True]
+    assert running.taken == [True, True]
 
 
 def test_a_client_that_leaves_in_the_middle_disturbs_nobody(running: Running) -> None:
@@ -254,9 +273,9 @@ def test_a_body_that_looks_like_a_known_request_is_a_body(running: Running) -> N
         wire.ask(request)
         reply = wire.ask(carrier[: -len(request)], request)
         assert reply.status == 415
-        assert running.taken == []
+        assert running.taken == [True]
         assert wire.ask(request).status == 200
-    assert running.taken == [True]
+    assert running.taken == [True, True]
 
 
 def test_the_rest_of_a_request_that_was_refused_early_is_no_request(running: Running) -> None:
@@ -268,7 +287,7 @@ def test_the_rest_of_a_request_that_was_refused_early_is_no_request(running: Run
         with contextlib.suppress(OSError):
             wire.send(request)
             assert wire.closed
-    assert running.taken == []
+    assert running.taken == [True]
 
 
 def test_lines_that_end_otherwise_are_never_remembered(running: Running) -> None:
@@ -295,7 +314,7 @@ def test_while_draining_nothing_is_taken(running: Running) -> None:
         wire.ask(post(picture()))
         running.app.state.health.draining = True
         assert wire.ask(post(picture())).status == 503
-    assert running.taken == [False]
+    assert not any(running.taken[1:])
 
 
 def test_a_failing_run_is_a_problem_of_its_own_request(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,7 +336,7 @@ def test_a_failing_run_is_a_problem_of_its_own_request(running: Running, monkeyp
         assert (reply.status, reply.json()["type"]) == (500, "/problems/internal-error")
         assert "0x7f" not in reply.body.decode()
         assert other.reply().status == 200
-    assert running.taken == [True, True]
+    assert running.taken == [True, True, True]
 
 
 def test_a_refusal_keeps_the_headers_that_belong_to_it(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,7 +348,7 @@ def test_a_refusal_keeps_the_headers_that_belong_to_it(running: Running, monkeyp
         monkeypatch.setattr(type(running.lane._services.predictor), "predict_all", full)
         reply = wire.ask(post(picture()))
     assert (reply.status, reply.headers["retry-after"]) == (429, "4")
-    assert running.taken == [True]
+    assert running.taken == [True, True]
 
 
 class TestAnIdleConnection:
@@ -346,4 +365,4 @@ class TestAnIdleConnection:
                 assert wire.ask(post(picture())).status == 200
                 time.sleep(0.1)
             assert wire.closed
-        assert running.taken == [True] * 15
+        assert running.taken == [True] * 16

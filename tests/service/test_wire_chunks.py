@@ -19,6 +19,7 @@ from service.wire import Connection, HttpProtocol
 @dataclass(frozen=True)
 class Plan:
     length: int
+    repeats: bool = True
 
 
 class Lane:
@@ -31,7 +32,8 @@ class Lane:
 
     def plan(self, scope: Mapping[str, Any]) -> Plan | None:
         lengths = [int(value) for name, value in scope["headers"] if name == b"content-length"]
-        return Plan(lengths[0]) if scope["path"] == "/known" and lengths else None
+        own = any(name == b"x-own" for name, _ in scope["headers"])
+        return Plan(lengths[0], not own) if scope["path"] == "/known" and lengths else None
 
     def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
         if body.startswith(b"no"):
@@ -127,34 +129,43 @@ async def answers(pieces: Sequence[bytes], turns: Sequence[int], lane: Lane | No
 
 INNER = request("known", b"inner")
 BODIES = st.sampled_from([b"", b"x", b"body of it", b"no, thanks", INNER, INNER[:-3], b"\r\n\r\n", b"POST /known HTTP"])
-REQUESTS = st.lists(st.tuples(st.sampled_from(["known", "other"]), BODIES), min_size=1, max_size=8)
+REQUESTS = st.lists(
+    st.tuples(st.sampled_from(["known", "other"]), BODIES, st.sampled_from(["", "", "X-Own: 1\r\n"])),
+    min_size=1,
+    max_size=8,
+)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(REQUESTS, st.data())
-def test_pieces_change_nothing(requests: list[tuple[str, bytes]], data: st.DataObject) -> None:
-    stream = b"".join(request(path, body) for path, body in requests)
+def test_pieces_change_nothing(requests: list[tuple[str, bytes, str]], data: st.DataObject) -> None:
+    stream = b"".join(request(*each) for each in requests)
     ends = [0]
-    for path, body in requests:
-        ends.append(ends[-1] + len(request(path, body)))
+    for each in requests:
+        ends.append(ends[-1] + len(request(*each)))
     # Half of the cuts are where requests end, for there the lane is open.
     cuts = data.draw(st.sets(st.one_of(st.sampled_from(ends), st.integers(0, len(stream))), max_size=12))
     places = sorted({0, len(stream), *cuts})
     pieces = [stream[start:stop] for start, stop in pairwise(places)]
     turns = [data.draw(st.sampled_from([0, 0, 1, 30])) for _ in pieces]
     lane = Lane()
-    for path, body in requests:
-        if path == "known":
+    for path, body, own in requests:
+        if path == "known" and not own and data.draw(st.booleans()):
             lane.plans[request(path, body).removesuffix(body)] = Plan(len(body))
     found = asyncio.run(answers(pieces, turns, lane))
-    assert found == [body for _, body in requests]
+    assert found == [body for _, body, _ in requests]
+    assert not any(b"X-Own" in head for head in lane.plans)
 
 
 def test_the_lane_is_really_taken() -> None:
     lane = Lane()
     stream = [request("known", b"body of it")] * 5
     assert asyncio.run(answers(stream, [30] * 5, lane)) == [b"body of it"] * 5
-    assert lane.taken == 4
+    assert lane.taken == 5
+    assert len(lane.plans) == 1
+    own = [request("known", b"body of it", "X-Own: 1\r\n")] * 3
+    assert asyncio.run(answers(own, [30] * 3, lane)) == [b"body of it"] * 3
+    assert lane.taken == 8
     assert asyncio.run(answers(stream, [30] * 5, None)) == [b"body of it"] * 5
 
 

@@ -162,12 +162,16 @@ class Engine:
         """How many sessions were built since the start."""
         return self._sessions
 
-    def load(self, proto: onnx.ModelProto, *, by_load: bool = False) -> Session:
-        """A session of this graph; raises UnloadableModel."""
+    def load(self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False) -> Session:
+        """A session of this graph; raises UnloadableModel.
+
+        With `spins` the threads of a run on the CPU wait for its next operator by spinning, until the run ends: worth
+        it where a run takes milliseconds, for waking a thread takes tens of microseconds.
+        """
         beside = None
         if by_load and self.provider == CPU and self._threads_beside != self._threads:
             beside = Beside(partial(self._inner, proto, CPU, self._threads_beside), self._crowd)
-        session = self._open(proto, self.provider, beside)
+        session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
         with self._lock:
             self._sessions += 1
             self._built[0] += 1.0
@@ -206,27 +210,31 @@ class Engine:
             return _first_line(error)
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
-    def _open(self, proto: onnx.ModelProto, provider: str, beside: Beside | None = None) -> Session:
-        session = Session(self._inner(proto, provider, self._threads), self._runtime, self._watch, beside)
+    def _open(
+        self, proto: onnx.ModelProto, provider: str, beside: Beside | None = None, *, spins: bool = False
+    ) -> Session:
+        inner = self._inner(proto, provider, self._threads, spins=spins)
+        session = Session(inner, self._runtime, self._watch, beside)
         if session.providers[0] != provider:
             raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
 
-    def _inner(self, proto: onnx.ModelProto, provider: str, threads: int) -> Any:
+    def _inner(self, proto: onnx.ModelProto, provider: str, threads: int, *, spins: bool = False) -> Any:
         providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
         try:
             return self._runtime.InferenceSession(
-                proto.SerializeToString(), self._options(threads), providers=providers, enable_fallback=0
+                proto.SerializeToString(), self._options(threads, spins), providers=providers, enable_fallback=0
             )
         except _exceptions() as error:
             raise UnloadableModel(_first_line(error)) from error
 
-    def _options(self, threads: int) -> Any:
+    def _options(self, threads: int, spins: bool) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spins else "0")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         if self._sharing:
             options.add_session_config_entry("session.use_env_allocators", "1")
         # Noted while nodes are assigned anyway; a runtime too old to know it ignores it.

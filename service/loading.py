@@ -7,6 +7,7 @@ import structlog
 
 from anatomy.card import ImageInput
 from anatomy.graph import GraphError
+from anatomy.layers import layers
 from anatomy.model_file import ModelFileError, read
 from service.engine import Engine, RunFailed, Session, UnloadableModel
 from service.errors import Impossible
@@ -14,6 +15,9 @@ from service.folder import Entry
 from service.memory import give_back
 from service.model import Model
 from service.sessions import Cache
+
+HEAVY_MACS = 50_000_000
+"""About a millisecond's work for a processor."""
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +43,8 @@ class Loader:
         engine = self._engine
         try:
             file = read(entry.path)
-            lean = engine.load(file.proto, by_load=True)
+            heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
+            lean = engine.load(file.proto, by_load=True, spins=heavy)
             model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
             _warm(model)
             give_back()

@@ -3,6 +3,7 @@
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from anatomy.model_file import read
 from service.batcher import Batcher
 from service.beside import Beside
 from service.engine import Engine, Session
+from service.folder import Entry
+from service.loading import Loader
+from service.model import Model
 from tests.service import networks
 
 
@@ -53,6 +57,27 @@ def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder
     assert engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside is None
     engine = Engine("cpu", threads=2, threads_beside=1, crowd=[2.0])
     assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
+
+
+def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(imagenet_model: Path) -> None:
+    loader = Loader(Engine("cpu", threads=2, threads_beside=1, crowd=[2.0]))
+    heavy = loader.load(Entry("heavy", "1", imagenet_model))
+    assert isinstance(heavy, Model)
+    assert spins(heavy.lean._session)
+    assert threads_of(heavy.lean._beside) == 1
+    assert heavy.lean._beside is not None
+    assert not spins(heavy.lean._beside.session)
+    assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
+    digits = loader.load(Entry("digits", "1", Path(__file__).parents[2] / "models/digits/1/model.onnx"))
+    assert isinstance(digits, Model)
+    assert not spins(digits.lean._session)
+
+
+def spins(inner: Any) -> bool:
+    """Whether the threads of an ONNX Runtime session wait awake; they never do once a run has ended."""
+    options = inner.get_session_options()
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    return bool(options.get_session_config_entry("session.intra_op.allow_spinning") == "1")
 
 
 def test_it_is_loaded_once_and_what_cannot_be_loaded_is_done_without() -> None:

@@ -25,7 +25,7 @@ def described() -> dict[str, Any]:
     return {
         "processor": machine(),
         "processors": processors(),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
         "onnxruntime": onnxruntime.__version__,
         "commit": commit(),

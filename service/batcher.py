@@ -8,59 +8,17 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from operator import attrgetter
 
-from service.errands import Abandoned, Errand, doing
+from service.errands import Errand, doing
 from service.errors import DeadlinePassed, QueueFull
 from service.ledger import Numbers
 from service.lines import Lines
+from service.pieces import Done, Item, Piece, Result, Run, deliver, outcomes_of
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-Run = Callable[[Sequence[Item]], Sequence[Result | BaseException]]
-"""Results in the order of the items; an exception for an item that failed."""
-
-LATE = "the request waited or ran longer than allowed; try again later"
-
-
-@dataclass(frozen=True, slots=True)
-class Done(Generic[Result]):
-    """What came of a piece of work, and the seconds that it waited and took."""
-
-    result: Result
-    waited: float
-    took: float
-
-
-@dataclass(slots=True, eq=False)
-class _Piece:
-    run: Run[Any, Any]
-    item: Any
-    key: object
-    owner: Hashable
-    future: "asyncio.Future[Done[Any]] | Future[Done[Any]]"
-    loop: asyncio.AbstractEventLoop | None
-    came: float = field(default_factory=time.monotonic)
-    errand: Errand | None = None
-    settled: bool = False
-
-    def settle(self, outcome: Any, waited: float, took: float) -> None:
-        """Hand over what came of it, unless nobody waits for it any more."""
-        if self.future.done():
-            return
-        self.settled = True
-        if isinstance(outcome, BaseException):
-            self.future.set_exception(outcome)
-        else:
-            self.future.set_result(Done(outcome, waited, took))
-
-    def leave(self) -> None:
-        """Who asked waits no more: what runs for nobody is stopped."""
-        if self.errand is not None and not self.settled:
-            self.errand.check()
+_wanted = attrgetter("wanted")
 
 
 class Batcher:
@@ -85,8 +43,8 @@ class Batcher:
         self._limit = workers + waiting
         self._workers = workers
         self._most = most
-        self._waiting: Lines[_Piece] = Lines()
-        self._here: list[_Piece] = []
+        self._waiting: Lines[Piece] = Lines()
+        self._here: list[Piece] = []
         self._changed = threading.Condition(threading.Lock())
         self._running: Counter[Hashable] = Counter()
         self._closed = False
@@ -112,7 +70,7 @@ class Batcher:
     def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Done[Result]]":
         """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try again."""
         future: Future[Done[Result]] = Future()
-        self._put(_Piece(lambda _: [work()], None, None, owner, future, None))
+        self._put(Piece(lambda _: [work()], None, None, owner, future, None))
         return future
 
     async def ask(
@@ -135,12 +93,12 @@ class Batcher:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done[Result]] = loop.create_future()
-        piece = _Piece(run, item, key, owner, future, loop)
+        piece = Piece(run, item, key, owner, future, loop)
         if here:
             self._put_here(piece)
             return await future
         self._put(piece)
-        late = loop.call_later(deadline - time.monotonic(), _expire, future)
+        late = loop.call_later(deadline - time.monotonic(), piece.expire)
         try:
             return await future
         except (DeadlinePassed, asyncio.CancelledError):
@@ -157,11 +115,11 @@ class Batcher:
             dropped = self._waiting.clear()
             self._changed.notify_all()
         for piece in dropped:
-            _cancel(piece)
+            piece.cancel()
         for thread in self._threads:
             thread.join()
 
-    def _put_here(self, piece: _Piece) -> None:
+    def _put_here(self, piece: Piece) -> None:
         if not self._here:
             asyncio.get_running_loop().call_soon(self._work_here)
         self._here.append(piece)
@@ -172,12 +130,12 @@ class Batcher:
             same = [piece for piece in here if piece.key == here[0].key][: self._most]
             here = [piece for piece in here if piece not in same]
             started = time.monotonic()
-            found = _outcomes(same)
+            found = outcomes_of(same)
             took = time.monotonic() - started
             for piece, outcome in zip(same, found, strict=True):
                 piece.settle(outcome, started - piece.came, took)
 
-    def _put(self, piece: _Piece) -> None:
+    def _put(self, piece: Piece) -> None:
         with self._changed:
             inside = self._inside(piece.owner)
             if inside >= self._limit:
@@ -207,7 +165,7 @@ class Batcher:
             started = time.monotonic()
             owner = pieces[0].owner
             with doing(pieces[0].errand):
-                found = _outcomes(pieces)
+                found = outcomes_of(pieces)
             took = time.monotonic() - started
             with self._changed:
                 self._running[owner] -= len(pieces)
@@ -217,11 +175,11 @@ class Batcher:
                 self._tell()
                 # A moving average is enough for an honest Retry-After.
                 self._typical += 0.1 * (took / len(pieces) - self._typical)
-            _deliver(pieces, found, started, took)
+            deliver(pieces, found, started, took)
             # While it waits for more, it must not keep what these were about.
             del pieces, found, owner
 
-    def _taken(self) -> list[_Piece]:
+    def _taken(self) -> list[Piece]:
         """The next pieces that can run together; none once the queue is closed."""
         with self._changed:
             while True:
@@ -237,68 +195,11 @@ class Batcher:
                 if pieces:
                     return pieces
 
-    def _next(self) -> list[_Piece]:
-        pieces = self._waiting.take(self._most, _together)
+    def _next(self) -> list[Piece]:
+        pieces = self._waiting.take(self._most, lambda first, other: other.goes_with(first))
         futures = [piece.future for piece in pieces]
         errand = Errand(lambda: not all(future.done() for future in futures))
         for piece in pieces:
             # Before it is looked whether somebody waits: who leaves after that finds what to stop.
             piece.errand = errand
-        return [piece for piece in pieces if _begun(piece)]
-
-
-def _together(first: _Piece, other: _Piece) -> bool:
-    return first.key is not None and other.key == first.key
-
-
-def _wanted(piece: _Piece) -> bool:
-    return not piece.future.done()
-
-
-def _begun(piece: _Piece) -> bool:
-    """Whether somebody still waits for it."""
-    if isinstance(piece.future, Future):
-        return piece.future.set_running_or_notify_cancel()
-    return not piece.future.done()
-
-
-def outcomes(run: Run[Item, Result], items: Sequence[Item]) -> Sequence[Result | BaseException]:
-    """A result or an exception for each; where they fail together, each is tried alone: no one fails its neighbours."""
-    try:
-        return run(items)
-    except Abandoned as error:
-        return [error] * len(items)
-    except BaseException as error:  # noqa: BLE001 - handed on to who asked
-        return [error] if len(items) == 1 else [outcomes(run, [item])[0] for item in items]
-
-
-def _outcomes(pieces: Sequence[_Piece]) -> Sequence[Any]:
-    return outcomes(pieces[0].run, [piece.item for piece in pieces])
-
-
-def _deliver(pieces: Sequence[_Piece], found: Sequence[Any], started: float, took: float) -> None:
-    """Wake each event loop once, however many of its pieces are done."""
-    settled = [(piece, outcome, started - piece.came, took) for piece, outcome in zip(pieces, found, strict=True)]
-    for loop in {piece.loop for piece in pieces}:
-        own = [each for each in settled if each[0].loop is loop]
-        if loop is None:
-            _settle(own)
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(_settle, own)
-
-
-def _settle(settled: Sequence[tuple[_Piece, Any, float, float]]) -> None:
-    for piece, outcome, waited, took in settled:
-        piece.settle(outcome, waited, took)
-
-
-def _expire(future: "asyncio.Future[Any]") -> None:
-    if not future.done():
-        future.set_exception(DeadlinePassed(LATE))
-
-
-def _cancel(piece: _Piece) -> None:
-    if piece.loop is None:
-        piece.future.cancel()
-    elif not piece.loop.is_closed():
-        piece.loop.call_soon_threadsafe(piece.future.cancel)
+        return [piece for piece in pieces if piece.begin()]

@@ -23,13 +23,13 @@ from service.api.middleware import logged
 from service.api.predictions import at_once, body_of, server_timing
 from service.api.rendering import json_bytes
 from service.api.work import failed
-from service.batcher import outcomes
 from service.errors import FoveaError
 from service.feed import SMALL_BYTES, Document, Picture, Posted
 from service.health import Health
 from service.logs import access, request_id
 from service.metrics import Metrics
 from service.model import Model
+from service.pieces import outcomes
 from service.predictor import Prediction, Wanted
 from service.services import Services
 from service.tensors import MAGIC, NPY

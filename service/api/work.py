@@ -9,9 +9,9 @@ from fastapi import Depends, Query, Request
 from starlette.requests import ClientDisconnect
 
 from service.api.bodies import Limits
-from service.batcher import Done
 from service.errors import DeadlinePassed, FoveaError, NotReady, QueueFull
 from service.model import Model
+from service.pieces import Done
 from service.services import Services
 from service.statistics import Reason
 

@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from service.batcher import LATE, Batcher
+from service.batcher import Batcher
 from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
 from service.feed import Picture, make_ready
 from service.images import FORMATS
 from service.model import Model
+from service.pieces import LATE
 from service.statistics import Statistics
 from service.v2 import classification, datatypes, tensors
 from service.v2.datatypes import BYTES, Array

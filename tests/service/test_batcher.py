@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from service import errands
-from service.batcher import Batcher, Done
+from service.batcher import Batcher
 from service.errors import DeadlinePassed, QueueFull
+from service.pieces import Done
 
 
 @pytest.fixture

@@ -4,7 +4,10 @@ from pathlib import Path
 
 from anatomy import model_file
 from service.control import Control
+from service.loading import Loader
 from tests.service.networks import SIGNALS, parsed
+
+Events = list[dict[str, object]]
 
 
 def put(folder: Path, version: str = "1", name: str = "signals", seed: int = 0, text: str = SIGNALS) -> Path:
@@ -22,3 +25,13 @@ def told(control: Control) -> dict[str, tuple[str, str]]:
 def served(control: Control) -> list[str]:
     """The versions that answer."""
     return [f"{model.name}:{model.version}" for model in control.repository]
+
+
+def polled(folder: Path, loader: Loader, default: str | None = None) -> Control:
+    return Control(folder, loader, "poll", default)
+
+
+def twice(control: Control) -> None:
+    """A change is taken at the second look that finds it."""
+    control.look()
+    control.look()

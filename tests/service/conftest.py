@@ -10,10 +10,14 @@ from typing import Any, Protocol
 import httpx
 import numpy as np
 import pytest
+import structlog
 
 from service.api.problems import FRAMEWORK, KINDS, MEDIA_TYPE, Problem
+from service.engine import Engine
+from service.loading import Loader
 from service.services import Services
 from service.settings import Settings
+from tests.service.changing_folders import Events, put
 from tests.service.networks import encoded
 from tests.service.serving import fill, serving
 
@@ -47,6 +51,30 @@ def started() -> Iterator[Start]:
 @pytest.fixture
 def client(settings: Settings, started: Start) -> httpx.Client:
     return started(settings)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine("cpu", 1)
+
+
+@pytest.fixture
+def loader(engine: Engine) -> Loader:
+    return Loader(engine)
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    """What is logged during the test."""
+    with structlog.testing.capture_logs() as found:
+        yield found  # type: ignore[misc]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one good model, `signals`."""
+    put(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="session")

@@ -5,50 +5,22 @@ import shutil
 import threading
 import time
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import structlog
 
 from service import folder as folders
 from service.control import CHANGING, Control
-from service.engine import Engine
 from service.errors import ModelRefused, NotAllowed, NotReady, SettingsError, UnknownModel
 from service.inspector import Inspector
 from service.loading import Loader
 from service.model import Model
 from service.services import Services
 from service.settings import Settings
-from tests.service.changing_folders import put, served, told
+from tests.service.changing_folders import Events, put, served, told
 from tests.service.conftest import Start
 from tests.service.networks import MATRIX
-
-Events = list[dict[str, object]]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine("cpu", 1)
-
-
-@pytest.fixture
-def loader(engine: Engine) -> Loader:
-    return Loader(engine)
-
-
-@pytest.fixture
-def events() -> Iterator[Events]:
-    with structlog.testing.capture_logs() as found:
-        yield found  # type: ignore[misc]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with one good model, `signals`."""
-    put(tmp_path)
-    return tmp_path
 
 
 def explicit(folder: Path, loader: Loader, *names: str) -> Control:

@@ -2,53 +2,15 @@
 
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 import pytest
-import structlog
 
 from service import folder as folders
-from service.control import Control
-from service.engine import Engine
 from service.errors import NotReady, UnknownModel
 from service.loading import Loader
-from tests.service.changing_folders import put, served
-
-Events = list[dict[str, object]]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine("cpu", 1)
-
-
-@pytest.fixture
-def loader(engine: Engine) -> Loader:
-    return Loader(engine)
-
-
-@pytest.fixture
-def events() -> Iterator[Events]:
-    with structlog.testing.capture_logs() as found:
-        yield found  # type: ignore[misc]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with one good model, `signals`."""
-    put(tmp_path)
-    return tmp_path
-
-
-def polled(folder: Path, loader: Loader, default: str | None = None) -> Control:
-    return Control(folder, loader, "poll", default)
-
-
-def twice(control: Control) -> None:
-    control.look()
-    control.look()
+from tests.service.changing_folders import Events, polled, put, served, twice
 
 
 def test_a_new_version_is_taken_at_the_second_look_and_answers_for_the_name(

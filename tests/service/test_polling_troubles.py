@@ -3,53 +3,16 @@
 import os
 import shutil
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from service import folder as folders
-from service.control import GONE, Control
-from service.engine import Engine
+from service.control import GONE
 from service.errors import NotReady
 from service.loading import Loader
-from tests.service.changing_folders import put, served, told
+from tests.service.changing_folders import Events, polled, put, served, told, twice
 from tests.service.networks import MATRIX
-
-Events = list[dict[str, object]]
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine("cpu", 1)
-
-
-@pytest.fixture
-def loader(engine: Engine) -> Loader:
-    return Loader(engine)
-
-
-@pytest.fixture
-def events() -> Iterator[Events]:
-    with structlog.testing.capture_logs() as found:
-        yield found  # type: ignore[misc]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    """A folder with one good model, `signals`."""
-    put(tmp_path)
-    return tmp_path
-
-
-def polled(folder: Path, loader: Loader, default: str | None = None) -> Control:
-    return Control(folder, loader, "poll", default)
-
-
-def twice(control: Control) -> None:
-    control.look()
-    control.look()
 
 
 def test_a_bad_new_version_leaves_the_former_one_and_is_not_tried_again_until_it_changes(

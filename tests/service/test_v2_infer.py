@@ -2,13 +2,9 @@
 
 import gzip
 import json
-import threading
-import time
 import zlib
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -19,11 +15,8 @@ from hypothesis import settings as checked
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from anatomy import model_file
-from service.services import Services
 from service.settings import Settings
 from tests.service import networks
-from tests.service.conftest import Start
 from tests.service.serving import fill, serving
 from tests.service.v2_requests import DTYPES, HEAD, Array, binary, fill_with_types, in_bytes, outputs, tensor
 
@@ -43,29 +36,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def exact(one: Array, other: Array) -> bool:
     """Whether they are the same to the last bit."""
     return one.shape == other.shape and one.dtype == other.dtype and in_bytes(one) == in_bytes(other)
-
-
-def hold(services: Services) -> threading.Event:
-    """Keeps all runners busy until the event is set."""
-    release, held = threading.Event(), threading.Semaphore(0)
-
-    def work() -> None:
-        held.release()
-        release.wait(30)
-
-    for _ in range(services.batcher.workers):
-        services.batcher.submit(work)
-    for _ in range(services.batcher.workers):
-        assert held.acquire(timeout=30)
-    return release
-
-
-def until_waiting(services: Services, count: int) -> None:
-    """Waits until so many pieces wait besides those that hold the runners."""
-    end, wanted = time.monotonic() + 30, services.batcher.workers + count
-    while services.batcher.inside < wanted:
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def drawn(datatype: str) -> st.SearchStrategy[Array]:
@@ -255,59 +225,3 @@ def test_an_answer_is_packed_as_the_weights_say(served: httpx.Client, accepted: 
     answer = served.post(URL, json=asked, headers={"Accept-Encoding": accepted})
     assert answer.headers.get("content-encoding") == coding
     assert answer.headers["vary"] == "Accept-Encoding"
-
-
-def test_single_items_share_runs_and_a_batch_is_one_run(settings: Settings, started: Start) -> None:
-    services = Services.start(settings)
-    client = started(settings, services)
-    release = hold(services)
-    asked = {"outputs": [{"name": "layer:0"}, {"name": "scores"}]}
-    bodies = [{**asked, "inputs": [tensor("image", "UINT8", PIXELS[i : i + 1])]} for i in range(3)]
-    with ThreadPoolExecutor(4) as pool:
-        answers = [pool.submit(client.post, URL, json=body) for body in bodies]
-        whole = pool.submit(client.post, URL, json={**asked, "inputs": [tensor("image", "UINT8", PIXELS)]})
-        until_waiting(services, 4)
-        release.set()
-        found = [outputs(each.result()) for each in answers]
-        together = outputs(whole.result())
-    for name in ("layer:0", "scores"):
-        np.testing.assert_allclose(np.concatenate([each[name] for each in found]), together[name], rtol=1e-5, atol=1e-6)
-    counted = services.statistics.of("photos", "2")
-    assert (counted.inference_count, counted.execution_count, counted.success.count) == (6, 2, 4)
-    assert [(each.batch_size, each.compute_infer.count) for each in counted.batch_stats] == [(3, 2)]
-
-
-def test_one_bad_picture_among_requests_that_share_a_run_fails_alone(
-    settings: Settings, started: Start, picture: bytes
-) -> None:
-    services = Services.start(settings)
-    client = started(settings, services)
-    release = hold(services)
-    with ThreadPoolExecutor(3) as pool:
-        answers = [
-            pool.submit(client.post, URL, content=content, headers={HEAD: "0"})
-            for content in (picture, picture[:200], picture)
-        ]
-        until_waiting(services, 3)
-        release.set()
-        assert [each.result().status_code for each in answers] == [200, 400, 200]
-
-
-def test_a_model_of_a_fixed_batch_and_an_output_across_the_batch_are_not_mixed(tmp_path: Path, started: Start) -> None:
-    across = """<ir_version: 8, opset_import: ["" : 18]>
-    across (float[N,1,4] x) => (float[1,1,M] y) <int64[3] flat = {1, 1, -1}> {
-      p = MaxPool<kernel_shape=[2], strides=[2]>(x)
-      y = Reshape(p, flat)
-    }"""
-    fixed = across.replace("N,1,4", "2,1,4").replace("across", "fixed")
-    model_file.write(networks.parsed(across), tmp_path / "models/across/1/model.onnx", None)
-    model_file.write(networks.parsed(fixed), tmp_path / "models/fixed/1/model.onnx", None)
-    client = started(Settings(models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
-    array = np.arange(8, dtype=np.float32).reshape(2, 1, 4)
-    for name in ("across", "fixed"):
-        found = outputs(client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor("x", "FP32", array)]}))["y"]
-        assert found.tolist() == [[[1, 3, 5, 7]]]
-    config = client.get("/v2/models/fixed/config").json()
-    assert (config["max_batch_size"], config["input"][0]["dims"], "dynamic_batching" in config) == (0, [2, 1, 4], False)
-    one = {"inputs": [tensor("x", "FP32", array[:1])]}
-    assert client.post("/v2/models/fixed/infer", json=one).status_code == 400

@@ -59,3 +59,20 @@ def test_a_pool_says_that_it_learns_no_kernels(page: Page, address: str) -> None
     pool = next(each for each in layers if each["kind"] == "pool")
     page.goto(f"/#model=imagenet:1&layer={pool['index']}")
     expect(page.locator("#kernels")).to_contain_text("learns no kernels")
+
+
+def test_a_button_stays_the_same_while_the_sheet_is_drawn_anew(page: Page) -> None:
+    """Else a click is lost that was begun before it and ended after it."""
+    page.set_viewport_size(TALL)
+    page.goto("/#model=imagenet:1&layer=0")
+    button = page.locator("#kernels").get_by_role("button", name=re.compile("All"))
+    expect(button).to_have_attribute("aria-pressed", "false")
+    same = button.element_handle()
+    assert same is not None
+    sheet = page.locator("#kernels canvas").first
+    before = sheet.get_attribute("height")
+    page.locator("#kernels").evaluate("element => { element.style.maxWidth = '500px'; }")
+    expect(sheet).not_to_have_attribute("height", str(before))
+    assert same.evaluate("element => element.isConnected")
+    same.click()
+    expect(button).to_have_attribute("aria-pressed", "true")

@@ -32,6 +32,7 @@ export function mount(root, store, sources) {
   root.append(element("div", { class: "head" }, element("h2", {}, "Kernels"), title), message, body);
 
   let shown = "";
+  let offered = "";
   let sheet = null;
   let inView = false;
   let due = true;
@@ -83,8 +84,7 @@ export function mount(root, store, sources) {
     if (kernels.value === null || body.hidden) return;
     const list = choices(kernels.value);
     if (!list.some(([key]) => key === shown)) shown = list[0][0];
-    views.hidden = list.length < 2;
-    views.replaceChildren(...list.map(([key, text]) => choice(key, text)));
+    offer(list);
     const width = Math.max(root.clientWidth - 34, 200);
     const draw = shown === "colours" ? colourSheet : sheetOf;
     sheet = draw(canvas, kernels.value, { only: shown === "channel" ? (channel ?? 0) : null, width, channel, colours });
@@ -94,12 +94,22 @@ export function mount(root, store, sources) {
     tell(null);
   });
 
+  /** The same buttons as long as the choice is the same: one that is replaced while it is pressed hears no click. */
+  function offer(list) {
+    views.hidden = list.length < 2;
+    if (list.map(([, text]) => text).join() !== offered) {
+      offered = list.map(([, text]) => text).join();
+      views.replaceChildren(...list.map(([key, text]) => choice(key, text)));
+    }
+    for (const button of views.children) button.setAttribute("aria-pressed", String(button.dataset.view === shown));
+  }
+
   const choice = (key, text) =>
     element(
       "button",
       {
         type: "button",
-        "aria-pressed": String(shown === key),
+        "data-view": key,
         onclick: () => {
           shown = key;
           repaint();

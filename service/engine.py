@@ -141,7 +141,6 @@ class Engine:
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
         self._watch = Deadlines()
-        self._sessions = 0
         self._built = [0.0] if built is None else built
         self._sharing = False
         self.note = ""
@@ -160,7 +159,7 @@ class Engine:
     @property
     def sessions_built(self) -> int:
         """How many sessions were built since the start."""
-        return self._sessions
+        return int(self._built[0])
 
     def load(self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False) -> Session:
         """A session of this graph; raises UnloadableModel.
@@ -173,7 +172,6 @@ class Engine:
             beside = Beside(partial(self._inner, proto, CPU, self._threads_beside), self._crowd)
         session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
         with self._lock:
-            self._sessions += 1
             self._built[0] += 1.0
         return session
 

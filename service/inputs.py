@@ -135,7 +135,7 @@ class InputStore:
             if young and hashlib.sha256(data).hexdigest() == path.name:
                 # On a disk that has become read-only the use goes uncounted.
                 with contextlib.suppress(OSError):
-                    _touch(path)
+                    os.utime(path)
                 return data
             self._drop(path)
         except FileNotFoundError:
@@ -273,15 +273,6 @@ def _usage(folder: Path) -> tuple[int, int]:
     except OSError:
         pass
     return files, size
-
-
-def _touch(path: Path) -> bool:
-    """Count a use of the file; False if it is not there."""
-    try:
-        os.utime(path)
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _remove(path: Path) -> None:

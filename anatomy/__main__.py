@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anatomy.graph import Graph, GraphError
-from anatomy.layers import Layer, layers
+from anatomy.fields.receptive_field import LayerField, ReceptiveFields, UnitError
+from anatomy.graphs.graph import Graph, GraphError
+from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import ModelFileError, read
-from anatomy.receptive_field import LayerField, ReceptiveFields, UnitError
 from anatomy.report import (
     LayerNameError,
     find_layer,

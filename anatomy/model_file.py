@@ -16,8 +16,8 @@ import onnx.external_data_helper
 import onnx.inliner
 from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 
-from anatomy.card import KEY, Card, CardError
-from anatomy.graph import Graph, GraphError
+from anatomy.cards.card import KEY, Card, CardError
+from anatomy.graphs.graph import Graph, GraphError
 
 # One of these makes a network convolutional; a file with none of them has no unit that sees a patch.
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"})

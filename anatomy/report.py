@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anatomy.graph import Graph
-from anatomy.layers import Layer, LayerTensor
-from anatomy.receptive_field import Interval, LayerField, ReceptiveFields, UnitField
+from anatomy.fields.receptive_field import Interval, LayerField, ReceptiveFields, UnitField
+from anatomy.graphs.graph import Graph
+from anatomy.layers.layers import Layer, LayerTensor
 
 Json = dict[str, Any]
 
@@ -139,9 +139,10 @@ def table_body(layer: Layer, fields: ReceptiveFields, of: Layer | None = None) -
 
 def pyramid_body(layer: Layer, unit: Sequence[int], layers: Sequence[Layer], fields: ReceptiveFields) -> Json:
     """The body of `…/pyramid`; `picture` is null, for only the service knows the picture."""
+    by_index = {each.index: each for each in layers}
     levels = [
         {
-            "layer": None if level.of is None else layer_reference(level.of),
+            "layer": None if level.of is None else layer_reference(by_index[level.of.index]),
             "status": level.status,
             **intervals_body(level.field),
             "picture": None,

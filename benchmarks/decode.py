@@ -70,7 +70,7 @@ def calls_of(folder: Path) -> dict[str, Call]:
     ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in ("anatomy", "service")}
     sys.path.insert(0, str(folder))
     try:
-        images, card = importlib.import_module("service.images"), importlib.import_module("anatomy.card")
+        images, card = importlib.import_module("service.inputs.decode"), importlib.import_module("anatomy.cards.card")
     finally:
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] in ("anatomy", "service")]:

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from model_build.courses import COURSES, Course
 from model_build.datasets.split import Split
+from model_build.experiments.experiments import COURSES, Course
 from model_build.export import Signature, trainable
 from model_build.nn import initial
-from model_build.sessions import processors
-from model_build.step import COUNT, LABELS, RATE, build
-from model_build.stepper import Stepper
-from model_build.train import Example, train
+from model_build.training.runner import Stepper
+from model_build.training.sessions import processors
+from model_build.training.step_graph import COUNT, LABELS, RATE, build
+from model_build.training.train import Example, train
 
 WARM_UP = 10
 

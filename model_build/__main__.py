@@ -12,17 +12,17 @@ from typing import Any
 import onnx
 import onnx.external_data_helper
 
-from anatomy.card import Card, CardError, Resize
-from anatomy.graph import Graph
+from anatomy.cards.card import Card, CardError, Resize
+from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFileError, read, write
-from model_build import int8_command
-from model_build.adopt import adopt
-from model_build.int8_command import Int8CommandError
-from model_build.packages import MissingPackageError
+from model_build.adopting.adopt import adopt
+from model_build.adopting.preprocessing import AdoptError, Recipe
+from model_build.adopting.preprocessing_nodes import PROBABILITIES, ending
+from model_build.commands import quantise as quantise_command
+from model_build.commands.quantise import Int8CommandError
 from model_build.photographs import FOLDER, copy_photographs
-from model_build.recipe import AdoptError, Recipe
-from model_build.weights import WeightsError
-from model_build.wrapping import PROBABILITIES, ending
+from model_build.published.packages import MissingPackageError
+from model_build.published.torch_checkpoint import WeightsError
 
 UNWRITTEN = "what it was writing is not there"
 
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _imagenet() -> tuple[onnx.ModelProto, Card]:
     # The optional extra: adopting a file and finding nothing missing need no onnxscript.
     try:
-        from model_build import imagenet  # noqa: PLC0415
+        from model_build.published import imagenet  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f'{error.name} is not installed; builds need: pip install -e ".[cpu,build]"') from None
     try:
@@ -84,19 +84,19 @@ def _learn(options: argparse.Namespace) -> None:
         raise CommandError(f"{path} exists; add --replace to learn it anew, or choose another folder with --out")
     # The optional extra, as for builds.
     try:
-        from model_build import lessons  # noqa: PLC0415
+        from model_build.experiments import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise CommandError(f'{error.name} is not installed; learning needs: pip install -e ".[cpu,build]"') from None
     try:
-        lessons.run(options, path, print)
-    except lessons.LEARNING_ERRORS as error:
+        run.run(options, path, print)
+    except run.LEARNING_ERRORS as error:
         raise CommandError(str(error)) from None
 
 
 def _int8(options: argparse.Namespace) -> None:
     folder = _path(options.out, options.name).parent.parent
     target = _path(options.out, f"{options.name}-int8")
-    int8_command.run(options, folder, target, options.name in LEARNED, print)
+    quantise_command.run(options, folder, target, options.name in LEARNED, print)
 
 
 def _adopt(options: argparse.Namespace) -> None:
@@ -177,13 +177,13 @@ def _labels(path: Path) -> tuple[str, ...]:
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """What the arguments ask for; ends the process with a line for those that make no sense."""
     if "--int8" in arguments:
-        return int8_command.parser().parse_args(arguments, argparse.Namespace(run=_int8, interrupted=UNWRITTEN))
+        return quantise_command.parser().parse_args(arguments, argparse.Namespace(run=_int8, interrupted=UNWRITTEN))
     return parser().parse_args(arguments)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, but for `--int8`, which is for models of any name."""
-    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__, epilog=int8_command.HELP)
+    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__, epilog=quantise_command.HELP)
     root.set_defaults(interrupted=UNWRITTEN)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name in BUILDERS:

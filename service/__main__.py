@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from service import server
 from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError
-from service.logs import configure
 from service.services import Services
 from service.settings import Settings
+from service.telemetry.logs import configure
 
 CANNOT_START = 2
 

@@ -13,35 +13,33 @@ from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.api import (
-    direct_layers,
-    direct_predict,
+    docs_pages,
     field_tables,
     inputs,
     layers,
     models,
-    operations,
-    pages,
     predictions,
+    probes,
     problems,
     receptive_fields,
     samples,
 )
-from service.api.direct import Direct
-from service.api.documents import describe
-from service.api.lane import Lane
-from service.api.middleware import ID_HEADER, Requests
-from service.api.v2 import direct as direct_infer
-from service.api.v2 import infer, repository, server
-from service.api.v2 import models as v2_models
-from service.draining import drain_on_signals
+from service.api.oip import infer, repository, server
+from service.api.oip import models as v2_models
+from service.api.openapi import describe
+from service.draining import DrainState, drain_on_signals
 from service.explorer import pages as explorer
-from service.health import Health
-from service.ledger import Ledger
-from service.metrics import Metrics
+from service.http import fast_infer as direct_infer
+from service.http import fast_layers, fast_predict
+from service.http.dispatch import Direct
+from service.http.fast_path import Lane
+from service.http.middleware import ID_HEADER, Requests
 from service.services import Services
 from service.settings import Settings
+from service.telemetry.metrics import Metrics
+from service.telemetry.shared_counters import Ledger
 
-ROUTERS = (predictions, models, samples, layers, receptive_fields, field_tables, inputs, operations, problems)
+ROUTERS = (predictions, models, samples, layers, receptive_fields, field_tables, inputs, probes, problems)
 V2_ROUTERS = (server, v2_models, infer, repository)
 
 log = structlog.get_logger(__name__)
@@ -80,7 +78,7 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
     What is counted is in `ledger`, or in that of the services, or in one of its own.
     """
     ledger = ledger or (Ledger() if services is None else services.ledger)
-    metrics, health = Metrics(ledger), Health()
+    metrics, health = Metrics(ledger), DrainState()
     app = App(
         title="Fovea",
         version=_version(),
@@ -94,7 +92,7 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
     problems.install(app)
     for module in (*ROUTERS, *V2_ROUTERS):
         app.include_router(module.router)
-    pages.install(app)
+    docs_pages.install(app)
     explorer.install(app)
     describe(app)
     if settings.cors_origins:
@@ -107,13 +105,13 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
             expose_headers=exposed,
         )
     app.outside = Requests(
-        Direct(app.inside, direct_predict.route, direct_layers.route, direct_infer.route), metrics, health
+        Direct(app.inside, fast_predict.route, fast_layers.route, direct_infer.route), metrics, health
     )
     return app
 
 
 def _lifespan(
-    settings: Settings, given: Services | None, ledger: Ledger, metrics: Metrics, health: Health
+    settings: Settings, given: Services | None, ledger: Ledger, metrics: Metrics, health: DrainState
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:

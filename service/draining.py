@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 import structlog
-
-from service.health import Health
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 POLL_SECONDS = 0.05
@@ -25,8 +24,16 @@ POLL_SECONDS = 0.05
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class DrainState:
+    """`draining` after the signal to stop; `in_flight` counts requests that are being answered, health checks aside."""
+
+    draining: bool = False
+    in_flight: int = 0
+
+
 @contextmanager
-def drain_on_signals(health: Health, seconds: float) -> Iterator[None]:
+def drain_on_signals(health: DrainState, seconds: float) -> Iterator[None]:
     """While open, SIGTERM and SIGINT drain first, for at most `seconds`. Only the main thread can listen to signals."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -44,7 +51,7 @@ def drain_on_signals(health: Health, seconds: float) -> Iterator[None]:
 
 
 class _Drain:
-    def __init__(self, health: Health, seconds: float) -> None:
+    def __init__(self, health: DrainState, seconds: float) -> None:
         self._health = health
         self._seconds = seconds
         self._loop = asyncio.get_running_loop()

@@ -20,11 +20,11 @@ from fastapi import FastAPI
 
 from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError
-from service.ledger import Ledger
-from service.logs import configure
+from service.http.protocol import HttpProtocol
 from service.services import Services
 from service.settings import Settings
-from service.wire import HttpProtocol
+from service.telemetry.logs import configure
+from service.telemetry.shared_counters import Ledger
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2

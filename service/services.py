@@ -2,22 +2,29 @@
 
 from dataclasses import dataclass
 
-from service.batcher import Batcher
-from service.control import Control
-from service.engine import CPU, Engine
-from service.inputs import InputStore
-from service.inspector import Inspector
-from service.ledger import Ledger
-from service.loading import Loader
-from service.predictor import Predictor
-from service.prepared import PreparedInputs
-from service.repository import Repository
-from service.sessions import Cache
+from service.inference.inspector import Inspector
+from service.inference.predictor import Predictor
+from service.inputs.cache import PreparedInputs
+from service.inputs.store import InputStore
+from service.repository.catalogue import Repository
+from service.repository.loader import Loader
+from service.repository.manager import Control
+from service.repository.session_cache import Cache
+from service.runtime.cuda import Cuda
+from service.runtime.engine import CPU, Engine
+from service.runtime.process import Threads
+from service.scheduling.batcher import Batcher
 from service.settings import Settings
-from service.statistics import Statistics
+from service.telemetry.shared_counters import Ledger
+from service.telemetry.statistics import Statistics
 
 INSTANCES_ON_CUDA = 2
 """One prepares while the other runs; more would tear batches apart."""
+
+
+def cuda_of(settings: Settings) -> Cuda:
+    """How a GPU is used, as it is set."""
+    return Cuda(settings.cuda_device, settings.gpu_memory_bytes, settings.tf32, settings.cudnn_search)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +52,14 @@ class Services:
         ledger = ledger or Ledger()
         statistics = Statistics(ledger)
         crowd = [0.0]
+        threads = Threads.share(settings.workers, settings.instances, settings.threads)
         engine = Engine(
             settings.device,
-            settings.run_threads,
-            settings.cuda,
+            threads.alone,
+            cuda_of(settings),
             settings.max_batch,
             built=ledger.block("sum", "sessions", (), 1),
-            threads_beside=settings.run_threads_beside,
+            threads_beside=threads.contended,
             crowd=crowd,
         )
         counts, kept = ledger.block("sum", "layer sessions", (), 3), ledger.block("now", "layer sessions now", (), 1)
@@ -63,7 +71,7 @@ class Services:
             settings.input_store_seconds,
             ledger.block("sum", "inputs", (), 4),
         )
-        workers = settings.instances or (settings.processors if engine.provider == CPU else INSTANCES_ON_CUDA)
+        workers = settings.instances or (threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA)
         queue = ledger.block("now", "queue", (), 1)
         batcher = Batcher(workers, settings.queue_size, engine.max_batch, queue, crowd)
         prepared = PreparedInputs(store, settings.max_pixels)

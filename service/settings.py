@@ -22,8 +22,6 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from service.cpu import cpu_quota
-from service.cuda import Cuda, Search
 from service.errors import SettingsError
 
 PREFIX = "FOVEA_"
@@ -70,7 +68,7 @@ class Settings(BaseSettings):
     tf32: bool = Field(
         default=False, description="sums of 10-bit fractions on the GPU: faster, but no more the numbers of the CPU"
     )
-    cudnn_search: Search = Field(
+    cudnn_search: Literal["heuristic", "exhaustive", "default"] = Field(
         default="heuristic",
         description="how cuDNN chooses algorithms: heuristic; exhaustive, slower at start and at new shapes; default",
     )
@@ -163,26 +161,6 @@ class Settings(BaseSettings):
             return cls(**(source() | flags))
         except ValidationError as error:
             raise SettingsError("; ".join(_complaint(each, flags) for each in error.errors())) from None
-
-    @property
-    def cuda(self) -> Cuda:
-        """How a GPU is used."""
-        return Cuda(self.cuda_device, self.gpu_memory_bytes, self.tf32, self.cudnn_search)
-
-    @property
-    def processors(self) -> int:
-        """A worker's share of the processors that the cgroup grants."""
-        return max(1, cpu_quota() // self.workers)
-
-    @property
-    def run_threads(self) -> int:
-        """Threads for a run that goes by itself: as set, or all processors of the worker."""
-        return self.threads or self.processors
-
-    @property
-    def run_threads_beside(self) -> int:
-        """Threads for a run beside others: as set, or an equal share of the worker's processors."""
-        return self.threads or max(1, self.processors // (self.instances or self.processors))
 
 
 def variable(field: str) -> str:

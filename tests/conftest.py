@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from anatomy.model_file import write
-from model_build import imagenet, sibling
 from model_build.datasets import mnist, mnist1d, voxels
+from model_build.published import imagenet
+from model_build.quantising import report
 
 Examples = tuple[np.ndarray, np.ndarray]
 
@@ -48,9 +49,9 @@ def int8_folder(tmp_path_factory: pytest.TempPathFactory, digit_examples: Exampl
     folder = tmp_path_factory.mktemp("int8")
     shutil.copytree(Path(__file__).parents[1] / "models" / "digits", folder / "digits")
     pictures, labels = digit_examples
-    material = sibling.examples(pictures[:256, ..., None], pictures[256:, ..., None], labels[256:])
+    material = report.examples(pictures[:256, ..., None], pictures[256:, ..., None], labels[256:])
     target = folder / "digits-int8" / "1" / "model.onnx"
-    sibling.run(folder / "digits" / "1" / "model.onnx", target, lambda _model: material, lambda _line: None)
+    report.run(folder / "digits" / "1" / "model.onnx", target, lambda _model: material, lambda _line: None)
     return folder
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from service.engine import Engine
 from service.errors import DeviceUnavailable
+from service.runtime.engine import Engine
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,7 +45,9 @@ def main() -> int:
         print(f"Nothing was verified. {error}", file=sys.stderr)
         return 1
     summary = Summary()
-    pytest.main(["-m", "gpu", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/service/test_gpu.py")], [summary])
+    pytest.main(
+        ["-m", "gpu", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/service/runtime/test_gpu.py")], [summary]
+    )
     print(
         f"\nGPU: {gpu()}\nONNX Runtime {engine.version}, {engine.provider}\n\n| check | outcome | seen |\n|---|---|---|"
     )

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from anatomy.card import ImageInput
+from anatomy.cards.card import ImageInput
 from benchmarks.serving.pictures import plain
 
 Array = np.ndarray[Any, Any]

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.layers import layers
+from anatomy.layers.layers import layers
 from benchmarks.serving import pictures
 from benchmarks.serving.bare import Bare
 from benchmarks.serving.figures import significant

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.layers import Layer, layers
-from anatomy.subgraph import extract
+from anatomy.graphs.subgraph import extract
+from anatomy.layers.layers import Layer, layers
 from benchmarks.serving.bare import Bare, cost
 from benchmarks.serving.figures import Figures, Rounds
 from benchmarks.serving.load import check, under_load

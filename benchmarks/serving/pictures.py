@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from anatomy.card import ImageInput
+from anatomy.cards.card import ImageInput
 
 Array = np.ndarray[Any, Any]
 SAMPLES = Path(__file__).parents[2] / "samples"

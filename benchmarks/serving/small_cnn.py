@@ -6,13 +6,13 @@ import onnx
 import onnx_ir as ir
 from onnxscript import OpBuilder
 
-from anatomy.card import Card, Resize
-from anatomy.graph import Graph
+from anatomy.cards.card import Card, Resize
+from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFile, write
-from model_build.adopt import adopt
+from model_build.adopting.adopt import adopt
+from model_build.adopting.preprocessing import Recipe
 from model_build.export import Signature, export
 from model_build.nn import Conv, Flatten, Linear, Module, initial, load
-from model_build.recipe import Recipe
 
 NAME = "small"
 SIDE = 28

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 from PIL import Image
 
-from anatomy.card import ImageInput
+from anatomy.cards.card import ImageInput
 from anatomy.model_file import ModelFile, read
 from benchmarks.serving import pictures, small_cnn
 from benchmarks.serving.bare import Bare

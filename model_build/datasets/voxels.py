@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_build.datasets import mnist
+from model_build.datasets.motions import rotations
 from model_build.datasets.split import DIGITS, Dataset, Split
-from model_build.motions import rotations
 
 SIDE = 16
 HALF_THICKNESS = 2.0

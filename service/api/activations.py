@@ -7,14 +7,15 @@ from typing import Annotated, Any
 from fastapi import Query
 from fastapi.responses import Response
 
-from anatomy.layers import Layer
+from anatomy.layers.layers import Layer
 from anatomy.report import layer_reference, tensor_body
-from service import errors, pictures
-from service.api.rendering import JSON, NPY, PNG, as_json, as_npy, as_png
-from service.api.work import deadline_of, queued
-from service.feed import Feed, Posted, make_ready
-from service.inspector import Activations, Field, Part, Tap, Unit, statistics
-from service.model import Model
+from service import errors
+from service.api.dependencies import deadline_of, queued
+from service.api.responses import JSON, NPY, PNG, as_json, as_npy, as_png
+from service.inference import feature_map_images
+from service.inference.inspector import Activations, Field, Part, Tap, Unit, statistics
+from service.inputs.preprocess import Feed, Posted, make_ready
+from service.repository.model import Model
 from service.services import Services
 
 VARIES = {"Vary": "Accept"}
@@ -106,7 +107,7 @@ def _answer(services: Services, asked: Asked, found: Activations, feed: Feed, in
     if asked.kind == NPY:
         return as_npy(found.array, headers)
     if asked.kind == PNG:
-        return as_png(pictures.feature_maps(found.values), headers)
+        return as_png(feature_map_images.feature_maps(found.values), headers)
     strongest = services.inspector.strongest(model, found, feed, selection.units)
     reference = layer_reference(found.layer)
     body = {

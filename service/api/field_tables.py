@@ -8,10 +8,10 @@ from fastapi.responses import Response
 from anatomy.report import pyramid_body, table_body
 from service import errors
 from service.api import field_schemas, problems
+from service.api.dependencies import ChosenModel, Serving, deadline_of, queued
 from service.api.layers import LayerPath
 from service.api.receptive_fields import Of, Shape, explained, looked_up, numbers, shape_of
-from service.api.rendering import as_json
-from service.api.work import ChosenModel, Serving, deadline_of, queued
+from service.api.responses import as_json
 
 router = APIRouter(tags=["layers"])
 

@@ -7,12 +7,12 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems
-from service.api.rendering import as_npy, as_png
-from service.api.work import ModelSpec, Serving, deadline_of, queued
-from service.feed import Document, posted_of
-from service.images import FORMATS, recognise
-from service.pictures import as_picture
-from service.tensors import CSV, JSON, NPY
+from service.api.dependencies import ModelSpec, Serving, deadline_of, queued
+from service.api.responses import as_npy, as_png
+from service.inference.feature_map_images import as_picture
+from service.inputs.array_formats import CSV, JSON, NPY
+from service.inputs.decode import FORMATS, recognise
+from service.inputs.preprocess import Document, posted_of
 
 router = APIRouter(tags=["inputs"])
 

@@ -6,15 +6,16 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import Response
 
 from anatomy.report import layer_reference
-from service import errors, pictures
-from service.api import bodies, problems, schemas
+from service import errors
+from service.api import problems, request_bodies, schemas
 from service.api.accept import choose
 from service.api.activations import VARIES, Asked, Selection, named, of_kept, of_posted
+from service.api.dependencies import ChosenModel, Serving, deadline_of, limits_of, queued
 from service.api.predictions import PICTURE_PROBLEMS
 from service.api.problems import NotAcceptable
-from service.api.rendering import JSON, NPY, PNG, as_json, as_npy, as_png
-from service.api.work import ChosenModel, Serving, deadline_of, limits_of, queued
-from service.kernels import kernels
+from service.api.responses import JSON, NPY, PNG, as_json, as_npy, as_png
+from service.inference import feature_map_images
+from service.inference.kernels import kernels
 
 router = APIRouter(tags=["layers"])
 
@@ -51,14 +52,14 @@ async def layers(model: ChosenModel) -> Response:
     | problems.documented(
         *PICTURE_PROBLEMS, errors.InvalidRequest, errors.UnknownLayer, errors.UnknownChannel, NotAcceptable
     ),
-    openapi_extra=bodies.documented(several=False),
+    openapi_extra=request_bodies.documented(several=False),
 )
 async def post_activations(
     request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
 ) -> Response:
     """What the layer answers to the input: statistics and strongest units, the whole array, or an image of it."""
     asked = Asked.of(model, n, selection, _kind(request))
-    return await of_posted(services, asked, await bodies.read_one(request, limits_of(services)))
+    return await of_posted(services, asked, await request_bodies.read_one(request, limits_of(services)))
 
 
 @router.get(
@@ -113,7 +114,7 @@ async def get_kernels(
         if kind == NPY:
             return as_npy(found.weights, headers)
         if kind == PNG:
-            return as_png(pictures.kernels(found.weights), headers)
+            return as_png(feature_map_images.kernels(found.weights), headers)
         about = {"model": model.name, "version": model.version, "layer": layer_reference(layer)}
         shown = {"channels": list(found.channels), "kernels": found.weights, "bias": found.bias}
         return as_json({**about, "shape": list(found.weights.shape), **shown}, headers)

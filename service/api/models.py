@@ -8,11 +8,11 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems
-from service.api.rendering import as_json
+from service.api.dependencies import Serving
+from service.api.responses import as_json
 from service.api.schemas import Models, ModelSummary
-from service.api.work import Serving
-from service.model import Model
-from service.repository import Repository, newest
+from service.repository.catalogue import Repository, newest
+from service.repository.model import Model
 
 router = APIRouter(tags=["models"])
 

@@ -9,14 +9,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from service import errors
-from service.api import bodies, problems
-from service.api.rendering import as_json
+from service.api import problems, request_bodies
+from service.api.dependencies import ChosenModel, Serving, deadline_of, failed, limits_of
+from service.api.responses import as_json
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
-from service.api.work import ChosenModel, Serving, deadline_of, failed, limits_of
-from service.feed import Posted
-from service.model import Model
-from service.predictor import Prediction, Wanted
+from service.inference.predictor import Prediction, Wanted
+from service.inputs.preprocess import Posted
+from service.repository.model import Model
 from service.services import Services
 
 router = APIRouter(tags=["predictions"])
@@ -49,7 +49,7 @@ TopK = Annotated[
     summary="Classify a picture, a signal or a volume, or several",
     response_model=PredictionBody | Predictions,
     responses=problems.documented(*PICTURE_PROBLEMS),
-    openapi_extra=bodies.documented(several=True),
+    openapi_extra=request_bodies.documented(several=True),
 )
 async def predict(request: Request, services: Serving, model: ChosenModel, top_k: TopK = None) -> Response:
     """The strongest classes of what is in the body. Several files in a form are answered as `{"results": [...]}`.
@@ -57,7 +57,7 @@ async def predict(request: Request, services: Serving, model: ChosenModel, top_k
     The model's card says what it takes, see `GET /models`. The input is kept for a while: its
     `input_id` stands for it in the routes of the layers.
     """
-    return await predicted(services, model, await bodies.read_all(request, limits_of(services)), top_k)
+    return await predicted(services, model, await request_bodies.read_all(request, limits_of(services)), top_k)
 
 
 async def predicted(services: Services, model: Model, given: Sequence[Posted], top_k: int | None) -> Response:

@@ -16,7 +16,7 @@ from starlette.routing import Match
 
 from service import errors
 from service.api import schemas
-from service.api.v2 import failures
+from service.api.oip import failures
 from service.errors import FoveaError
 
 MEDIA_TYPE = "application/problem+json"

@@ -11,17 +11,17 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from anatomy.receptive_field import ReceptiveFields, UnitError
+from anatomy.fields.receptive_field import ReceptiveFields, UnitError
 from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
 from service.api import field_schemas, problems
+from service.api.dependencies import ChosenModel, Serving, deadline_of, queued
 from service.api.layers import LayerPath
-from service.api.rendering import as_json
-from service.api.work import ChosenModel, Serving, deadline_of, queued
-from service.feed import Feed
-from service.fitting import fits, shown
-from service.inspector import LONGEST_AXIS
-from service.model import Model, short
+from service.api.responses import as_json
+from service.inference.inspector import LONGEST_AXIS
+from service.inputs.preprocess import Feed
+from service.inputs.tensor_check import fits, shown
+from service.repository.model import Model, short
 from service.services import Services
 
 router = APIRouter(tags=["layers"])

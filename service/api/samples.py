@@ -7,10 +7,10 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems, schemas
+from service.api.dependencies import Serving, deadline_of, queued
 from service.api.inputs import GUARDED
-from service.api.rendering import as_json
-from service.api.work import Serving, deadline_of, queued
-from service.samples import MEDIA_TYPES, Sample, find, samples
+from service.api.responses import as_json
+from service.inputs.samples import MEDIA_TYPES, Sample, find, samples
 
 router = APIRouter(tags=["models"])
 

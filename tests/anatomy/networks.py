@@ -6,9 +6,9 @@ import onnx.parser
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from anatomy.graph import Graph
-from anatomy.layers import Layer, layers
-from anatomy.receptive_field import ReceptiveFields
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.graphs.graph import Graph
+from anatomy.layers.layers import Layer, layers
 
 HEADER = '<ir_version: 9, opset_import: ["": 19]>'
 

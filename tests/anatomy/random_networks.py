@@ -8,7 +8,7 @@ import onnx
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
-from anatomy.graph import Graph
+from anatomy.graphs.graph import Graph
 
 OPSET = 19
 

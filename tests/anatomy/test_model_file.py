@@ -9,7 +9,7 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
-from anatomy.card import KEY, Card
+from anatomy.cards.card import KEY, Card
 from anatomy.model_file import ModelFileError, read, write
 
 HEADER = '<ir_version: 10, opset_import: ["" : 20]>\n'

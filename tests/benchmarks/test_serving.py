@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anatomy.layers import layers
+from anatomy.layers.layers import layers
 from benchmarks.serving import goals, growth, pictures, report, subjects
 from benchmarks.serving.bare import Bare, cost, naive
 from benchmarks.serving.figures import Rounds

@@ -13,8 +13,8 @@ from pydantic import BaseModel
 
 from service import errors
 from service.api import field_schemas, problems, schemas
-from service.api.v2 import failures
-from service.api.v2 import schemas as v2
+from service.api.oip import failures
+from service.api.oip import schemas as v2
 from service.settings import Settings
 from tests.service.networks import encoded
 from tests.service.serving import fill, serving

@@ -7,8 +7,8 @@ import pytest
 
 from service.api.problems import FRAMEWORK, KINDS
 from service.app import create_app
-from service.metrics import Metrics, Seen
 from service.settings import Settings, variable
+from service.telemetry.metrics import Metrics, Seen
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(

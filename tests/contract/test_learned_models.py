@@ -5,15 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from anatomy.layers import layers
+from anatomy.fields.rule_table import RULES, RULES_BY_OUTPUT
+from anatomy.gradients.vjps import VJPS
+from anatomy.layers.layers import layers
 from anatomy.model_file import ModelFile, read
-from anatomy.reads import RULES, RULES_BY_OUTPUT
-from anatomy.vjps import VJPS
 from model_build.__main__ import LEARNED
-from model_build.courses import COURSES
 from model_build.datasets import mnist, mnist1d, voxels
 from model_build.datasets.split import Split
 from model_build.evaluate import evaluate
+from model_build.experiments.experiments import COURSES
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {"digits": 0.996, "digits1d": 0.96, "voxels": 0.97}

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from anatomy.layers import layers
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.rule_table import RULES, RULES_BY_OUTPUT
+from anatomy.layers.layers import layers
 from anatomy.model_file import ModelFile, read
-from anatomy.reads import RULES, RULES_BY_OUTPUT
-from anatomy.receptive_field import ReceptiveFields
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from tritonclient.utils import InferenceServerException
 
 from tests.e2e.process import ROOT, Service
 from tests.service import networks
+from tests.service.oip.requests import fill_with_types
 from tests.service.serving import fill
-from tests.service.v2_requests import fill_with_types
 
 Array = np.ndarray[Any, Any]
 

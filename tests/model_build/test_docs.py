@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anatomy.card import Card, ImageInput, SignalInput, VolumeInput
+from anatomy.cards.card import Card, ImageInput, SignalInput, VolumeInput
 from anatomy.model_file import read
 from model_build.__main__ import BUILDERS, parsed, parser
 from model_build.nn import ShapeError

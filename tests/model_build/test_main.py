@@ -13,10 +13,10 @@ import onnx.numpy_helper
 import onnx.parser
 import pytest
 
-from anatomy.card import Card, ImageInput, Resize
+from anatomy.cards.card import Card, ImageInput, Resize
 from anatomy.model_file import read
 from model_build import __main__ as command
-from model_build.weights import WeightsError
+from model_build.published.torch_checkpoint import WeightsError
 
 TINY = """<ir_version: 8, opset_import: ["" : 17]>
     g (float[N, 3, 4, 6] x) => (float[N, 3] y) { p = GlobalAveragePool(x) y = Flatten(p) }"""
@@ -100,7 +100,7 @@ def test_a_build_without_its_extra_says_what_to_install(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("model_build.")]:
         monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delattr("model_build.imagenet", raising=False)
+    monkeypatch.delattr("model_build.published.imagenet", raising=False)
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     assert command.main(["imagenet", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
@@ -114,7 +114,7 @@ def test_weights_that_cannot_be_read_are_one_line(
     def fail() -> None:
         raise WeightsError("wrong file")
 
-    monkeypatch.setattr("model_build.imagenet.weights", fail)
+    monkeypatch.setattr("model_build.published.imagenet.weights", fail)
     assert command.main(["imagenet", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "model_build: wrong file\n"
 

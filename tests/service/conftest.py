@@ -13,12 +13,12 @@ import pytest
 import structlog
 
 from service.api.problems import FRAMEWORK, KINDS, MEDIA_TYPE, Problem
-from service.engine import Engine
-from service.loading import Loader
+from service.repository.loader import Loader
+from service.runtime.engine import Engine
 from service.services import Services
 from service.settings import Settings
-from tests.service.changing_folders import Events, put
 from tests.service.networks import encoded
+from tests.service.repository.changing_folders import Events, put
 from tests.service.serving import fill, serving
 
 

@@ -9,7 +9,7 @@ import onnx
 import onnxruntime
 from PIL import Image
 
-from anatomy.card import Card, ImageInput, Resize, SignalInput, VolumeInput
+from anatomy.cards.card import Card, ImageInput, Resize, SignalInput, VolumeInput
 
 Array = np.ndarray[Any, Any]
 

@@ -6,7 +6,7 @@ import pytest
 
 from service import server
 from service.errors import SettingsError
-from service.ledger import CELLS, Ledger
+from service.telemetry.shared_counters import CELLS, Ledger
 
 
 def test_each_worker_has_room_of_its_own_and_all_of_it_goes_away(

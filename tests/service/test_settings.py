@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from service.cpu import cpu_quota
 from service.errors import SettingsError
+from service.runtime.process import Threads, cpu_quota
 from service.settings import Settings, flag, variable
 
 
@@ -101,8 +101,8 @@ def test_models_to_load_at_start_up_are_separated_by_commas() -> None:
 
 
 def test_threads_are_as_set_or_a_share_of_the_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Settings().run_threads == cpu_quota()
-    monkeypatch.setattr("service.settings.cpu_quota", lambda: 12)
+    assert Threads.share(1, None, None).alone == cpu_quota()
+    monkeypatch.setattr("service.runtime.process.cpu_quota", lambda: 12)
     threads = {
         (1, None, None): (12, 1),
         (1, 2, None): (12, 6),
@@ -112,8 +112,8 @@ def test_threads_are_as_set_or_a_share_of_the_quota(monkeypatch: pytest.MonkeyPa
         (1, 2, 5): (5, 5),
     }
     for (workers, instances, given), expected in threads.items():
-        settings = Settings(workers=workers, instances=instances, threads=given)
-        assert (settings.run_threads, settings.run_threads_beside) == expected
+        shared = Threads.share(workers, instances, given)
+        assert (shared.alone, shared.contended) == expected
 
 
 def _tree(root: Path, files: dict[str, str]) -> Path:

@@ -1,4 +1,4 @@
-"""Record what the authors' package generates: the oracle of tests/model_build/test_datasets_mnist1d.py.
+"""Record what the authors' package generates: the oracle of tests/model_build/datasets/test_mnist1d.py.
 
 A tool of its own that imports nothing of Fovea. In an environment with the package mnist1d 0.0.2.post1 (Apache-2.0):
 

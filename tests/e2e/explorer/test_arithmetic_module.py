@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page
 
-from anatomy.graph import Graph
-from anatomy.layers import Layer, layers
-from anatomy.receptive_field import ReceptiveFields
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.graphs.graph import Graph
+from anatomy.layers.layers import Layer, layers
 from anatomy.report import layer_body
 from tests.e2e.explorer.browser import in_module
 from tests.service.networks import Array, parsed, tensors, weights_of

@@ -9,7 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
 from anatomy import model_file
-from anatomy.card import Card, ImageInput, Resize
+from anatomy.cards.card import Card, ImageInput, Resize
 
 SIDE = 96
 CLASSES = 5

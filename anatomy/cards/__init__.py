@@ -1,0 +1,1 @@
+"""The model card: one JSON document in the file, read, validated and written."""

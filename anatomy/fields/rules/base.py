@@ -1,0 +1,65 @@
+"""The vocabulary of rules: what a node reads along each axis of an input, and how a rule looks at its node."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from anatomy.fields.windows import AxisMap, Taps
+from anatomy.graphs.graph import Graph, Node, Shape
+
+
+@dataclass(frozen=True)
+class Read:
+    """An input axis is read along output axis `axis` by `map`; with axis None each unit reads all of it."""
+
+    axis: int | None
+    map: AxisMap = Taps()
+    widened: bool = False
+
+
+ALL = Read(None)
+
+
+WIDENED = Read(None, widened=True)
+
+
+Reads = tuple[Read, ...]
+
+
+Rule = Callable[[Node, Graph], Mapping[int, Reads]]
+
+
+class Unruled(ValueError):
+    """The rule cannot say for this node, for want of a rank, a constant or a mode that it knows."""
+
+
+def identity(rank: int) -> Reads:
+    """Every axis follows its own."""
+    return tuple(Read(axis) for axis in range(rank))
+
+
+def shape_of(graph: Graph, name: str) -> Shape:
+    """The shape of a tensor. Raises Unruled if its rank is unknown."""
+    shape = graph.shape(name)
+    if shape is None:
+        raise Unruled(f"the rank of '{name}' is unknown")
+    return shape
+
+
+def size_at(shape: Shape, axis: int) -> int:
+    """One size of a shape. Raises Unruled if the model leaves it open."""
+    size = shape[axis]
+    if not isinstance(size, int):
+        raise Unruled(f"the size of axis {axis} is left open")
+    return size
+
+
+def constant(node: Node, graph: Graph, position: int, attribute: str, default: Any = None) -> Any:
+    """A setting that older opsets keep in an attribute and newer ones in a constant input."""
+    if attribute in node.attributes:
+        return node.attributes[attribute]
+    if position >= len(node.inputs) or not node.inputs[position]:
+        return default
+    if node.inputs[position] not in graph.constants:
+        raise Unruled(f"{attribute} of '{node.name}' is computed")
+    return graph.constants[node.inputs[position]].tolist()

@@ -1,0 +1,1 @@
+"""A forward graph becomes the graph of its gradients."""

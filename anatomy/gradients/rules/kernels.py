@@ -1,0 +1,147 @@
+"""The gradient of a convolution with respect to its kernels, the slow one: every tap of every kernel sums over a batch.
+
+All taps are one matrix product: the patches that the kernel was laid on, [batch x units, taps x channels], against the
+cotangent, [batch x units, outputs]. A single Gather lays the patches out, channels last, so that it copies whole rows
+of channels. With few channels rows are short, and a convolution with batch and channels exchanged is faster.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from anatomy.gradients.rules.base import Pullback, UnknownGradientError
+from anatomy.graphs.builder import Value
+from anatomy.graphs.graph import Dim, Shape
+
+FEW_CHANNELS = 2
+
+Operand = tuple[Value, Shape]
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """A sliding window: one entry an axis, padding as (before, after)."""
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    pads: tuple[tuple[int, int], ...]
+    groups: int = 1
+
+    @property
+    def rank(self) -> int:
+        """How many spatial axes there are."""
+        return len(self.kernel)
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """The kernel's extent, holes included."""
+        return tuple(d * (k - 1) + 1 for d, k in zip(self.dilations, self.kernel, strict=True))
+
+    @property
+    def flat_pads(self) -> list[int]:
+        """Padding as ONNX writes it: all befores, then all afters."""
+        return [pad[side] for side in (0, 1) for pad in self.pads]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """What a convolution with this window is written with, padding aside."""
+        return {
+            "kernel_shape": self.kernel,
+            "strides": self.strides,
+            "dilations": self.dilations,
+            "group": self.groups,
+        }
+
+
+def weight_gradient(p: Pullback, source: Operand, cotangent: Operand, window: Sliding) -> Value:
+    """[O, C/g, taps …] from what was convolved [N, C, …] and the cotangent [N, O, units …].
+
+    Raises UnknownGradientError for a grouped convolution whose sizes are open.
+    """
+    (x, x_shape), (dy, dy_shape) = source, cotangent
+    open_sizes = not all(isinstance(size, int) for size in (*x_shape[1:], *dy_shape[1:]))
+    if window.groups == 1 and (open_sizes or x_shape[1] in range(1 + FEW_CHANNELS)):
+        return _exchanged(p, x, dy, window)
+    (channels, *sizes), (outputs, *units) = known_sizes(p, x_shape[1:]), known_sizes(p, dy_shape[1:])
+    patches = _patches(p, x, channels, sizes, units, window)
+    if window.groups == 1:
+        return _product(p, patches, dy, channels, outputs, window)
+    return _grouped_product(p, patches, dy, channels, outputs, window)
+
+
+def known_sizes(p: Pullback, sizes: Sequence[Dim]) -> tuple[int, ...]:
+    """The sizes as numbers; raises UnknownGradientError if the model leaves one open."""
+    known = tuple(size for size in sizes if isinstance(size, int))
+    if len(known) != len(sizes):
+        raise UnknownGradientError(
+            f"the gradient of {p.node.operator} '{p.node.name}' needs its sizes; give the model an input shape"
+        )
+    return known
+
+
+def _exchanged(p: Pullback, x: Value, dy: Value, window: Sliding) -> Value:
+    """A convolution over the batch: strides and dilations change places too."""
+    axes = range(2, 2 + window.rank)
+    exchange = [1, 0, *axes]
+    found = p.op(
+        "Conv",
+        p.op("Transpose", x, perm=exchange),
+        p.op("Transpose", dy, perm=exchange),
+        strides=window.dilations,
+        dilations=window.strides,
+        pads=window.flat_pads,
+    )
+    if max(window.strides) > 1:
+        zeros = p.integers([0] * window.rank)
+        found = p.op("Slice", found, zeros, p.integers(window.kernel), p.integers(axes))
+    return p.op("Transpose", found, perm=exchange)
+
+
+def _patches(
+    p: Pullback, x: Value, channels: int, sizes: Sequence[int], units: Sequence[int], window: Sliding
+) -> Value:
+    """[N, units, taps, C]: what each tap saw at each unit."""
+    last = p.op("Transpose", x, perm=[0, *range(2, 2 + window.rank), 1])
+    if any(window.flat_pads):
+        befores, afters = window.flat_pads[: window.rank], window.flat_pads[window.rank :]
+        last = p.op("Pad", last, p.integers([0, *befores, 0, 0, *afters, 0]))
+    flat = p.op("Reshape", last, p.integers([0, -1, channels]))
+    padded = [size + sum(pad) for size, pad in zip(sizes, window.pads, strict=True)]
+    return p.op("Gather", flat, p.builder.constant(places(padded, units, window)), axis=1)
+
+
+def places(padded: Sequence[int], units: Sequence[int], window: Sliding) -> np.ndarray:
+    """[units, taps]: where in the flattened padded input each tap of each unit looks."""
+    result = np.zeros((1, 1), np.int64)
+    for axis, size in enumerate(padded):
+        starts = np.arange(units[axis]) * window.strides[axis]
+        taps = np.arange(window.kernel[axis]) * window.dilations[axis]
+        along = starts[:, None] + taps
+        result = (result[:, None, :, None] * size + along[None, :, None, :]).reshape(
+            result.shape[0] * len(starts), result.shape[1] * len(taps)
+        )
+    return result
+
+
+def _product(p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding) -> Value:
+    taps = prod(window.kernel)
+    last = p.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
+    left = p.op("Reshape", last, p.integers([-1, outputs]))
+    right = p.op("Reshape", patches, p.integers([-1, taps * channels]))
+    found = p.op("Reshape", p.op("Gemm", left, right, transA=1), p.integers([outputs, taps, channels]))
+    return p.op("Reshape", p.op("Transpose", found, perm=[0, 2, 1]), p.integers([outputs, channels, *window.kernel]))
+
+
+def _grouped_product(p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding) -> Value:
+    """The same product for each group."""
+    groups, taps = window.groups, prod(window.kernel)
+    each, own = outputs // groups, channels // groups
+    split = p.op("Reshape", patches, p.integers([0, 0, taps, groups, own]))
+    right = p.op("Reshape", p.op("Transpose", split, perm=[3, 0, 1, 4, 2]), p.integers([groups, -1, own * taps]))
+    by_group = p.op("Reshape", dy, p.integers([0, groups, each, -1]))
+    left = p.op("Reshape", p.op("Transpose", by_group, perm=[1, 2, 0, 3]), p.integers([groups, each, -1]))
+    return p.op("Reshape", p.op("MatMul", left, right), p.integers([outputs, own, *window.kernel]))

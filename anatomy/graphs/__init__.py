@@ -1,0 +1,1 @@
+"""The protobuf becomes a graph of nodes and values with shapes, and parts of it become model files again."""

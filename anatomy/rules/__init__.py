@@ -1,1 +1,0 @@
-"""Rules `operator -> what it reads`, grouped by what the operators do; `anatomy.reads` has the table."""

@@ -1,0 +1,1 @@
+"""What is typed becomes calls of the rooms below, and their errors become one line."""

@@ -1,0 +1,1 @@
+"""Weights that others published become networks of the zoo."""

@@ -1,0 +1,1 @@
+"""A float model becomes its int8 variant, measured beside it."""

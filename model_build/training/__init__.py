@@ -1,0 +1,1 @@
+"""A network and its data become learned weights, one ONNX graph a step."""

@@ -1,0 +1,104 @@
+"""`POST /v2/models/{m}/infer`, with or without a version: bytes in, bytes out, nothing between them that validates."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from fastapi import APIRouter, Request
+from fastapi.responses import Response
+
+from service.api.dependencies import Serving, deadline_of, failed, limits_of
+from service.api.oip import coding, request_bodies, schemas
+from service.api.oip.failures import documented
+from service.oip import inference, request, response
+from service.oip.request import Asked
+from service.oip.response import Answer
+from service.repository.model import Model
+from service.services import Services
+
+PATH = "/v2/models/{name}/infer"
+VERSION_PATH = "/v2/models/{name}/versions/{version}/infer"
+BINARY = "application/octet-stream"
+JSON = "application/json"
+FAILURES = documented(400, 404, 408, 413, 415, 429, 503, 504)
+
+Result = TypeVar("Result")
+
+router = APIRouter(tags=["Open Inference Protocol"])
+
+
+@router.post(
+    PATH,
+    summary="Run a model, or look into its layers",
+    response_class=Response,
+    responses=schemas.INFERRED | FAILURES,
+    openapi_extra=schemas.INFERENCE,
+)
+async def infer(request: Request, services: Serving, name: str) -> Response:
+    """The outputs, or any layers named among them, for a tensor in JSON or in binary form, or an encoded picture.
+
+    The newest version answers. One item shares its run with other requests; a batch of one's own is one run.
+    """
+    return await inferred(request, services, name)
+
+
+@router.post(
+    VERSION_PATH,
+    summary="Run a version of a model, or look into its layers",
+    response_class=Response,
+    responses=schemas.INFERRED | FAILURES,
+    openapi_extra=schemas.INFERENCE,
+)
+async def infer_version(request: Request, services: Serving, name: str, version: str) -> Response:
+    """The same, by this version."""
+    return await inferred(request, services, name, version)
+
+
+async def inferred(http: Request, services: Services, name: str, version: str | None = None) -> Response:
+    """The answer to a request for an inference; raises the errors of the tree."""
+    started = time.monotonic()
+    model = services.repository.get(name if version is None else f"{name}:{version}")
+    try:
+        return await _answered(http, services, model)
+    except BaseException as error:
+        failed(services, model, error, started)
+        raise
+
+
+async def _answered(http: Request, services: Services, model: Model) -> Response:
+    body = await request_bodies.read(http, limits_of(services))
+    read, length = time.monotonic(), request_bodies.head_length(http)
+    asked = await _beside(len(body), lambda: _asked(model, body, length))
+    plan = inference.planned(model, asked)
+    limit = deadline_of(services)
+    deadline = limit if asked.timeout is None else min(limit, read + asked.timeout)
+    outputs = await inference.ask(plan, services.batcher, services.statistics, services.settings.max_pixels, deadline)
+    size = sum(each.array.nbytes for each in outputs)
+    accepted = http.headers.get("accept-encoding")
+    return await _beside(
+        size, lambda: _response(response.answer(model.name, model.version, asked.id, outputs), accepted)
+    )
+
+
+def _asked(model: Model, body: bytes, length: int | None) -> Asked:
+    """What the body asks for; one without a document is the input itself, and all outputs are wanted as bytes."""
+    if length == 0:
+        return Asked([inference.raw(model, body)], binary=True)
+    return request.parse(*request.split(body, length))
+
+
+def _response(answer: Answer, accepted: str | None) -> Response:
+    headers = {"Vary": "Accept-Encoding"}
+    if answer.length is not None:
+        headers[request_bodies.HEADER] = str(answer.length)
+    body, packing = answer.body, coding.wanted(accepted, len(answer.body))
+    if packing:
+        headers["Content-Encoding"] = packing
+        body = coding.packed(body, packing)
+    return Response(body, headers=headers, media_type=JSON if answer.length is None else BINARY)
+
+
+async def _beside(size: int, work: Callable[[], Result]) -> Result:
+    """Do it now if it is little, else in a thread beside the event loop."""
+    return work() if size < request_bodies.LARGE else await asyncio.to_thread(work)

@@ -1,0 +1,200 @@
+"""What the clients say and hear: each function here makes one `Call`, a request with the way to read its answer.
+
+Nothing is sent here, so that `service/client/sync_async.py` can send the same calls with and without waiting.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import quote
+
+import httpx
+import numpy as np
+
+from service.client.models import Layer, LayerField, Model, Prediction, ProblemError, Sample, Scored, UnitField
+
+Array = np.ndarray[Any, Any]
+Input = bytes | Path | Array
+Tap = Literal["post", "pre", "input"]
+Answer = TypeVar("Answer")
+
+NPY = "application/x-npy"
+RAW = "application/octet-stream"
+TYPES = {".npy": NPY, ".csv": "text/csv", ".json": "application/json"}
+
+
+@dataclass(frozen=True)
+class Call(Generic[Answer]):
+    """One request, and how its answer is read."""
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], Answer]
+    params: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes | None = None
+    files: Sequence[tuple[str, tuple[str, bytes, str]]] | None = None
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """The arguments of `httpx.Client.request`; parameters that are None are left out."""
+        params = {name: value for name, value in self.params.items() if value is not None}
+        body = {"content": self.content, "files": self.files}
+        return {"method": self.method, "url": self.path, "params": params, "headers": dict(self.headers), **body}
+
+    def answer(self, response: httpx.Response) -> Answer:
+        """The answer in a response; raises ProblemError."""
+        if not response.is_success:
+            raise _problem(response)
+        try:
+            return self.read(response)
+        except (AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
+            detail = f"the answer is not one of this service's: {error!r}; is {response.url} its address?"
+            raise ProblemError(
+                "about:blank", "Unreadable answer", response.status_code, detail, request_id=_request_id(response)
+            ) from error
+
+
+def predict(
+    given: Input | Sequence[Input], top_k: int | None, model: str | None
+) -> Call[Prediction | tuple[Prediction, ...]]:
+    """`POST /predict`: one input raw, several as files of a form."""
+    params = {"top_k": top_k, "model": model}
+    if isinstance(given, bytes | Path | np.ndarray):
+        data, kind = _body(given)
+        return Call("POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data)
+    files = [("file", (f"{number}", *_body(each))) for number, each in enumerate(given)]
+    return Call("POST", "predict", _predictions, params, files=files)
+
+
+def models() -> Call[tuple[Model, ...]]:
+    """`GET /models`."""
+    return Call("GET", "models", lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]))
+
+
+def samples(model: str | None) -> Call[tuple[Sample, ...]]:
+    """`GET /models/{name}/samples`; raises ValueError where no model is named."""
+    return Call("GET", _samples(model), lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]))
+
+
+def sample(file: str, model: str | None) -> Call[bytes]:
+    """`GET /models/{name}/samples/{file}`; raises ValueError where no model is named."""
+    return Call("GET", f"{_samples(model)}/{quote(file, safe='')}", lambda answer: answer.content)
+
+
+def layers(model: str | None) -> Call[tuple[Layer, ...]]:
+    """`GET /layers`."""
+    return Call("GET", "layers", lambda answer: tuple(map(_layer, answer.json()["layers"])), {"model": model})
+
+
+def activations(
+    layer: int | str,
+    given: Input | None,
+    input_id: str | None,
+    channel: int | Sequence[int] | None,
+    tap: Tap | None,
+    model: str | None,
+    operand: int | None = None,
+    strongest: int | None = None,
+) -> Call[Array]:
+    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or an input_id."""
+    if (given is None) == (input_id is None):
+        raise ValueError("give either an input or the input_id of one posted before")
+    path, accept = _path(layer, "activations"), {"Accept": NPY}
+    params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
+    params |= {"operand": operand, "strongest": strongest}
+    if given is None:
+        return Call("GET", path, _array, params, accept)
+    data, kind = _body(given)
+    return Call("POST", path, _array, params, {**accept, **_typed(kind)}, data)
+
+
+def receptive_field(
+    layer: int | str, unit: Sequence[int] | None, input_id: str | None, of: int | str | None, model: str | None
+) -> Call[LayerField | UnitField]:
+    """`GET /layers/{n}/receptive-field`, of the layer or of one unit."""
+    position = None if unit is None else ",".join(str(index) for index in unit)
+    params = {"unit": position, "input_id": input_id, "of": of, "model": model}
+    kind: type[LayerField | UnitField] = LayerField if unit is None else UnitField
+    return Call("GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params)
+
+
+def _samples(model: str | None) -> str:
+    if model is None:
+        raise ValueError("name the model whose samples are meant")
+    return f"models/{quote(model, safe=':')}/samples"
+
+
+def _path(layer: int | str, what: str) -> str:
+    return f"layers/{quote(str(layer), safe='')}/{what}"
+
+
+def _body(given: Input) -> tuple[bytes, str]:
+    """The bytes of an input and their type: of a file by the end of its name, of an array as .npy."""
+    if isinstance(given, np.ndarray):
+        stream = io.BytesIO()
+        np.save(stream, given, allow_pickle=False)
+        return stream.getvalue(), NPY
+    if isinstance(given, Path):
+        return given.read_bytes(), TYPES.get(given.suffix.lower(), RAW)
+    return given, RAW
+
+
+def _typed(kind: str) -> Mapping[str, str]:
+    return {"Content-Type": kind}
+
+
+def _prediction(body: Any) -> Prediction:
+    scored = tuple(_make(Scored, each) for each in body["predictions"])
+    return _make(Prediction, body | {"predictions": scored})
+
+
+def _predictions(answer: httpx.Response) -> tuple[Prediction, ...]:
+    body = answer.json()
+    return tuple(map(_prediction, body.get("results", [body])))
+
+
+def _layer(body: Any) -> Layer:
+    return _make(Layer, body | {"receptive_field": _make(LayerField, body["receptive_field"])})
+
+
+def _array(answer: httpx.Response) -> Array:
+    array: Array = np.load(io.BytesIO(answer.content), allow_pickle=False)
+    return array
+
+
+def _make(kind: type[Answer], body: Any) -> Answer:
+    """The dataclass from the fields of a JSON object that it knows; KeyError where one without a default is absent."""
+    known = [each for each in fields(kind) if each.name in body or each.default is MISSING]  # type: ignore[arg-type]
+    return kind(**{each.name: _frozen(body[each.name]) for each in known})
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+
+
+def _problem(response: httpx.Response) -> ProblemError:
+    """The problem in a response; a proxy's error page becomes one too."""
+    try:
+        body = dict(response.json())
+    except (TypeError, ValueError):
+        body = {}
+    return ProblemError(
+        str(body.get("type", "about:blank")),
+        str(body.get("title", response.reason_phrase)),
+        response.status_code,
+        str(body.get("detail", response.text[:200])),
+        _seconds(response.headers.get("retry-after")),
+        _request_id(response),
+    )
+
+
+def _request_id(response: httpx.Response) -> str | None:
+    name: str | None = response.headers.get("x-request-id")
+    return name
+
+
+def _seconds(text: str | None) -> float | None:
+    return float(text) if text is not None and text.isdecimal() else None

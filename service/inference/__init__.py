@@ -1,0 +1,1 @@
+"""What a route asks for: predictions, activations with their receptive fields, kernels, and pictures of them."""

@@ -1,0 +1,229 @@
+"""The use cases of `/layers`: activations with what each unit sees, and receptive fields. Knows no HTTP."""
+
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from anatomy.fields.forward import spatial_axes
+from anatomy.fields.receptive_field import ReceptiveFields, UnitError
+from anatomy.graphs.graph import Graph
+from anatomy.layers.layers import Layer, LayerTensor
+from service.errors import Impossible, UnknownChannel
+from service.inputs.preprocess import Feed
+from service.repository.model import Model
+from service.repository.session_cache import Cache
+from service.runtime.engine import Session
+from service.telemetry.statistics import Statistics
+
+Tap = Literal["post", "pre", "input"]
+
+LONGEST_AXIS = 1 << 18
+"""Of an input for which fields of units are worked out: that goes index by index, and takes a second by then."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What of a layer is wanted: the tensor served, the anchor's own output, or that which it reads as an operand.
+
+    Of its channels all, these, or the `strongest` so many by their largest value.
+    """
+
+    tap: Tap = "post"
+    operand: int = 0
+    channels: Sequence[int] = ()
+    strongest: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Activations:
+    """A tensor of a layer: `values` is [channels, *map], `channels` are the numbers of its first axis.
+
+    `array` is the same part of the tensor in its own order of axes, without the batch.
+    """
+
+    layer: Layer
+    tensor: LayerTensor
+    channels: Sequence[int]
+    values: np.ndarray
+    array: np.ndarray
+    shape: Sequence[int]
+    """The whole tensor's shape, without the batch."""
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the axes of the map are the tensor's spatial axes, so that its positions have a receptive field."""
+        return bool(self.tensor.spatial_axes) and self.values.ndim - 1 == len(self.tensor.spatial_axes)
+
+
+@dataclass(frozen=True)
+class Field:
+    """What a unit sees: half-open intervals on the network's input, and in pixels of the posted picture if any."""
+
+    interval: Sequence[Sequence[int]]
+    clipped: Sequence[Sequence[int]]
+    picture: Sequence[Sequence[int]] | None
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One unit of a layer and its value; the field is None where it cannot be told."""
+
+    channel: int
+    position: Sequence[int]
+    value: float
+    field: Field | None
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class _Latest:
+    """What the latest run for all layers gave: who asks for one layer after another asks of the same input."""
+
+    feed: Feed
+    session: weakref.ref[Session]
+    arrays: Mapping[str, np.ndarray]
+
+
+class Inspector:
+    """Looks into models. Receptive fields of models with open sizes are worked out once per input shape."""
+
+    def __init__(self, statistics: Statistics | None = None, kept: int = 32) -> None:
+        self._statistics = statistics or Statistics()
+        self._fields: Cache[ReceptiveFields] = Cache(kept)
+        self._latest: _Latest | None = None
+
+    def activations(self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE) -> Activations:
+        """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run raises."""
+        tensor = tensor_of(layer, part)
+        array = feed.array if tensor.name == feed.name else self._run(model, tensor.name, feed, deadline)
+        array = array[0] if array.ndim and array.shape[0] == 1 else array
+        axis = (tensor.channel_axis or 1) - 1
+        values = np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
+        picked = _picked(layer, part, values)
+        if picked is None:
+            return Activations(layer, tensor, range(len(values)), values, array, array.shape)
+        some = np.take(array, picked, axis=axis) if array.ndim > axis else array
+        return Activations(layer, tensor, picked, values[picked], some, array.shape)
+
+    def _run(self, model: Model, tensor: str, feed: Feed, deadline: float) -> np.ndarray:
+        session, latest = model.session_of(tensor), self._latest
+        if latest is not None and latest.feed is feed and latest.session() is session:
+            return latest.arrays[tensor]
+        started = time.monotonic()
+        arrays = dict(zip(session.outputs, session.run(feed.feeds, deadline), strict=True))
+        self._statistics.layer_run(model.name, model.version, time.monotonic() - started)
+        if len(arrays) > 1:
+            self._latest = _Latest(feed, weakref.ref(session), arrays)
+        return arrays[tensor]
+
+    def strongest(self, model: Model, found: Activations, feed: Feed, count: int) -> list[Unit]:
+        """The units with the largest values, the strongest first, with what each sees."""
+        flat = found.values.reshape(-1)
+        ranked = _largest(flat, count)
+        indices = [np.unravel_index(index, found.values.shape) for index in ranked]
+        positions = [tuple(int(i) for i in index[1:]) for index in indices]
+        fields = self._seen(model, found, feed, positions)
+        return [
+            Unit(found.channels[int(index[0])], position, float(flat[place]), field)
+            for place, index, position, field in zip(ranked, indices, positions, fields, strict=True)
+        ]
+
+    def fields(self, model: Model, shape: Sequence[int] | None = None) -> ReceptiveFields:
+        """Receptive fields of a model, for an input of this shape where the graph leaves it open."""
+        declared = model.file.graph.shape(model.file.input)
+        if shape is None or (declared is not None and all(isinstance(size, int) for size in declared[1:])):
+            return model.fields
+        sizes = tuple(shape)
+        return self._fields.get(sizes, lambda: ReceptiveFields(Graph(model.file.proto, sizes)), model)
+
+    def _seen(
+        self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]
+    ) -> list[Field | None]:
+        layer = replace(found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes)
+        own = found.tensor.name in (found.layer.tensor, found.layer.anchor_tensor)
+        if own and not layer.spatial_axes:
+            whole = _whole_input(model, feed)
+            return [whole] * len(positions)
+        if not found.mapped or max(feed.array.shape) > LONGEST_AXIS:
+            return [None] * len(positions)
+        try:
+            fields = self.fields(model, feed.array.shape)
+            if not own and fields.layer(layer).status == "upper_bound":
+                return [None] * len(positions)
+            units = fields.units(layer, positions)
+        except UnitError:
+            return [None] * len(positions)
+        return [Field(unit.interval, unit.clipped, feed.rectangle(unit.clipped)) for unit in units]
+
+
+def tensor_of(layer: Layer, part: Part) -> LayerTensor:
+    """The tensor that is wanted of a layer; raises Impossible for an operand that there is not."""
+    if part.tap != "input":
+        if part.operand:
+            raise Impossible("operand says which of its inputs is meant: it goes with tap=input")
+        name = layer.tensor if part.tap == "post" else layer.anchor_tensor
+        return LayerTensor(name, layer.output_shape, layer.spatial_axes, layer.channel_axis)
+    if part.operand >= len(layer.operands):
+        count = len(layer.operands)
+        raise Impossible(
+            f"layer '{layer.name}' has no operand {part.operand}: its {layer.operator} reads {count} computed "
+            f"{'tensor' if count == 1 else 'tensors'}, counted from 0"
+        )
+    return layer.operands[part.operand]
+
+
+def statistics(found: Activations) -> list[Mapping[str, Any]]:
+    """Of each channel: its number, min, max, mean and the fraction of zeros."""
+    flat = found.values.reshape(len(found.values), -1)
+    if not flat.size:
+        return []
+    with np.errstate(all="ignore"):
+        columns = (flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1, dtype=np.float64), (flat == 0).mean(axis=1))
+    rows = zip(found.channels, *(column.tolist() for column in columns), strict=True)
+    return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
+
+
+def _picked(layer: Layer, part: Part, values: np.ndarray) -> list[int] | None:
+    """The channels wanted, in order; None for all. Raises UnknownChannel."""
+    if part.strongest is not None:
+        return _strongest(values, part.strongest)
+    last = len(values) - 1
+    for channel in part.channels:
+        if not 0 <= channel <= last:
+            whose = f"operand {part.operand} of layer" if part.tap == "input" else "layer"
+            raise UnknownChannel(f"{whose} '{layer.name}' has no channel {channel}; its channels are 0 to {last}")
+    return list(dict.fromkeys(part.channels)) or None
+
+
+def _strongest(values: np.ndarray, count: int) -> list[int]:
+    """The channels of the largest maxima, largest first, the first of equals first."""
+    peaks = _comparable(values).max(axis=tuple(range(1, values.ndim)), initial=-np.inf)
+    return [int(channel) for channel in np.argsort(-peaks, kind="stable")[:count]]
+
+
+def _largest(flat: np.ndarray, count: int) -> list[int]:
+    """Places of the largest values, largest first, the first of equals first."""
+    values = _comparable(flat)
+    count = min(count, values.size)
+    if count == 0:
+        return []
+    least = np.partition(values, values.size - count)[values.size - count]
+    candidates = np.flatnonzero(values >= least)
+    order = np.argsort(-values[candidates], kind="stable")
+    return [int(place) for place in candidates[order][:count]]
+
+
+def _comparable(values: np.ndarray) -> np.ndarray:
+    """Float64, with the least of all in place of what is not a number."""
+    return np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+
+
+def _whole_input(model: Model, feed: Feed) -> Field:
+    interval = [[0, feed.array.shape[axis]] for axis in spatial_axes(model.file.graph)]
+    return Field(interval, interval, feed.rectangle(interval))

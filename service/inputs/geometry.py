@@ -1,0 +1,165 @@
+"""Where the network's input lies in the picture, and which pixels of the picture each of its pixels is made of.
+
+The input as a whole is a box of the upright picture with real-valued edges; along each axis input pixel i covers
+`start + i * scale ... start + (i + 1) * scale`. Resampling reads beyond that: pixel i is a weighted sum over
+`centre ± support * max(scale, 1)`, and it is this window that `picture_rect` answers with, so that no picture pixel
+outside the rectangle has any influence. Pillow is the reference for every rounding here.
+
+The rule `digit` puts the frame around the ink, which depends on every pixel: a pixel far away that becomes ink moves
+the frame. For it the rectangle says which pixels an input pixel is made of within the frame that the picture has.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from anatomy.cards.card import ImageInput
+from service.inputs.digit_frame import Ink
+
+Interval = tuple[int, int]
+SUPPORT = {"nearest": 0.0, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis: `length` picture pixels, of which start ... stop become the input pixels `inner` of `size`."""
+
+    length: int
+    size: int
+    start: float
+    stop: float
+    inner: Interval
+    support: float
+
+    @cached_property
+    def scale(self) -> float:
+        """Picture pixels per input pixel."""
+        return _single(self.stop - self.start) / (self.inner[1] - self.inner[0])
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Where the whole input, padding included, would lie in the picture."""
+        return self.start - self.inner[0] * self.scale, self.start + (self.size - self.inner[0]) * self.scale
+
+    def seen(self, interval: Sequence[int]) -> Interval:
+        """The picture pixels from which these input pixels are made; (0, 0) for none, or for padding only."""
+        first, stop = max(interval[0], self.inner[0]), min(interval[1], self.inner[1])
+        if first >= stop:
+            return 0, 0
+        return self._window(first)[0], self._window(stop - 1)[1]
+
+    @cached_property
+    def centres(self) -> "np.ndarray[Any, Any]":
+        """Where in the picture the centres of the inner input pixels lie."""
+        return self.start + (np.arange(self.inner[1] - self.inner[0]) + 0.5) * self.scale
+
+    def _window(self, place: int) -> Interval:
+        centre = self.start + (place - self.inner[0] + 0.5) * self.scale
+        aligned = self.scale == 1 and self.start.is_integer()
+        if self.support == 0 or aligned:
+            # Every kernel is zero at the whole numbers, so aligned pixels are copied.
+            return self._clip(math.floor(centre), math.floor(centre) + 1)
+        reach = self.support * max(self.scale, 1.0)
+        return self._clip(math.floor(centre - reach + 0.5), math.floor(centre + reach + 0.5))
+
+    def _clip(self, start: int, stop: int) -> Interval:
+        start = min(max(start, 0), self.length - 1)
+        return start, max(min(stop, self.length), start + 1)
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """How a picture became an input: one `Axis` each for height and width."""
+
+    axes: tuple[Axis, Axis]
+
+    @property
+    def picture_size(self) -> tuple[int, int]:
+        """Height and width of the upright picture."""
+        return self.axes[0].length, self.axes[1].length
+
+    @property
+    def inner(self) -> tuple[Interval, Interval]:
+        """The part of the input that the picture fills, rows then columns; the rest is black."""
+        return self.axes[0].inner, self.axes[1].inner
+
+    @property
+    def crop(self) -> tuple[float, float, float, float]:
+        """The part of the picture that is used: x0, y0, x1, y1."""
+        rows, columns = self.axes
+        return columns.start, rows.start, columns.stop, rows.stop
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """The whole input in the picture's pixels: x0, y0, x1, y1; beyond the picture where padded."""
+        (y0, y1), (x0, x1) = self.axes[0].ends, self.axes[1].ends
+        return x0, y0, x1, y1
+
+
+def picture_rect(geometry: Geometry, interval: Sequence[Sequence[int]]) -> tuple[Interval, Interval]:
+    """The rectangle of the upright picture from which a rectangle of the input is made.
+
+    `interval` is half-open per axis, rows then columns, in input pixels, and so is the answer, ((y0, y1), (x0, x1)) in
+    picture pixels, within the picture; ((0, 0), (0, 0)) if the interval is empty or sees nothing but padding.
+    """
+    rows, columns = (axis.seen(each) for axis, each in zip(geometry.axes, interval, strict=True))
+    return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
+
+
+@lru_cache(maxsize=256)
+def frame(picture_size: tuple[int, int], spec: ImageInput) -> Geometry:
+    """The geometry that the card's resize rule gives a picture of this height and width."""
+    support = SUPPORT[spec.resize.interpolation]
+    ratio = [length / size for length, size in zip(picture_size, spec.size, strict=True)]
+    if spec.resize.rule == "centre_crop":
+        spans = [size * min(ratio) * spec.resize.fraction for size in spec.size]
+    else:
+        spans = [float(length) for length in picture_size]
+    rows, columns = (
+        _axis(length, size, span, length / max(ratio) if spec.resize.rule == "pad" else size, support)
+        for length, size, span in zip(picture_size, spec.size, spans, strict=True)
+    )
+    return Geometry((rows, columns))
+
+
+def frame_of_ink(picture_size: tuple[int, int], ink: Ink, spec: ImageInput) -> Geometry:
+    """The geometry that the rule `digit` gives: the ink's box into the rule's, its centre of mass into the middle."""
+    spans = [stop - start for start, stop in ink.box]
+    scale = max(spans) / (spec.resize.box or max(spec.size))
+    support = SUPPORT[spec.resize.interpolation]
+    rows, columns = (
+        _axis_of_ink(length, size, span, mass, scale, support)
+        for length, size, span, mass in zip(picture_size, spec.size, ink.box, ink.mass, strict=True)
+    )
+    return Geometry((rows, columns))
+
+
+def _axis_of_ink(length: int, size: int, span: tuple[float, float], mass: float, scale: float, support: float) -> Axis:
+    """Whole input pixels onto the ink and as little paper beside it as the aspect asks for, if there is any.
+
+    The mass comes into pixel `size // 2`, anywhere in it: so it lies in every one of MNIST's pictures.
+    """
+    count = max(1, math.ceil((span[1] - span[0]) / scale - 1e-6))
+    beside = (count * scale - (span[1] - span[0])) / 2
+    start, stop = max(_single(span[0] - beside), 0.0), min(_single(span[1] + beside), float(length))
+    centre = (mass - start) * count / (stop - start)
+    first = min(max(math.ceil(size // 2 - centre), 0), size - count)
+    return Axis(length, size, start, stop, (first, first + count), support)
+
+
+def _axis(length: int, size: int, span: float, filled: float, support: float) -> Axis:
+    """The middle `span` of the picture's axis onto the middle `filled` of the input's."""
+    count = max(1, round(filled))
+    first = (size - count) // 2
+    start = _single((length - span) / 2)
+    stop = min(_single((length + span) / 2), float(length))
+    return Axis(length, size, start, stop, (first, first + count), support)
+
+
+def _single(value: float) -> float:
+    """Rounded as Pillow does: it keeps a box in single precision."""
+    return float(np.float32(value))

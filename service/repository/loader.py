@@ -1,0 +1,85 @@
+"""From a model file to a loaded model: read, checked, its layers listed, and run once before anybody waits for it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+
+from anatomy.cards.card import ImageInput
+from anatomy.graphs.graph import GraphError
+from anatomy.layers.layers import layers
+from anatomy.model_file import ModelFileError, read
+from service.errors import Impossible
+from service.repository.model import Model
+from service.repository.scan import Entry
+from service.repository.session_cache import Cache
+from service.runtime.engine import Engine, RunFailed, Session, UnloadableModel
+from service.runtime.process import give_back
+
+HEAVY_MACS = 50_000_000
+"""About a millisecond's work for a processor."""
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A model file that is not served, and why."""
+
+    name: str
+    version: str
+    reason: str
+
+
+class Loader:
+    """Loads files on one engine; all models share one cache of sessions of single tensors, of eight unless given."""
+
+    def __init__(self, engine: Engine, sessions: Cache[Session] | None = None) -> None:
+        self._engine = engine
+        self._sessions = Cache[Session](8) if sessions is None else sessions
+
+    def load(self, entry: Entry) -> Model | Refused:
+        """The model in a file, ready to answer, or why it cannot be served."""
+        engine = self._engine
+        try:
+            file = read(entry.path)
+            heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
+            lean = engine.load(file.proto, by_load=True, spins=heavy)
+            model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
+            _warm(model)
+            give_back()
+        except (ModelFileError, GraphError, UnloadableModel) as error:
+            return Refused(entry.name, entry.version, str(error))
+        except Exception as error:
+            # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
+            log.exception("model not understood", model=entry.name, version=entry.version)
+            return Refused(entry.name, entry.version, f"its graph is not understood ({type(error).__name__})")
+        return model
+
+
+def _warm(model: Model) -> None:
+    """List the layers and run once now: the first request does not pay for it, and a graph that never runs is found."""
+    if not model.listing["layers"]:
+        raise ModelFileError("no layer was found in its graph")
+    zeros = _zeros(model)
+    if zeros is None:
+        return
+    # The largest first, for the memory that it takes is enough for the others.
+    for size in reversed(model.sizes or (1,)):
+        try:
+            # The first run also lays out the memory of the others.
+            model.run([zeros] * size)
+            model.run([zeros] * size)
+        except (Impossible, RunFailed) as error:
+            several = f" of {size} inputs" if size > 1 else ""
+            raise ModelFileError(f"a first run{several} failed: {error}") from error
+
+
+def _zeros(model: Model) -> np.ndarray | None:
+    """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
+    if model.input_shape is not None:
+        return np.zeros(model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32)
+    shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
+    batch, *others = shape or (None,)
+    sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]
+    return None if shape is None or dtype is None or len(sizes) < len(shape) else np.zeros(sizes, dtype)

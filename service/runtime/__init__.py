@@ -1,0 +1,1 @@
+"""Arrays go through ONNX Runtime and come out: devices, sessions, deadlines, and the machine they run on."""

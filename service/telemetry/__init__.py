@@ -1,0 +1,1 @@
+"""What happens is counted in memory that all workers share, told to Prometheus, and logged."""

@@ -1,0 +1,62 @@
+"""Networks of a few dozen weights, and examples that they learn in a second."""
+
+import numpy as np
+import onnx_ir as ir
+from onnxscript import OpBuilder
+
+from model_build.datasets.split import Split
+from model_build.export import Signature, trainable
+from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module, initial
+from model_build.training.step_graph import Recipe, Step, build
+from model_build.training.train import Example, Network
+
+
+class Dense(Module):
+    """Two dense layers."""
+
+    def __init__(self, hidden: int = 8) -> None:
+        super().__init__()
+        self.first = Linear(2, hidden)
+        self.second = Linear(hidden, 2)
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        return self.second(op, op.Relu(self.first(op, x)))
+
+
+class Convolved(Module):
+    """A convolution, a batch norm, a mean over the map, a dense layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = Conv(1, 4, (3, 3), bias=False)
+        self.norm = BatchNorm(4)
+        self.pool = GlobalAveragePool()
+        self.flatten = Flatten()
+        self.last = Linear(4, 3)
+
+    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
+        y = op.Relu(self.norm(op, self.conv(op, x)))
+        return self.last(op, self.flatten(op, self.pool(op, y)))
+
+
+DENSE = Network("dense", Dense, Example((2,)))
+CONVOLVED = Network("convolved", Convolved, Example((1, 6, 6)))
+
+
+def step_of(
+    network: Network, recipe: Recipe, batch: int, *, spread: bool = False
+) -> tuple[Step, dict[str, np.ndarray]]:
+    """A step and the state before the first one."""
+    module = network.make()
+    arrays = initial(module, 0)
+    signature = Signature("examples", network.takes.dtype, ("N", *network.takes.shape), "logits")
+    step = build(trainable(module, signature, network.name), arrays, recipe, batch, spread)
+    return step, dict(step.start(arrays))
+
+
+def blobs(count: int = 320, seed: int = 0) -> Split:
+    """Two clouds of points that a line parts."""
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, count)
+    points = random.uniform(-1, 1, (count, 2)) + 3 * labels[:, np.newaxis]
+    return Split(points.astype(np.float32), labels)

@@ -1,0 +1,188 @@
+"""However a stream of requests is cut into pieces, each is answered once, in order, and with its own body."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, cast
+
+import httptools
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from service.http.protocol import Connection, HttpProtocol
+
+
+@dataclass(frozen=True)
+class Plan:
+    length: int
+    repeats: bool = True
+
+
+class Lane:
+    """Answers bodies to `/known` in capitals, at the next turn of the loop, and refuses those that begin with `no`."""
+
+    def __init__(self) -> None:
+        self.plans: dict[bytes, Plan] = {}
+        self.taken = 0
+        self._waiting: list[tuple[bytes, Connection]] = []
+
+    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+        lengths = [int(value) for name, value in scope["headers"] if name == b"content-length"]
+        own = any(name == b"x-own" for name, _ in scope["headers"])
+        return Plan(lengths[0], not own) if scope["path"] == "/known" and lengths else None
+
+    def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
+        if body.startswith(b"no"):
+            return False
+        self.taken += 1
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self.work)
+        self._waiting.append((body, connection))
+        return True
+
+    def work(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for body, connection in waiting:
+            connection.reply(200, b"content-length: %d\r\n" % len(body), body)
+
+
+class App:
+    """Echoes a body, a while after it is there as a whole; one to `/early` it does not wait for."""
+
+    def __init__(self, lane: Lane | None) -> None:
+        self.lane = lane
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body, more = b"", scope["path"] != "/early"
+        while more:
+            message = await receive()
+            body, more = body + message.get("body", b""), message.get("more_body", False)
+        await asyncio.sleep(0)
+        headers = [(b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+class Transport:
+    """Keeps what is written."""
+
+    def __init__(self) -> None:
+        self.written = b""
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def get_extra_info(self, name: str) -> Any:
+        return None
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+class Bodies:
+    """The bodies of answers, read by an HTTP parser."""
+
+    def __init__(self) -> None:
+        self.found: list[bytes] = []
+
+    def on_message_begin(self) -> None:
+        self.found.append(b"")
+
+    def on_body(self, body: bytes) -> None:
+        self.found[-1] += body
+
+
+def request(path: str, body: bytes, more: str = "") -> bytes:
+    return f"POST /{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+async def answers(pieces: Sequence[bytes], turns: Sequence[int], lane: Lane | None) -> list[bytes]:
+    config = Config(cast(Any, App(lane)), log_config=None, access_log=False)
+    loop, transport = asyncio.get_running_loop(), Transport()
+    protocol = HttpProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
+    protocol.connection_made(cast(asyncio.Transport, transport))
+    for piece, count in zip(pieces, turns, strict=True):
+        protocol.data_received(piece)
+        for _ in range(count):
+            await asyncio.sleep(0)
+    for _ in range(200):
+        await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    bodies = Bodies()
+    httptools.HttpResponseParser(bodies).feed_data(transport.written)
+    return bodies.found
+
+
+INNER = request("known", b"inner")
+BODIES = st.sampled_from([b"", b"x", b"body of it", b"no, thanks", INNER, INNER[:-3], b"\r\n\r\n", b"POST /known HTTP"])
+REQUESTS = st.lists(
+    st.tuples(st.sampled_from(["known", "other"]), BODIES, st.sampled_from(["", "", "X-Own: 1\r\n"])),
+    min_size=1,
+    max_size=8,
+)
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(REQUESTS, st.data())
+def test_pieces_change_nothing(requests: list[tuple[str, bytes, str]], data: st.DataObject) -> None:
+    stream = b"".join(request(*each) for each in requests)
+    ends = [0]
+    for each in requests:
+        ends.append(ends[-1] + len(request(*each)))
+    # Half of the cuts are where requests end, for there the lane is open.
+    cuts = data.draw(st.sets(st.one_of(st.sampled_from(ends), st.integers(0, len(stream))), max_size=12))
+    places = sorted({0, len(stream), *cuts})
+    pieces = [stream[start:stop] for start, stop in pairwise(places)]
+    turns = [data.draw(st.sampled_from([0, 0, 1, 30])) for _ in pieces]
+    lane = Lane()
+    for path, body, own in requests:
+        if path == "known" and not own and data.draw(st.booleans()):
+            lane.plans[request(path, body).removesuffix(body)] = Plan(len(body))
+    found = asyncio.run(answers(pieces, turns, lane))
+    assert found == [body for _, body, _ in requests]
+    assert not any(b"X-Own" in head for head in lane.plans)
+
+
+def test_the_lane_is_really_taken() -> None:
+    lane = Lane()
+    stream = [request("known", b"body of it")] * 5
+    assert asyncio.run(answers(stream, [30] * 5, lane)) == [b"body of it"] * 5
+    assert lane.taken == 5
+    assert len(lane.plans) == 1
+    own = [request("known", b"body of it", "X-Own: 1\r\n")] * 3
+    assert asyncio.run(answers(own, [30] * 3, lane)) == [b"body of it"] * 3
+    assert lane.taken == 8
+    assert asyncio.run(answers(stream, [30] * 5, None)) == [b"body of it"] * 5
+
+
+def taught() -> Lane:
+    """A lane that knows the head of INNER."""
+    lane = Lane()
+    lane.plans[INNER.removesuffix(b"inner")] = Plan(5)
+    return lane
+
+
+def test_the_rest_of_a_body_that_was_answered_early_is_no_request() -> None:
+    lane, outer = taught(), request("early", INNER)
+    pieces = [outer.removesuffix(INNER), INNER, INNER]
+    assert asyncio.run(answers(pieces, [30] * 3, lane)) == [b"", b"inner"]
+    assert lane.taken == 1
+
+
+def test_a_broken_request_is_answered_after_the_one_before_it() -> None:
+    found = asyncio.run(answers([INNER, b"no HTTP\r\n\r\n"], [0, 0], taught()))
+    assert found == [b"inner", b"Invalid HTTP request received."]

@@ -1,0 +1,37 @@
+"""Folders of small models that change, and what a control makes of them."""
+
+from pathlib import Path
+
+from anatomy import model_file
+from service.repository.loader import Loader
+from service.repository.manager import Control
+from tests.service.networks import SIGNALS, parsed
+
+Events = list[dict[str, object]]
+
+
+def put(folder: Path, version: str = "1", name: str = "signals", seed: int = 0, text: str = SIGNALS) -> Path:
+    """The path of a model written there; another seed makes other weights."""
+    path = folder / name / version / "model.onnx"
+    model_file.write(parsed(text, seed), path, None)
+    return path
+
+
+def told(control: Control) -> dict[str, tuple[str, str]]:
+    """State and reason of each version in the index."""
+    return {f"{each.name}:{each.version}": (each.state, each.reason) for each in control.index()}
+
+
+def served(control: Control) -> list[str]:
+    """The versions that answer."""
+    return [f"{model.name}:{model.version}" for model in control.repository]
+
+
+def polled(folder: Path, loader: Loader, default: str | None = None) -> Control:
+    return Control(folder, loader, "poll", default)
+
+
+def twice(control: Control) -> None:
+    """A change is taken at the second look that finds it."""
+    control.look()
+    control.look()

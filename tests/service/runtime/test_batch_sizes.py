@@ -1,0 +1,151 @@
+"""Batches padded to few sizes: which, each of them run before anybody waits, and no answer changed by it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anatomy import model_file
+from anatomy.cards.card import Card
+from service.errors import FoveaError
+from service.inference.predictor import Predictor, Wanted
+from service.inputs.preprocess import Tensor
+from service.inputs.store import InputStore
+from service.repository.loader import Loader, Refused
+from service.repository.model import Model
+from service.repository.scan import look
+from service.runtime.batch_sizes import bucket_of, buckets, stacked
+from service.runtime.engine import Engine, RunFailed, Session
+from tests.service.networks import SOLIDS, Array, parsed, tensors
+
+SHAPE = (1, 6, 7, 8)
+
+
+@given(st.integers(1, 64), st.integers(1, 64))
+def test_a_bucket_holds_its_batch_and_is_a_power_of_two_or_the_largest(count: int, most: int) -> None:
+    size = bucket_of(count, most)
+    assert size >= count
+    assert size == count > most or size == most or (size & (size - 1) == 0 and size < 2 * count)
+
+
+@given(st.integers(1, 64))
+def test_the_buckets_are_those_that_batches_get(most: int) -> None:
+    assert buckets(most) == tuple(sorted({bucket_of(count, most) for count in range(1, most + 1)}))
+    assert len(buckets(most)) <= most.bit_length() + 1
+
+
+def test_a_maximum_that_is_no_power_of_two_is_a_bucket_too() -> None:
+    assert buckets(32) == (1, 2, 4, 8, 16, 32)
+    assert buckets(6) == (1, 2, 4, 6)
+    assert buckets(1) == (1,)
+
+
+def test_rows_come_first_and_zeros_after_them() -> None:
+    one, two = np.full((1, 3), 7, np.uint8), np.full((2, 3), 9, np.uint8)
+    found = stacked([one, two], 4)
+    assert found.dtype == np.uint8
+    assert found.tolist() == [[7] * 3, [9] * 3, [9] * 3, [0] * 3]
+    assert stacked([two], 2) is two
+
+
+def test_no_row_at_all_is_padded_to_one() -> None:
+    assert bucket_of(0, 8) == 1
+    assert stacked([np.ones((0, 3), np.uint8)], 1).tolist() == [[0, 0, 0]]
+
+
+class Seen:
+    """Every batch that was run."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.sizes: list[int] = []
+        run = Session.run
+
+        def noted(session: Session, feeds: Any, deadline: float | None = None) -> list[np.ndarray]:
+            self.sizes += [len(array) for array in feeds.values()]
+            return run(session, feeds, deadline)
+
+        monkeypatch.setattr(Session, "run", noted)
+
+
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
+    return Seen(monkeypatch)
+
+
+def loaded(folder: Path, text: str = SOLIDS, most: int = 4) -> Model | Refused:
+    """A model on the CPU that pads as one on a GPU does."""
+    model_file.write(parsed(text), folder / "net/1/model.onnx", Card(title="Net"))
+    engine = Engine("cpu", 1, max_batch=most)
+    engine.batches = buckets(most)
+    (entry,) = look(folder).entries.values()
+    return Loader(engine).load(entry)
+
+
+def volumes(count: int) -> Array:
+    return np.random.default_rng(count).normal(size=(count, *SHAPE)).astype(np.float32)
+
+
+def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(tmp_path: Path, seen: Seen) -> None:
+    model = loaded(tmp_path, most=6)
+    assert isinstance(model, Model)
+    assert model.sizes == (1, 2, 4, 6)
+    assert seen.sizes == [6, 6, 4, 4, 2, 2, 1, 1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_padding_changes_no_answer_and_is_cut_off(tmp_path: Path, seen: Seen, count: int) -> None:
+    model, given = loaded(tmp_path), volumes(count)
+    assert isinstance(model, Model)
+    (found,) = model.run([row[None] for row in given])
+    assert seen.sizes[-1] == bucket_of(count, 4)
+    np.testing.assert_allclose(found, tensors(parsed(SOLIDS), ["scores"], given)[0], rtol=1e-5)
+    assert len(found) == count
+
+
+def test_a_run_is_never_larger_than_the_largest_bucket(tmp_path: Path, seen: Seen) -> None:
+    model, given = loaded(tmp_path), volumes(7)
+    assert isinstance(model, Model)
+    predictor, deadline = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000), time.monotonic() + 30
+    found = predictor.predict_all(model, [Wanted(Tensor(row), 2, deadline) for row in given])
+    assert seen.sizes[-2:] == [4, 4]
+    expected = tensors(parsed(SOLIDS), ["scores"], given)[0]
+    for each, scores in zip(found, expected, strict=True):
+        assert not isinstance(each, FoveaError)
+        assert [one.index for one in each.classes] == np.argsort(-scores).tolist()
+        assert each.classes[0].probability == pytest.approx(scores.max(), rel=1e-5)
+
+
+def test_a_fixed_batch_axis_is_not_padded(tmp_path: Path, seen: Seen) -> None:
+    model = loaded(tmp_path, SOLIDS.replace("[N,", "[1,"))
+    assert isinstance(model, Model)
+    assert model.sizes == ()
+    assert seen.sizes == [1, 1]
+
+
+def test_on_the_cpu_nothing_is_padded(tmp_path: Path, seen: Seen) -> None:
+    model_file.write(parsed(SOLIDS), tmp_path / "net/1/model.onnx", Card(title="Net"))
+    (entry,) = look(tmp_path).entries.values()
+    model = Loader(Engine("cpu", 1)).load(entry)
+    assert isinstance(model, Model)
+    model.run([volumes(3)])
+    assert (model.sizes, seen.sizes) == ((), [1, 1, 3])
+
+
+def test_a_bucket_that_cannot_be_run_refuses_the_model_and_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = Session.run
+
+    def small(session: Session, feeds: Any, deadline: float | None = None) -> list[np.ndarray]:
+        if len(next(iter(feeds.values()))) > 2:
+            raise RunFailed("Available memory of 5 is smaller than requested bytes of 6")
+        return run(session, feeds, deadline)
+
+    monkeypatch.setattr(Session, "run", small)
+    refused = loaded(tmp_path)
+    assert isinstance(refused, Refused)
+    assert refused.reason.startswith("a first run of 4 inputs failed: Available memory of 5")

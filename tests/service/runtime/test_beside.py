@@ -1,0 +1,114 @@
+"""A run by itself has all threads, runs at the same time a share each, and the answers are the same."""
+
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anatomy.model_file import read
+from service.repository.loader import Loader
+from service.repository.model import Model
+from service.repository.scan import Entry
+from service.runtime.beside import Beside
+from service.runtime.engine import Engine, Session
+from service.scheduling.batcher import Batcher
+from tests.service import networks
+
+
+@pytest.fixture
+def crowd() -> list[float]:
+    return [0.0]
+
+
+@pytest.fixture
+def session(crowd: list[float], repository_folder: Path) -> Session:
+    engine = Engine("cpu", threads=3, threads_beside=1, crowd=crowd)
+    return engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)
+
+
+def threads_of(beside: Beside | None) -> int | None:
+    """Of the session that a run beside others would take, once it is there."""
+    assert beside is not None
+    until = time.monotonic() + 20
+    while beside.session is None and time.monotonic() < until:
+        time.sleep(0.01)
+    return None if beside.session is None else int(beside.session.get_session_options().intra_op_num_threads)
+
+
+def test_only_runs_beside_others_take_the_session_with_fewer_threads(session: Session, crowd: list[float]) -> None:
+    feeds = {session.inputs[0]: np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)}
+    alone = session.run(feeds)
+    assert session._beside is not None
+    assert session._beside.session is None
+    crowd[0] = 2
+    assert threads_of(session._beside) == 1
+    beside = session.run(feeds)
+    crowd[0] = 1
+    assert session._beside.session is None
+    for one, other in zip(alone, beside, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder: Path) -> None:
+    engine = Engine("cpu", threads=1, threads_beside=1, crowd=[2.0])
+    assert engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside is None
+    engine = Engine("cpu", threads=2, threads_beside=1, crowd=[2.0])
+    assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
+
+
+def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(imagenet_model: Path) -> None:
+    loader = Loader(Engine("cpu", threads=2, threads_beside=1, crowd=[2.0]))
+    heavy = loader.load(Entry("heavy", "1", imagenet_model))
+    assert isinstance(heavy, Model)
+    assert spins(heavy.lean._session)
+    assert threads_of(heavy.lean._beside) == 1
+    assert heavy.lean._beside is not None
+    assert not spins(heavy.lean._beside.session)
+    assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
+    digits = loader.load(Entry("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx"))
+    assert isinstance(digits, Model)
+    assert not spins(digits.lean._session)
+
+
+def spins(inner: Any) -> bool:
+    """Whether the threads of an ONNX Runtime session wait awake; they never do once a run has ended."""
+    options = inner.get_session_options()
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    return bool(options.get_session_config_entry("session.intra_op.allow_spinning") == "1")
+
+
+def test_it_is_loaded_once_and_what_cannot_be_loaded_is_done_without() -> None:
+    built: list[int] = []
+
+    def failing() -> None:
+        built.append(1)
+        raise RuntimeError("no memory")
+
+    beside = Beside(failing, [2.0])
+    assert [beside.session for _ in range(50)] == [None] * 50
+    assert threads_of_none(beside)
+    assert built == [1]
+
+
+def threads_of_none(beside: Beside) -> bool:
+    time.sleep(0.1)
+    return beside.session is None
+
+
+def test_the_crowd_is_the_workers_that_have_something_to_do() -> None:
+    crowd = [0.0]
+    batcher = Batcher(2, 8, crowd=crowd)
+    gates = [threading.Event() for _ in range(3)]
+    futures = [batcher.submit(lambda gate=gate: gate.wait(20)) for gate in gates]  # type: ignore[misc]
+    assert crowd == [2.0]
+    for gate, future in zip(gates, futures, strict=True):
+        gate.set()
+        future.result(20)
+    until = time.monotonic() + 20
+    while crowd[0] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert crowd == [0.0]
+    batcher.close()

@@ -1,0 +1,278 @@
+"""The queue is bounded, keeps its order, and reports what each piece of work cost."""
+
+import asyncio
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
+from typing import Any
+
+import pytest
+
+from service.errors import DeadlinePassed, QueueFull
+from service.runtime import cancellation
+from service.scheduling.batcher import Batcher
+from service.scheduling.work_item import Done
+
+
+@pytest.fixture
+def batcher() -> Iterator[Batcher]:
+    batcher = Batcher(workers=1, waiting=2)
+    yield batcher
+    batcher.close()
+
+
+def test_work_comes_back_with_the_time_it_waited_and_took(batcher: Batcher) -> None:
+    first = batcher.submit(lambda: time.sleep(0.05))
+    done = batcher.submit(lambda: "result").result(5)
+    assert done.result == "result"
+    assert done.waited >= 0.04
+    assert first.result(5).took >= 0.05 > done.took >= 0
+
+
+def test_one_more_than_fits_is_refused_with_a_time_to_come_back(batcher: Batcher) -> None:
+    release = threading.Event()
+    accepted = [batcher.submit(lambda: release.wait(10)) for _ in range(3)]
+    with pytest.raises(QueueFull, match="3 requests") as full:
+        batcher.submit(lambda: None)
+    assert full.value.retry_after > 0
+    release.set()
+    assert all(each.result(5).result for each in accepted)
+    assert batcher.submit(lambda: 7).result(5).result == 7
+
+
+def test_the_time_to_come_back_grows_with_the_time_that_work_takes(batcher: Batcher) -> None:
+    def asked() -> float:
+        release = threading.Event()
+        futures = [batcher.submit(lambda: release.wait(10)) for _ in range(3)]
+        with pytest.raises(QueueFull) as full:
+            batcher.submit(lambda: None)
+        release.set()
+        for each in futures:
+            each.result(5)
+        return full.value.retry_after
+
+    before = asked()
+    batcher.submit(lambda: time.sleep(0.4)).result(5)
+    assert asked() > before
+
+
+def test_work_is_done_in_the_order_it_came(batcher: Batcher) -> None:
+    order: list[int] = []
+    release = threading.Event()
+    batcher.submit(lambda: release.wait(10))
+    futures = [batcher.submit(lambda n=n: order.append(n)) for n in range(2)]  # type: ignore[misc]
+    release.set()
+    for each in futures:
+        each.result(5)
+    assert order == [0, 1]
+
+
+def test_a_failure_is_handed_to_who_asked_and_frees_its_place(batcher: Batcher) -> None:
+    for _ in range(10):
+        with pytest.raises(ZeroDivisionError):
+            batcher.submit(lambda: 1 // 0).result(5)
+    assert batcher.submit(lambda: 1).result(5).result == 1
+
+
+def test_work_that_is_given_up_before_its_turn_is_never_done(batcher: Batcher) -> None:
+    release, done = threading.Event(), threading.Event()
+    batcher.submit(lambda: release.wait(10))
+    waiting = batcher.submit(done.set)
+    assert waiting.cancel()
+    assert batcher.inside == 1
+    release.set()
+    batcher.submit(lambda: None).result(5)
+    assert not done.is_set()
+
+
+def test_several_workers_work_at_once() -> None:
+    batcher, meeting = Batcher(workers=2, waiting=0), threading.Barrier(2)
+    futures = [batcher.submit(lambda: meeting.wait(5)) for _ in range(2)]
+    assert sorted(each.result(5).result for each in futures) == [0, 1]
+    batcher.close()
+
+
+def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
+    batcher, running = Batcher(workers=1, waiting=1), threading.Event()
+
+    def work() -> str:
+        running.set()
+        time.sleep(0.1)
+        return "finished"
+
+    first, second = batcher.submit(work), batcher.submit(lambda: "never")
+    running.wait(5)
+    batcher.close()
+    assert first.result(0).result == "finished"
+    with pytest.raises(CancelledError):
+        second.result(0)
+
+
+def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
+    batcher, release = Batcher(workers=1, waiting=9, most=3), threading.Event()
+    together: list[list[int]] = []
+
+    def run(items: Sequence[int]) -> list[int]:
+        together.append(list(items))
+        return [item * 10 for item in items]
+
+    async def ask() -> list[int]:
+        batcher.submit(lambda: release.wait(10))
+        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, "same")) for n in range(4)]
+        other = asyncio.ensure_future(batcher.ask(run, 9, time.monotonic() + 10, None))
+        await asyncio.sleep(0)
+        release.set()
+        return [done.result for done in await asyncio.gather(*asked, other)]
+
+    assert asyncio.run(ask()) == [0, 10, 20, 30, 90]
+    assert together == [[0, 1, 2], [3], [9]]
+    batcher.close()
+
+
+@pytest.mark.parametrize("here", [False, True])
+def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
+    batcher, release = Batcher(workers=1, waiting=9), threading.Event()
+
+    def run(items: Sequence[int]) -> list[float]:
+        return [1 / item for item in items]
+
+    async def ask() -> list[Any]:
+        batcher.submit(lambda: release.wait(10))
+        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, 1, here=here)) for n in (1, 0, 2)]
+        await asyncio.sleep(0)
+        release.set()
+        return list(await asyncio.gather(*asked, return_exceptions=True))
+
+    one, none, half = asyncio.run(ask())
+    assert (one.result, half.result) == (1, 0.5)
+    assert isinstance(none, ZeroDivisionError)
+    batcher.close()
+
+
+def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() -> None:
+    batcher, together = Batcher(workers=1, waiting=0), list[tuple[int, int]]()
+
+    def run(items: Sequence[int]) -> Sequence[int]:
+        together.append((len(items), threading.get_ident()))
+        return items
+
+    async def ask() -> None:
+        await asyncio.gather(*(batcher.ask(run, n, time.monotonic() + 5, "same", here=True) for n in range(5)))
+
+    asyncio.run(ask())
+    assert together == [(5, threading.get_ident())]
+    batcher.close()
+
+
+def test_a_thread_that_waits_for_work_keeps_nothing_of_what_it_did(batcher: Batcher) -> None:
+    class Kept:
+        """Stands for a model."""
+
+    async def ask(kept: Kept) -> None:
+        await batcher.ask(lambda items: items, kept, time.monotonic() + 5, kept)
+
+    def use() -> "weakref.ref[Kept]":
+        kept = Kept()
+        asyncio.run(ask(kept))
+        return weakref.ref(kept)
+
+    reference, end = use(), time.monotonic() + 5
+    while reference() is not None and time.monotonic() < end:
+        time.sleep(0.01)
+    assert reference() is None
+
+
+class _Held:
+    """Work that runs until it is released or stopped."""
+
+    def __init__(self) -> None:
+        self.begun, self.release, self.stopped = threading.Event(), threading.Event(), threading.Event()
+        self.runs = 0
+
+    def __call__(self, items: Sequence[int]) -> Sequence[int]:
+        self.runs += 1
+        with cancellation.stopped_by(self._stop):
+            self.begun.set()
+            self.release.wait(20)
+        if cancellation.abandoned():
+            raise cancellation.Abandoned
+        return items
+
+    def _stop(self) -> None:
+        self.stopped.set()
+        self.release.set()
+
+
+async def _holding(batcher: Batcher, held: _Held, callers: int) -> list["asyncio.Task[Any]"]:
+    """Callers who share one run that has begun."""
+    first = threading.Event()
+    batcher.submit(lambda: first.wait(20))
+    tasks = [asyncio.create_task(batcher.ask(held, each, time.monotonic() + 20, "key")) for each in range(callers)]
+    await asyncio.sleep(0)
+    first.set()
+    await asyncio.to_thread(held.begun.wait, 20)
+    return tasks
+
+
+def test_a_run_is_stopped_when_all_who_share_it_are_gone_and_not_tried_again(batcher: Batcher) -> None:
+    async def gone() -> _Held:
+        held = _Held()
+        tasks = await _holding(batcher, held, 2)
+        tasks[0].cancel()
+        await asyncio.sleep(0.05)
+        assert not held.stopped.is_set()
+        tasks[1].cancel()
+        assert await asyncio.to_thread(held.stopped.wait, 20)
+        return held
+
+    held = asyncio.run(gone())
+    batcher.submit(lambda: None).result(20)
+    assert held.runs == 1
+
+
+def test_a_run_goes_on_for_who_stays(batcher: Batcher) -> None:
+    async def one_goes() -> Any:
+        held = _Held()
+        gone, staying = await _holding(batcher, held, 2)
+        gone.cancel()
+        await asyncio.sleep(0.05)
+        held.release.set()
+        return (await staying).result, held.stopped.is_set()
+
+    assert asyncio.run(one_goes()) == (1, False)
+
+
+def test_a_run_whose_deadline_passed_for_all_is_stopped(batcher: Batcher) -> None:
+    async def late() -> bool:
+        held = _Held()
+        with pytest.raises(DeadlinePassed):
+            await batcher.ask(held, 0, time.monotonic() + 0.05, None)
+        return await asyncio.to_thread(held.stopped.wait, 20)
+
+    assert asyncio.run(late())
+
+
+def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
+    gate = threading.Event()
+    batcher = Batcher(workers=1, waiting=2)
+
+    async def rush() -> list[object]:
+        def ask(owner: str, item: int) -> "asyncio.Task[Done[int]]":
+            run = lambda items: [gate.wait(20) and each for each in items]  # noqa: E731
+            return asyncio.ensure_future(batcher.ask(run, item, time.monotonic() + 20, None, owner=owner))
+
+        crowd = [ask("rush", number) for number in range(5)]
+        await asyncio.sleep(0.05)
+        lone = ask("lone", 7)
+        await asyncio.sleep(0.05)
+        gate.set()
+        return await asyncio.gather(*crowd, lone, return_exceptions=True)
+
+    found = asyncio.run(rush())
+    batcher.close()
+    refused = [each for each in found if isinstance(each, QueueFull)]
+    assert len(refused) == 2
+    assert isinstance(found[-1], Done)
+    assert found[-1].result == 7

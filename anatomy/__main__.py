@@ -20,7 +20,20 @@ from anatomy.report import (
     unit_body,
 )
 
-COLUMNS = ("", "layer", "kind", "kernel", "stride", "shape", "parameters", "MACs", "r", "S", "P", "status")
+COLUMNS = (
+    "",
+    "layer",
+    "kind",
+    "kernel",
+    "stride",
+    "shape",
+    "parameters",
+    "MACs",
+    "r",
+    "S",
+    "P",
+    "status",
+)
 NUMERIC = frozenset(("", "parameters", "MACs"))
 
 
@@ -40,16 +53,33 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m anatomy", description="Show the layers of an ONNX CNN and what they see."
     )
     parser.add_argument("file", type=Path, help="an ONNX model file")
-    parser.add_argument("--json", action="store_true", help="print the body of GET /layers, or of …/receptive-field")
-    parser.add_argument("--layer", metavar="N", help="index or name of one layer: print its receptive field")
+    parser.add_argument(
+        "--json", action="store_true", help="print the body of GET /layers, or of …/receptive-field"
+    )
+    parser.add_argument(
+        "--layer", metavar="N", help="index or name of one layer: print its receptive field"
+    )
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
-        "--unit", metavar="Y,X", type=_position, help="one unit of that layer, an index per spatial axis"
+        "--unit",
+        metavar="Y,X",
+        type=_position,
+        help="one unit of that layer, an index per spatial axis",
     )
-    place.add_argument("--pixel", metavar="Y,X", type=_position, help="one pixel of the input: the units that see it")
-    parser.add_argument("--of", metavar="M", help="measure the field on this earlier layer instead of the input")
+    place.add_argument(
+        "--pixel",
+        metavar="Y,X",
+        type=_position,
+        help="one pixel of the input: the units that see it",
+    )
     parser.add_argument(
-        "--shape", metavar="N,C,H,W", type=_position, help="the input's shape, where the file leaves it open"
+        "--of", metavar="M", help="measure the field on this earlier layer instead of the input"
+    )
+    parser.add_argument(
+        "--shape",
+        metavar="N,C,H,W",
+        type=_position,
+        help="the input's shape, where the file leaves it open",
     )
     return parser
 
@@ -58,7 +88,9 @@ def _position(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected whole numbers with commas between them, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"expected whole numbers with commas between them, got {text!r}"
+        ) from None
 
 
 def _answer(options: argparse.Namespace) -> str:
@@ -67,7 +99,9 @@ def _answer(options: argparse.Namespace) -> str:
     found, fields = layers(graph), ReceptiveFields(graph)
     if options.layer is None:
         if options.unit or options.pixel or options.of:
-            raise LayerNameError("--unit, --pixel and --of say something of one layer; name it with --layer")
+            raise LayerNameError(
+                "--unit, --pixel and --of say something of one layer; name it with --layer"
+            )
         if not options.json:
             return table(found, fields)
         name, version = _repository_names(options.file)
@@ -82,7 +116,9 @@ def _answer(options: argparse.Namespace) -> str:
 
 
 def _repository_names(path: Path) -> tuple[str, str]:
-    """Model and version as the service would name them: `<name>/<version>/model.onnx`, or the file's own name."""
+    """Model and version as the service would name them: `<name>/<version>/model.onnx`, or the
+    file's own name.
+    """
     folder = path.resolve().parent
     return (folder.parent.name, folder.name) if folder.name.isdecimal() else (path.stem, "1")
 
@@ -102,7 +138,10 @@ def table(found: Sequence[Layer], fields: ReceptiveFields) -> str:
         ).rstrip()
         for row in rows
     ]
-    parameters, macs = sum(layer.parameters for layer in found), sum(layer.macs or 0 for layer in found)
+    parameters, macs = (
+        sum(layer.parameters for layer in found),
+        sum(layer.macs or 0 for layer in found),
+    )
     return "\n".join([*lines, "", f"{len(found)} layers, {parameters:,} parameters, {macs:,} MACs"])
 
 

@@ -1,7 +1,9 @@
-"""A model file: an ONNX graph with its card, read with every check that lets the rest of Fovea trust it.
+"""A model file: an ONNX graph with its card, read with every check that lets the rest of Fovea
+trust it.
 
-What is refused: a file that is missing, corrupt, fails ONNX's own checker, keeps its weights outside its folder, takes
-no or several inputs, holds no convolution and no pool, or carries a card that breaks the schema.
+What is refused: a file that is missing, corrupt, fails ONNX's own checker, keeps its weights
+outside its folder, takes no or several inputs, holds no convolution and no pool, or carries a card
+that breaks the schema.
 """
 
 import os
@@ -19,16 +21,27 @@ from google.protobuf.message import DecodeError, EncodeError  # type: ignore[imp
 from anatomy.cards.card import KEY, Card, CardError
 from anatomy.graphs.graph import Graph, GraphError
 
-# One of these makes a network convolutional; a file with none of them has no unit that sees a patch.
+# One of these makes a network convolutional; a file with none of them has no unit that sees a
+# patch.
 CONVOLUTIONS = frozenset({"Conv", "ConvInteger", "ConvTranspose", "DeformConv", "QLinearConv"})
 POOLS = frozenset(
-    {"AveragePool", "GlobalAveragePool", "GlobalLpPool", "GlobalMaxPool", "LpPool", "MaxPool", "MaxRoiPool"}
+    {
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalLpPool",
+        "GlobalMaxPool",
+        "LpPool",
+        "MaxPool",
+        "MaxRoiPool",
+    }
     | {"QLinearAveragePool", "QLinearGlobalAveragePool"}
 )
 
 
 class ModelFileError(Exception):
-    """The file cannot be used; the message says what is wrong with it and never holds its full path."""
+    """The file cannot be used; the message says what is wrong with it and never holds its full
+    path.
+    """
 
 
 @dataclass(frozen=True)
@@ -64,9 +77,11 @@ def read(path: Path) -> ModelFile:
 
 
 def write(proto: onnx.ModelProto, path: Path, card: Card | None) -> None:
-    """Write `proto` with `card` to `path`, whole or not at all; makes folders. A card already in `proto` gives way.
+    """Write `proto` with `card` to `path`, whole or not at all; makes folders. A card already in
+    `proto` gives way.
 
-    Raises ModelFileError for a model above protobuf's 2 GiB, OSError where the folder cannot be written.
+    Raises ModelFileError for a model above protobuf's 2 GiB, OSError where the folder cannot be
+    written.
     """
     data = _with_card(proto, card)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,24 +106,32 @@ def _parse(path: Path) -> onnx.ModelProto:
     except OSError as error:
         raise ModelFileError(f"{path.name} cannot be read: {error.strerror}") from None
     except DecodeError:
-        raise ModelFileError(f"{path.name} is corrupt or no ONNX file: its bytes are not an ONNX model") from None
+        raise ModelFileError(
+            f"{path.name} is corrupt or no ONNX file: its bytes are not an ONNX model"
+        ) from None
     if not proto.HasField("graph") or not proto.graph.node:
         raise ModelFileError(f"{path.name} is corrupt or no ONNX file: it holds no graph")
     return proto
 
 
 def _load_external_data(proto: onnx.ModelProto, folder: Path) -> None:
-    external = [tensor for tensor in _tensors(proto) if onnx.external_data_helper.uses_external_data(tensor)]
+    external = [
+        tensor for tensor in _tensors(proto) if onnx.external_data_helper.uses_external_data(tensor)
+    ]
     for tensor in external:
         try:
             _check_location(tensor, folder)
         except (OSError, ValueError):
-            raise ModelFileError(f"it is not said where the external data of tensor {tensor.name!r} is") from None
+            raise ModelFileError(
+                f"it is not said where the external data of tensor {tensor.name!r} is"
+            ) from None
     for tensor in external:
         try:
             onnx.external_data_helper.load_external_data_for_tensor(tensor, str(folder))
         except (OSError, ValueError, onnx.checker.ValidationError):
-            raise ModelFileError(f"the external data of tensor {tensor.name!r} cannot be read") from None
+            raise ModelFileError(
+                f"the external data of tensor {tensor.name!r} cannot be read"
+            ) from None
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
 
@@ -117,9 +140,13 @@ def _check_location(tensor: onnx.TensorProto, folder: Path) -> None:
     location = onnx.external_data_helper.ExternalDataInfo(tensor).location
     target = (folder / location).resolve()
     if not location or not target.is_relative_to(folder.resolve()):
-        raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, outside the model's folder")
+        raise ModelFileError(
+            f"tensor {tensor.name!r} keeps its data in {location!r}, outside the model's folder"
+        )
     if not target.is_file():
-        raise ModelFileError(f"tensor {tensor.name!r} keeps its data in {location!r}, which is not there")
+        raise ModelFileError(
+            f"tensor {tensor.name!r} keeps its data in {location!r}, which is not there"
+        )
 
 
 def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
@@ -129,7 +156,11 @@ def _tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
         if graphs:
             graph = graphs.pop()
             yield from graph.initializer
-            yield from (part for sparse in graph.sparse_initializer for part in (sparse.values, sparse.indices))
+            yield from (
+                part
+                for sparse in graph.sparse_initializer
+                for part in (sparse.values, sparse.indices)
+            )
             nodes.extend(graph.node)
             continue
         for attribute in nodes.pop().attribute:
@@ -155,7 +186,9 @@ def _network(proto: onnx.ModelProto) -> Graph:
     if not graph.inputs:
         raise ModelFileError("its graph has no input")
     if len(graph.inputs) > 1:
-        raise ModelFileError(f"its graph has several inputs ({', '.join(graph.inputs)}); expected one")
+        raise ModelFileError(
+            f"its graph has several inputs ({', '.join(graph.inputs)}); expected one"
+        )
     return graph
 
 
@@ -178,5 +211,7 @@ def _with_card(proto: onnx.ModelProto, card: Card | None) -> bytes:
     try:
         data: bytes = copy.SerializeToString(deterministic=True)
     except (EncodeError, ValueError):
-        raise ModelFileError("the model is larger than the 2 GiB that one ONNX file can hold") from None
+        raise ModelFileError(
+            "the model is larger than the 2 GiB that one ONNX file can hold"
+        ) from None
     return data

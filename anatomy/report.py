@@ -15,8 +15,9 @@ class LayerNameError(LookupError):
 
 
 def find_layer(layers: Sequence[Layer], reference: str) -> Layer:
-    """A layer by index or by name; a name that looks like a number is found only by its index. Raises
-    LayerNameError."""
+    """A layer by index or by name; a name that looks like a number is found only by its index.
+    Raises LayerNameError.
+    """
     if reference.isdecimal():
         if int(reference) < len(layers):
             return layers[int(reference)]
@@ -24,10 +25,14 @@ def find_layer(layers: Sequence[Layer], reference: str) -> Layer:
         found = next((layer for layer in layers if layer.name == reference), None)
         if found is not None:
             return found
-    raise LayerNameError(f"no layer '{reference}': this model has layers 0 to {len(layers) - 1}, each with a name")
+    raise LayerNameError(
+        f"no layer '{reference}': this model has layers 0 to {len(layers) - 1}, each with a name"
+    )
 
 
-def layers_body(graph: Graph, layers: Sequence[Layer], fields: ReceptiveFields, model: str, version: str) -> Json:
+def layers_body(
+    graph: Graph, layers: Sequence[Layer], fields: ReceptiveFields, model: str, version: str
+) -> Json:
     """The body of `GET /layers`."""
     name = graph.inputs[0]
     return {
@@ -63,13 +68,24 @@ def layer_body(layer: Layer, field: LayerField) -> Json:
 
 
 def tensor_body(tensor: LayerTensor, shape: Sequence[int | None]) -> Json:
-    """A tensor of a layer, with this shape; neither it nor the axis of the channels counts the batch."""
-    return {"name": tensor.name, "shape": list(shape), "channel_axis": _without_batch(tensor.channel_axis)}
+    """A tensor of a layer, with this shape; neither it nor the axis of the channels counts the
+    batch.
+    """
+    return {
+        "name": tensor.name,
+        "shape": list(shape),
+        "channel_axis": _without_batch(tensor.channel_axis),
+    }
 
 
 def attributes_body(attributes: Mapping[str, Any]) -> Json:
-    """An operator's attributes that are numbers, texts or lists of these; tensors and graphs are left out."""
-    listed = {name: list(value) if isinstance(value, tuple) else value for name, value in sorted(attributes.items())}
+    """An operator's attributes that are numbers, texts or lists of these; tensors and graphs are
+    left out.
+    """
+    listed = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in sorted(attributes.items())
+    }
     return {name: value for name, value in listed.items() if _is_plain(value)}
 
 
@@ -99,8 +115,12 @@ def receptive_field_body(layer: Layer, fields: ReceptiveFields, of: Layer | None
     return body if of is None else {**body, "of": layer_reference(of)}
 
 
-def unit_body(layer: Layer, unit: Sequence[int], fields: ReceptiveFields, of: Layer | None = None) -> Json:
-    """The body of `…/receptive-field?unit=`; `picture` is null, for only the service knows the picture."""
+def unit_body(
+    layer: Layer, unit: Sequence[int], fields: ReceptiveFields, of: Layer | None = None
+) -> Json:
+    """The body of `…/receptive-field?unit=`; `picture` is null, for only the service knows the
+    picture.
+    """
     (field,) = fields.units(layer, [unit], of)
     body = {
         "layer": layer_reference(layer),
@@ -112,15 +132,21 @@ def unit_body(layer: Layer, unit: Sequence[int], fields: ReceptiveFields, of: La
     return body if of is None else {**body, "of": layer_reference(of)}
 
 
-def projective_body(layer: Layer, pixel: Sequence[int], fields: ReceptiveFields, of: Layer | None = None) -> Json:
-    """The body of `…/receptive-field?pixel=`: the units of the layer that see one pixel, half-open per axis."""
+def projective_body(
+    layer: Layer, pixel: Sequence[int], fields: ReceptiveFields, of: Layer | None = None
+) -> Json:
+    """The body of `…/receptive-field?pixel=`: the units of the layer that see one pixel, half-open
+    per axis.
+    """
     units = _pairs(fields.projective(layer, pixel, of))
     body = {"layer": layer_reference(layer), "pixel": list(pixel), "units": units}
     return body if of is None else {**body, "of": layer_reference(of)}
 
 
 def table_body(layer: Layer, fields: ReceptiveFields, of: Layer | None = None) -> Json:
-    """The body of `…/receptive-fields`; `picture` and `frame` are null, for only the service knows the picture."""
+    """The body of `…/receptive-fields`; `picture` and `frame` are null, for only the service knows
+    the picture.
+    """
     table = fields.table(layer, of)
     axes = [
         {
@@ -137,7 +163,9 @@ def table_body(layer: Layer, fields: ReceptiveFields, of: Layer | None = None) -
     return body if of is None else {**body, "of": layer_reference(of)}
 
 
-def pyramid_body(layer: Layer, unit: Sequence[int], layers: Sequence[Layer], fields: ReceptiveFields) -> Json:
+def pyramid_body(
+    layer: Layer, unit: Sequence[int], layers: Sequence[Layer], fields: ReceptiveFields
+) -> Json:
     """The body of `…/pyramid`; `picture` is null, for only the service knows the picture."""
     by_index = {each.index: each for each in layers}
     levels = [

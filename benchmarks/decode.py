@@ -2,9 +2,10 @@
 
     python -m benchmarks.decode [--rounds 200] [--against FOLDER] [--out FILE]
 
-Pictures are made here, so that the figures need no files. With --against, the same is measured in turns with another
-checkout of this project, and `ratio` is this one's median over that one's. The last part says how much of the work two
-threads do side by side: 2 is all of it, 1 is none, as when a decoder keeps Python's lock.
+Pictures are made here, so that the figures need no files. With --against, the same is measured in
+turns with another checkout of this project, and `ratio` is this one's median over that one's. The
+last part says how much of the work two threads do side by side: 2 is all of it, 1 is none, as when
+a decoder keeps Python's lock.
 """
 
 import argparse
@@ -31,14 +32,24 @@ WARM_UP = 5
 Array = np.ndarray[Any, Any]
 Call = Callable[[], object]
 
-PHOTO = {"size": [224, 224], "resize": {"rule": "centre_crop", "fraction": 0.875, "interpolation": "bicubic"}}
+PHOTO = {
+    "size": [224, 224],
+    "resize": {"rule": "centre_crop", "fraction": 0.875, "interpolation": "bicubic"},
+}
 SAME = {"size": [28, 28], "colour": "L", "resize": {"rule": "stretch"}}
-DIGIT = {"size": [28, 28], "colour": "L", "resize": {"rule": "digit", "box": 20}, "polarity": "auto"}
+DIGIT = {
+    "size": [28, 28],
+    "colour": "L",
+    "resize": {"rule": "digit", "box": 20},
+    "polarity": "auto",
+}
 
 
 def main() -> None:
     """Measure and print; with --out also write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--against", type=Path)
     parser.add_argument("--out", type=Path)
@@ -60,17 +71,29 @@ def measured(rounds: int, against: Path | None) -> dict[str, Any]:
         # Above the number of processors, the part on threads says how busy the machine was.
         "load_before": load_before,
         "pillow": PIL.__version__,
-        "cases": {case: compared({where: calls[where][case] for where in calls}, rounds) for case in calls["here"]},
-        "two_threads": {case: round(side_by_side(call, rounds), 2) for case, call in calls["here"].items()},
+        "cases": {
+            case: compared({where: calls[where][case] for where in calls}, rounds)
+            for case in calls["here"]
+        },
+        "two_threads": {
+            case: round(side_by_side(call, rounds), 2) for case, call in calls["here"].items()
+        },
     }
 
 
 def calls_of(folder: Path) -> dict[str, Call]:
     """A call for each case, of the code in this folder; what is imported otherwise stays as it is."""
-    ours = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in ("anatomy", "service")}
+    ours = {
+        name: sys.modules.pop(name)
+        for name in list(sys.modules)
+        if name.split(".")[0] in ("anatomy", "service")
+    }
     sys.path.insert(0, str(folder))
     try:
-        images, card = importlib.import_module("service.inputs.decode"), importlib.import_module("anatomy.cards.card")
+        images, card = (
+            importlib.import_module("service.inputs.decode"),
+            importlib.import_module("anatomy.cards.card"),
+        )
     finally:
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] in ("anatomy", "service")]:
@@ -89,10 +112,16 @@ def cases() -> dict[str, tuple[bytes, Mapping[str, Any]]]:
     photo, small, sheet = colours(480, 640), digit(28, 1), digit(1000, 4)
     return {
         "JPEG 640 x 480, centre crop": (encoded(photo, "JPEG", quality=82), PHOTO),
-        "JPEG 640 x 480, progressive": (encoded(photo, "JPEG", quality=82, progressive=True), PHOTO),
+        "JPEG 640 x 480, progressive": (
+            encoded(photo, "JPEG", quality=82, progressive=True),
+            PHOTO,
+        ),
         "PNG 28 x 28, as it is": (encoded(small, "PNG"), SAME),
         "PNG 28 x 28, digit": (encoded(small, "PNG"), DIGIT),
-        "JPEG 1000 x 1000, digit": (encoded(np.repeat(sheet[:, :, None], 3, axis=2), "JPEG", quality=85), DIGIT),
+        "JPEG 1000 x 1000, digit": (
+            encoded(np.repeat(sheet[:, :, None], 3, axis=2), "JPEG", quality=85),
+            DIGIT,
+        ),
     }
 
 
@@ -108,7 +137,9 @@ def digit(side: int, noise: float) -> Array:
     """A nought of dark ink on light paper with a shade, [side, side]."""
     rows, columns = np.mgrid[:side, :side] / side - 0.5
     ink = np.clip(1.5 - np.abs(np.hypot(rows, columns * 1.3) - 0.28) * 40, 0, 1)
-    return levels(200 - 140 * ink + 20 * columns + np.random.default_rng(0).normal(0, noise, (side, side)))
+    return levels(
+        200 - 140 * ink + 20 * columns + np.random.default_rng(0).normal(0, noise, (side, side))
+    )
 
 
 def levels(values: Array) -> Array:
@@ -124,7 +155,9 @@ def encoded(pixels: Array, kind: str, **options: Any) -> bytes:
 
 
 def compared(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
-    """Median microseconds of processor time of each call, taken in turns, and the ratio of the first to the second."""
+    """Median microseconds of processor time of each call, taken in turns, and the ratio of the
+    first to the second.
+    """
     times: dict[str, list[float]] = {where: [] for where in calls}
     for number in range(WARM_UP + rounds):
         for where, call in calls.items():

@@ -1,9 +1,11 @@
-"""Frames a second that the explorer shows while the pointer moves, with a network of 80 layers open.
+"""Frames a second that the explorer shows while the pointer moves, with a network of 80 layers
+open.
 
     python -m benchmarks.explorer_frames [--seconds 4] [--out FILE]
 
-Counted are the frames with fresh content from the page's main thread, out of the 60 a second that a headless browser
-draws at most. Over the strip most of them show the highlighted card alone; over the maps, the unit under the pointer.
+Counted are the frames with fresh content from the page's main thread, out of the 60 a second that a
+headless browser draws at most. Over the strip most of them show the highlighted card alone; over
+the maps, the unit under the pointer.
 """
 
 import argparse
@@ -23,7 +25,8 @@ from tests.e2e.process import Service
 
 LAYER = 3
 OVER = {"strip": ".strip-scroller", "maps": "#layer"}
-# A mark that follows the pointer in each frame: without it, frames in which nothing changed would count as missing.
+# A mark that follows the pointer in each frame: without it, frames in which nothing changed would
+# count as missing.
 MARK = """() => {
   const mark = document.body.appendChild(document.createElement("canvas"));
   mark.width = mark.height = 4;
@@ -38,7 +41,9 @@ MARK = """() => {
 
 def main() -> None:
     """Measure and print; with --out also write the figures as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
@@ -59,12 +64,15 @@ def measured(seconds: float) -> dict[str, Any]:
             about = {
                 "machine": machine(),
                 "processors": os.cpu_count(),
-                # Above the number of processors, the figures say how busy the machine was, not how fast the page is.
+                # Above the number of processors, the figures say how busy the machine was, not how
+                # fast the page is.
                 "load_before": round(os.getloadavg()[0], 1),
                 "browser": browser.version,
                 "layers": 80,
             }
-            found = about | {part: swept(browser, service.address(), at, seconds) for part, at in OVER.items()}
+            found = about | {
+                part: swept(browser, service.address(), at, seconds) for part, at in OVER.items()
+            }
             browser.close()
             return found
 

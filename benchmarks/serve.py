@@ -2,8 +2,8 @@
 
     python benchmarks/serve.py [--scenario small] [--rounds 5] [--seconds 2] [--growth] [--out FILE]
 
-Needs wrk and Linux. Bare model, naive loop and server run in turn, round after round, so that a machine that slows down
-slows all of them. docs/benchmarks.md says what each figure means.
+Needs wrk and Linux. Bare model, naive loop and server run in turn, round after round, so that a
+machine that slows down slows all of them. docs/benchmarks.md says what each figure means.
 """
 
 import argparse
@@ -25,7 +25,9 @@ SCENARIOS = ("small", "digits", "imagenet", "activations", "mixed")
 
 
 def main() -> int:
-    """Measure and print; with --out also write the figures as JSON and Markdown. 1 if an answer was wrong."""
+    """Measure and print; with --out also write the figures as JSON and Markdown. 1 if an answer was
+    wrong.
+    """
     options = parser().parse_args()
     try:
         ensure_wrk()
@@ -36,19 +38,29 @@ def main() -> int:
     page = report.written(result)
     print(page, end="")
     if options.out:
-        options.out.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        options.out.with_suffix(".json").write_text(
+            json.dumps(result, indent=2) + "\n", encoding="utf-8"
+        )
         options.out.with_suffix(".md").write_text(page, encoding="utf-8")
     return int(any(figures["complaints"] for figures in result.get("scenarios", {}).values()))
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    found.add_argument("--scenario", choices=SCENARIOS, action="append", help="may be repeated; all if not given")
+    found = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument(
+        "--scenario", choices=SCENARIOS, action="append", help="may be repeated; all if not given"
+    )
     found.add_argument("--rounds", type=_positive, default=5)
     found.add_argument("--seconds", type=_positive, default=2, help="of one load")
-    found.add_argument("--growth", action="store_true", help="how cost grows, in place of the scenarios")
-    found.add_argument("--set", type=_setting, action="append", default=[], metavar="FOVEA_NAME=VALUE")
+    found.add_argument(
+        "--growth", action="store_true", help="how cost grows, in place of the scenarios"
+    )
+    found.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="FOVEA_NAME=VALUE"
+    )
     found.add_argument("--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md")
     return found
 
@@ -65,9 +77,13 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="fovea-benchmark-") as name:
         bench = Bench(Path(name), options)
         if options.growth:
-            result["growth"] = growth.measured(bench.subject("small"), bench.subject("imagenet"), bench.options)
+            result["growth"] = growth.measured(
+                bench.subject("small"), bench.subject("imagenet"), bench.options
+            )
         else:
-            found = result["scenarios"] = {name: bench.scenario(name) for name in options.scenario or SCENARIOS}
+            found = result["scenarios"] = {
+                name: bench.scenario(name) for name in options.scenario or SCENARIOS
+            }
             result["goals"] = goals.held(found)
     result["machine"]["others_share"] = others.share()
     return result

@@ -1,10 +1,12 @@
-"""What a step of training costs: images a second, the share of Python, and the same step in PyTorch if asked.
+"""What a step of training costs: images a second, the share of Python, and the same step in PyTorch
+if asked.
 
     python benchmarks/train_step.py [--course digits] [--steps 100] [--against torch] [--out FILE]
 
-The first figure is that of the course as it trains, augmentation included. For the comparison both run the plain
-network without augmentation, in turns, on as many threads; PyTorch (2.13, CPU) is in nobody's dependencies: install
-it into an environment of its own, together with this project's build extra.
+The first figure is that of the course as it trains, augmentation included. For the comparison both
+run the plain network without augmentation, in turns, on as many threads; PyTorch (2.13, CPU) is in
+nobody's dependencies: install it into an environment of its own, together with this project's build
+extra.
 """
 
 import argparse
@@ -54,7 +56,9 @@ def main() -> None:
 
 def arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--course", choices=list(COURSES), default="digits")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int)
@@ -69,7 +73,10 @@ def machine() -> str:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        platform.machine(),
+    )
 
 
 def noise(example: Example, count: int) -> Split:
@@ -101,7 +108,11 @@ def beside_torch(course: Course, steps: int, threads: int) -> dict[str, float]:
             if number >= WARM_UP:
                 times[name].append((time.perf_counter() - start) * 1000)
     ours, theirs = statistics.median(times["here"]), statistics.median(times["torch"])
-    return {"step_ms": round(ours, 2), "torch_step_ms": round(theirs, 2), "ratio": round(ours / theirs, 2)}
+    return {
+        "step_ms": round(ours, 2),
+        "torch_step_ms": round(theirs, 2),
+        "ratio": round(ours / theirs, 2),
+    }
 
 
 def our_step(course: Course, threads: int) -> Callable[[], object]:
@@ -109,7 +120,9 @@ def our_step(course: Course, threads: int) -> Callable[[], object]:
     takes, batch = course.network.takes, course.plan.batch
     module = course.network.make()
     arrays = initial(module, 0)
-    forward = trainable(module, Signature("examples", takes.dtype, ("N", *takes.shape), "logits"), course.name)
+    forward = trainable(
+        module, Signature("examples", takes.dtype, ("N", *takes.shape), "logits"), course.name
+    )
     step = build(forward, arrays, course.plan.recipe, batch)
     stepper = Stepper(step, step.start(arrays), threads=threads)
     examples = noise(takes, batch)
@@ -125,7 +138,9 @@ def our_step(course: Course, threads: int) -> Callable[[], object]:
 
 
 def torch_step(course: Course, threads: int) -> Callable[[], object]:
-    """The same network, loss and moving average in PyTorch; SGD also where the course has AdamW, which costs more."""
+    """The same network, loss and moving average in PyTorch; SGD also where the course has AdamW,
+    which costs more.
+    """
     import torch  # noqa: PLC0415 - in nobody's dependencies
     from torch.nn import functional  # noqa: PLC0415
 
@@ -133,7 +148,9 @@ def torch_step(course: Course, threads: int) -> Callable[[], object]:
     takes, batch = course.network.takes, course.plan.batch
     network = _torch_network(course)
     average = _torch_network(course)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    optimiser = torch.optim.SGD(
+        network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
     examples = noise(takes, batch)
     floats = torch.tensor(examples.inputs.astype(np.float32))
     inputs = floats.movedim(-1, 1).contiguous() if takes.dtype.numpy() == np.uint8 else floats
@@ -141,7 +158,9 @@ def torch_step(course: Course, threads: int) -> Callable[[], object]:
 
     def step() -> float:
         optimiser.zero_grad()
-        loss = functional.cross_entropy(network((inputs - 33.3) / 78.6), labels, label_smoothing=0.1)
+        loss = functional.cross_entropy(
+            network((inputs - 33.3) / 78.6), labels, label_smoothing=0.1
+        )
         loss.backward()
         optimiser.step()
         with torch.no_grad():
@@ -167,7 +186,13 @@ def _torch_network(course: Course) -> Any:
         padding = 0 if conv.padding == "valid" else conv.kernel[0] // 2
         parts += [
             convolutions[rank](
-                conv.channels_in, conv.channels_out, conv.kernel, conv.stride, padding, groups=conv.groups, bias=False
+                conv.channels_in,
+                conv.channels_out,
+                conv.kernel,
+                conv.stride,
+                padding,
+                groups=conv.groups,
+                bias=False,
             ),
             norms[rank](conv.channels_out),
             nn.ReLU(),

@@ -32,14 +32,23 @@ class CommandError(Exception):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command: 0 if it succeeded, 2 with one line on standard error if it could not, 130 if interrupted."""
+    """Run one command: 0 if it succeeded, 2 with one line on standard error if it could not, 130 if
+    interrupted.
+    """
     options = parsed(sys.argv[1:] if arguments is None else arguments)
     try:
         options.run(options)
     except KeyboardInterrupt:
         print(f"model_build: interrupted; {options.interrupted}", file=sys.stderr)
         return 130
-    except (AdoptError, CardError, CommandError, Int8CommandError, ModelFileError, OSError) as error:
+    except (
+        AdoptError,
+        CardError,
+        CommandError,
+        Int8CommandError,
+        ModelFileError,
+        OSError,
+    ) as error:
         print(f"model_build: {error}", file=sys.stderr)
         return 2
     return 0
@@ -50,7 +59,9 @@ def _imagenet() -> tuple[onnx.ModelProto, Card]:
     try:
         from model_build.published import imagenet  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise CommandError(f'{error.name} is not installed; builds need: pip install -e ".[cpu,build]"') from None
+        raise CommandError(
+            f'{error.name} is not installed; builds need: pip install -e ".[cpu,build]"'
+        ) from None
     try:
         return imagenet.build()
     except (MissingPackageError, WeightsError) as error:
@@ -81,12 +92,16 @@ def _build(options: argparse.Namespace) -> None:
 def _learn(options: argparse.Namespace) -> None:
     path = _path(options.out, options.course)
     if path.exists() and not options.replace:
-        raise CommandError(f"{path} exists; add --replace to learn it anew, or choose another folder with --out")
+        raise CommandError(
+            f"{path} exists; add --replace to learn it anew, or choose another folder with --out"
+        )
     # The optional extra, as for builds.
     try:
         from model_build.experiments import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise CommandError(f'{error.name} is not installed; learning needs: pip install -e ".[cpu,build]"') from None
+        raise CommandError(
+            f'{error.name} is not installed; learning needs: pip install -e ".[cpu,build]"'
+        ) from None
     try:
         run.run(options, path, print)
     except run.LEARNING_ERRORS as error:
@@ -124,13 +139,18 @@ def _adopt(options: argparse.Namespace) -> None:
     )
     _write(path, lambda: adopt(model, recipe, card))
     if (last := ending(model.graph)) not in PROBABILITIES and not options.softmax:
-        print(f"note: it ends in {last or 'no operator'}; if its scores are no probabilities yet, add --softmax")
+        print(
+            f"note: it ends in {last or 'no operator'}; if its scores are no probabilities yet, "
+            "add --softmax"
+        )
 
 
 def _provenance(file: Path) -> str:
     """The file and those that hold its weights, each with its digest."""
     proto = onnx.load(file, load_external_data=False)
-    external = [onnx.external_data_helper.ExternalDataInfo(tensor) for tensor in proto.graph.initializer]
+    external = [
+        onnx.external_data_helper.ExternalDataInfo(tensor) for tensor in proto.graph.initializer
+    ]
     parts = [file.name, *sorted({info.location for info in external if info.location})]
     digests = [hashlib.sha256((file.parent / part).read_bytes()).hexdigest() for part in parts]
     described = [f"{part}, SHA-256 {digest}" for part, digest in zip(parts, digests, strict=True)]
@@ -144,7 +164,10 @@ def _write(path: Path, build: Callable[[], tuple[onnx.ModelProto, Card]]) -> Non
     graph = Graph(proto)
     parameters = sum(array.size for array in graph.constants.values() if array.dtype.kind == "f")
     took = time.perf_counter() - start
-    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, {parameters / 1e6:.2f} million parameters, {took:.1f} s")
+    print(
+        f"{path}: {path.stat().st_size / 1e6:.1f} MB, {parameters / 1e6:.2f} million parameters, "
+        f"{took:.1f} s"
+    )
     print(f"  {_signature(graph, graph.inputs[0])} -> {_signature(graph, graph.outputs[0])}")
 
 
@@ -177,13 +200,17 @@ def _labels(path: Path) -> tuple[str, ...]:
 def parsed(arguments: Sequence[str]) -> argparse.Namespace:
     """What the arguments ask for; ends the process with a line for those that make no sense."""
     if "--int8" in arguments:
-        return quantise_command.parser().parse_args(arguments, argparse.Namespace(run=_int8, interrupted=UNWRITTEN))
+        return quantise_command.parser().parse_args(
+            arguments, argparse.Namespace(run=_int8, interrupted=UNWRITTEN)
+        )
     return parser().parse_args(arguments)
 
 
 def parser() -> argparse.ArgumentParser:
     """The command line, but for `--int8`, which is for models of any name."""
-    root = argparse.ArgumentParser(prog="python -m model_build", description=__doc__, epilog=quantise_command.HELP)
+    root = argparse.ArgumentParser(
+        prog="python -m model_build", description=__doc__, epilog=quantise_command.HELP
+    )
     root.set_defaults(interrupted=UNWRITTEN)
     commands = root.add_subparsers(required=True, metavar="COMMAND")
     for name in BUILDERS:
@@ -196,28 +223,43 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument("--missing", action="store_true", help="only those that are not there yet")
     command.set_defaults(run=_build, names=list(BUILDERS))
     _add_build(command)
-    _add_adopt(commands.add_parser("adopt", help="wrap a foreign ONNX file: preprocessing, softmax, labels"))
+    _add_adopt(
+        commands.add_parser(
+            "adopt", help="wrap a foreign ONNX file: preprocessing, softmax, labels"
+        )
+    )
     return root
 
 
 def _add_out(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--out", type=Path, default=Path("models"), help="folder of models (models)")
+    command.add_argument(
+        "--out", type=Path, default=Path("models"), help="folder of models (models)"
+    )
 
 
 def _add_build(command: argparse.ArgumentParser) -> None:
     _add_out(command)
-    command.add_argument("--samples", type=Path, metavar="DIR", help="photographs to try it with (samples, if there)")
+    command.add_argument(
+        "--samples", type=Path, metavar="DIR", help="photographs to try it with (samples, if there)"
+    )
 
 
 def _add_learn(command: argparse.ArgumentParser, name: str) -> None:
-    command.set_defaults(run=_learn, course=name, interrupted="the same command goes on from its last checkpoint")
+    command.set_defaults(
+        run=_learn, course=name, interrupted="the same command goes on from its last checkpoint"
+    )
     _add_out(command)
     add = command.add_argument
     add("--data", type=Path, metavar="DIR", help="folder of the data set (the cache, else fetched)")
     add("--replace", action="store_true", help="write over the model that is there")
     add("--seed", type=_natural, default=0, help="equal seeds learn equal weights (0)")
     add("--epochs", type=_positive, help="passes over the data, in place of the usual number")
-    add("--device", choices=["cpu", "cuda"], default="cpu", help="cuda fails where there is none (cpu)")
+    add(
+        "--device",
+        choices=["cpu", "cuda"],
+        default="cpu",
+        help="cuda fails where there is none (cpu)",
+    )
     add("--threads", type=_positive, help="threads of a step (as many as there are processors)")
 
 
@@ -241,16 +283,34 @@ def _add_adopt(command: argparse.ArgumentParser) -> None:
     add("--labels", type=Path, metavar="FILE", help="class names: one a line, or a JSON list")
     add("--mean", type=_numbers, default=(0.0,), help="one number or one per channel (0)")
     add("--std", type=_numbers, default=(1.0,), help="one number or one per channel (1)")
-    add("--scale", type=float, default=255.0, help="what pixels are divided by before mean and std (255)")
-    add("--colour", choices=["RGB", "BGR", "L"], help="the network's channels (RGB, or L where it has one)")
-    add("--layout", choices=["NCHW", "NHWC"], help="the order of the network's axes (found from the graph)")
-    add("--size", type=_size, metavar="H,W", help="the input's size, where the graph leaves it open")
+    add(
+        "--scale",
+        type=float,
+        default=255.0,
+        help="what pixels are divided by before mean and std (255)",
+    )
+    add(
+        "--colour",
+        choices=["RGB", "BGR", "L"],
+        help="the network's channels (RGB, or L where it has one)",
+    )
+    add(
+        "--layout",
+        choices=["NCHW", "NHWC"],
+        help="the order of the network's axes (found from the graph)",
+    )
+    add(
+        "--size", type=_size, metavar="H,W", help="the input's size, where the graph leaves it open"
+    )
     add(
         "--resize",
         type=_resize,
         default=Resize(),
         metavar="RULE",
-        help="centre_crop[:FRACTION][:INTERPOLATION], stretch[:INTERPOLATION] or pad[:INTERPOLATION] (centre_crop)",
+        help=(
+            "centre_crop[:FRACTION][:INTERPOLATION], stretch[:INTERPOLATION] or "
+            "pad[:INTERPOLATION] (centre_crop)"
+        ),
     )
     add("--softmax", action="store_true", help="the network ends in logits: append a softmax")
     add("--title", default="")
@@ -263,7 +323,9 @@ def _numbers(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(","))
     except ValueError:
-        raise argparse.ArgumentTypeError(f"expected numbers with commas between, got {text!r}") from None
+        raise argparse.ArgumentTypeError(
+            f"expected numbers with commas between, got {text!r}"
+        ) from None
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -278,7 +340,9 @@ def _resize(text: str) -> Resize:
     rule, *rest = text.split(":")
     given: dict[str, Any] = {"rule": rule}
     for part in rest:
-        given["fraction" if part[:1].isdigit() else "interpolation"] = float(part) if part[:1].isdigit() else part
+        given["fraction" if part[:1].isdigit() else "interpolation"] = (
+            float(part) if part[:1].isdigit() else part
+        )
     try:
         return Resize(**given)
     except ValueError as error:

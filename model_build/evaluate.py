@@ -1,4 +1,6 @@
-"""How well a model file does on examples it has not seen: run by ONNX Runtime in batches, counted class by class."""
+"""How well a model file does on examples it has not seen: run by ONNX Runtime in batches, counted
+class by class.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,12 +20,15 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 class EvaluationError(ValueError):
-    """The model and the examples do not belong together; the message says what was expected and what was found."""
+    """The model and the examples do not belong together; the message says what was expected and
+    what was found.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """`confusion[t, p]` examples of class t were taken for p; `loss` is the mean of -log(probability of t).
+    """`confusion[t, p]` examples of class t were taken for p; `loss` is the mean of
+    -log(probability of t).
 
     What has no examples, or was never answered, has the precision, recall and F1 of 0.
     """
@@ -59,7 +64,9 @@ class Scores:
     @property
     def f1(self) -> NDArray[np.float64]:
         """By class: the harmonic mean of precision and recall."""
-        return _share(2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
+        return _share(
+            2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        )
 
     @property
     def interval(self) -> tuple[float, float]:
@@ -70,8 +77,12 @@ class Scores:
         return float((middle - spread) / scale), float((middle + spread) / scale)
 
 
-def evaluate(model: Path | bytes, split: Split, batch: int = BATCH, providers: Sequence[str] = CPU) -> Scores:
-    """The scores of a classifier that gives probabilities; raises EvaluationError, or ONNX Runtime's for a bad file."""
+def evaluate(
+    model: Path | bytes, split: Split, batch: int = BATCH, providers: Sequence[str] = CPU
+) -> Scores:
+    """The scores of a classifier that gives probabilities; raises EvaluationError, or ONNX
+    Runtime's for a bad file.
+    """
     return scored(probabilities(model, split.inputs, batch, providers), split.labels)
 
 
@@ -81,27 +92,43 @@ def scored(given: Array, labels: NDArray[np.int64]) -> Scores:
     The strongest class is the answer, the first of them where several are equally strong.
     """
     if given.ndim != 2 or len(given) != len(labels):
-        raise EvaluationError(f"expected {len(labels)} rows of probabilities, got shape {list(given.shape)}")
+        raise EvaluationError(
+            f"expected {len(labels)} rows of probabilities, got shape {list(given.shape)}"
+        )
     classes = given.shape[1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
-        raise EvaluationError(f"labels from {labels.min()} to {labels.max()}, but the model knows {classes} classes")
+        raise EvaluationError(
+            f"labels from {labels.min()} to {labels.max()}, but the model knows {classes} classes"
+        )
     if not np.isfinite(given).all():
         first = int(np.argwhere(~np.isfinite(given))[0, 0])
         raise EvaluationError(f"example {first} has a probability that is no number")
-    confusion = np.bincount(labels * classes + given.argmax(axis=1), minlength=classes**2).reshape(classes, classes)
+    confusion = np.bincount(labels * classes + given.argmax(axis=1), minlength=classes**2).reshape(
+        classes, classes
+    )
     true = given[np.arange(len(labels)), labels].astype(np.float64)
-    return Scores(confusion, float(-np.log(np.maximum(true, _SMALLEST)).mean()) if len(labels) else 0.0)
+    return Scores(
+        confusion, float(-np.log(np.maximum(true, _SMALLEST)).mean()) if len(labels) else 0.0
+    )
 
 
-def probabilities(model: Path | bytes, inputs: Array, batch: int = BATCH, providers: Sequence[str] = CPU) -> Array:
-    """The model's first output for every example, [N, classes]; examples are cast to the type of its input."""
+def probabilities(
+    model: Path | bytes, inputs: Array, batch: int = BATCH, providers: Sequence[str] = CPU
+) -> Array:
+    """The model's first output for every example, [N, classes]; examples are cast to the type of
+    its input.
+    """
     session = onnxruntime.InferenceSession(model, providers=list(providers))
     (taken,) = session.get_inputs()
     if taken.type not in _TYPES:
-        raise EvaluationError(f"the input {taken.name!r} is of {taken.type}, expected one of {', '.join(_TYPES)}")
+        raise EvaluationError(
+            f"the input {taken.name!r} is of {taken.type}, expected one of {', '.join(_TYPES)}"
+        )
     output = session.get_outputs()[0].name
     parts = [
-        session.run([output], {taken.name: inputs[at : at + batch].astype(_TYPES[taken.type], copy=False)})[0]
+        session.run(
+            [output], {taken.name: inputs[at : at + batch].astype(_TYPES[taken.type], copy=False)}
+        )[0]
         for at in range(0, max(len(inputs), 1), batch)
     ]
     return np.concatenate(parts)

@@ -1,4 +1,5 @@
-"""From a module to a finished ONNX model: traced, batch norms folded, named by module path, shapes inferred, checked.
+"""From a module to a finished ONNX model: traced, batch norms folded, named by module path, shapes
+inferred, checked.
 
 The same module with the same weights gives the same bytes, on every machine.
 """
@@ -25,7 +26,9 @@ _SCOPES = "pkg.onnxscript.name_scopes"
 
 
 class Signature(NamedTuple):
-    """The model's one input and one output: names, and the input's element type and shape (a string is symbolic)."""
+    """The model's one input and one output: names, and the input's element type and shape (a string
+    is symbolic).
+    """
 
     input: str
     dtype: ir.DataType
@@ -37,9 +40,13 @@ class Augmentation(Protocol):
     """Alters a batch inside the graph, by random numbers that are drawn outside of it."""
 
     def draw(self, random: np.random.Generator, batch: int) -> Mapping[str, NDArray[Any]]:
-        """The random numbers of a batch, by the name of the graph input that takes them; first axis the batch."""
+        """The random numbers of a batch, by the name of the graph input that takes them; first axis
+        the batch.
+        """
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> ir.Value:
         """The altered batch, as the network takes it."""
 
 
@@ -48,13 +55,19 @@ IMAGE_INPUT = "image"
 
 
 def image_signature(height: int, width: int, channels: int = 3) -> Signature:
-    """What every image classifier of ours takes and gives: uint8 [N, H, W, C] in, probabilities out."""
+    """What every image classifier of ours takes and gives: uint8 [N, H, W, C] in, probabilities
+    out.
+    """
     return Signature(IMAGE_INPUT, ir.DataType.UINT8, ("N", height, width, channels), IMAGE_OUTPUT)
 
 
 def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
-    """The module as a checked ONNX model; raises nn.ShapeError where its sizes do not fit or weights are missing."""
-    if empty := sorted(path for path, parameter in module.named_parameters() if parameter.const_value is None):
+    """The module as a checked ONNX model; raises nn.ShapeError where its sizes do not fit or
+    weights are missing.
+    """
+    if empty := sorted(
+        path for path, parameter in module.named_parameters() if parameter.const_value is None
+    ):
         raise ShapeError(f"parameters without weights: {', '.join(empty)}")
     model = _trace(module, signature, name)
     fold_batch_norms(model)
@@ -64,9 +77,11 @@ def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
 def trainable(
     module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
 ) -> onnx.ModelProto:
-    """The module as training takes it: batch norms not folded, every parameter without a value an input of its name.
+    """The module as training takes it: batch norms not folded, every parameter without a value an
+    input of its name.
 
-    The inputs are the signature's, those of the augmentation, the parameters. A module can be traced once only.
+    The inputs are the signature's, those of the augmentation, the parameters. A module can be
+    traced once only.
     """
     model = _trace(module, signature, name, augmentation)
     for path, parameter in module.named_parameters():
@@ -81,12 +96,16 @@ def _finished(model: ir.Model) -> onnx.ModelProto:
     _name_by_path(model.graph)
     proto = ir.to_proto(model)
     del proto.graph.value_info[:]
-    proto = onnx.shape_inference.infer_shapes(proto, check_type=True, strict_mode=True, data_prop=True)
+    proto = onnx.shape_inference.infer_shapes(
+        proto, check_type=True, strict_mode=True, data_prop=True
+    )
     onnx.checker.check_model(proto, full_check=True)
     return proto
 
 
-def _trace(module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None) -> ir.Model:
+def _trace(
+    module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
+) -> ir.Model:
     graph = ir.Graph([], [], nodes=[], name=name, opset_imports={"": OPSET})
     builder = GraphBuilder(graph)
     x = builder.input(signature.input, signature.dtype, signature.shape)
@@ -102,12 +121,16 @@ def _trace(module: Module, signature: Signature, name: str, augmentation: Augmen
 
 
 def _name_by_path(graph: ir.Graph) -> None:
-    """A module's only node has the module's path, of several each adds its operator; first outputs likewise."""
+    """A module's only node has the module's path, of several each adds its operator; first outputs
+    likewise.
+    """
     paths = {node: _path(node) for node in graph}
     nodes_at = Counter(paths.values())
     seen: Counter[str] = Counter()
     for node, path in paths.items():
-        name = path if nodes_at[path] == 1 and path else f"{path}.{node.op_type.lower()}".lstrip(".")
+        name = (
+            path if nodes_at[path] == 1 and path else f"{path}.{node.op_type.lower()}".lstrip(".")
+        )
         seen[name] += 1
         node.name = name if seen[name] == 1 else f"{name}.{seen[name] - 1}"
         node.metadata_props.clear()

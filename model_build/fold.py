@@ -1,7 +1,8 @@
-"""Batch norm folded into the convolution before it: the same function in one node, and one layer in place of two.
+"""Batch norm folded into the convolution before it: the same function in one node, and one layer in
+place of two.
 
-With s = scale / sqrt(variance + epsilon), one per output channel,
-norm(conv(x, w) + b) = conv(x, w * s) + (b - mean) * s + bias. Computed in float64, stored in the kernel's type.
+With s = scale / sqrt(variance + epsilon), one per output channel, norm(conv(x, w) + b) = conv(x, w
+* s) + (b - mean) * s + bias. Computed in float64, stored in the kernel's type.
 """
 
 from typing import Any
@@ -14,7 +15,9 @@ Array = NDArray[Any]
 
 
 def fold_batch_norms(model: ir.Model) -> int:
-    """Fold, in place, every batch norm that alone reads a convolution with constant weights; how many were folded."""
+    """Fold, in place, every batch norm that alone reads a convolution with constant weights; how
+    many were folded.
+    """
     folded = 0
     for norm in list(model.graph):
         if norm.op_type == "BatchNormalization" and (conv := _convolution(norm)) is not None:
@@ -26,9 +29,18 @@ def fold_batch_norms(model: ir.Model) -> int:
 def _convolution(norm: ir.Node) -> ir.Node | None:
     source = norm.inputs[0]
     conv = source.producer() if source is not None else None
-    if source is None or conv is None or conv.op_type != "Conv" or len(source.uses()) != 1 or source.is_graph_output():
+    if (
+        source is None
+        or conv is None
+        or conv.op_type != "Conv"
+        or len(source.uses()) != 1
+        or source.is_graph_output()
+    ):
         return None
-    constant = all(value is None or value.const_value is not None for value in (*conv.inputs[1:], *norm.inputs[1:]))
+    constant = all(
+        value is None or value.const_value is not None
+        for value in (*conv.inputs[1:], *norm.inputs[1:])
+    )
     return conv if constant and not norm.attributes.get_int("training_mode", 0) else None
 
 
@@ -47,13 +59,18 @@ def _fold(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
     conv.resize_inputs(3)
     by_output_channel = (-1, *[1] * (weight.ndim - 1))
     conv.replace_input_with(
-        1, _store(graph, f"{owner}.weight", weight * factor.reshape(by_output_channel), weight.dtype)
+        1,
+        _store(graph, f"{owner}.weight", weight * factor.reshape(by_output_channel), weight.dtype),
     )
-    conv.replace_input_with(2, _store(graph, f"{owner}.bias", (bias - mean) * factor + shift, weight.dtype))
+    conv.replace_input_with(
+        2, _store(graph, f"{owner}.bias", (bias - mean) * factor + shift, weight.dtype)
+    )
 
 
 def _take_over(new: ir.Value, old: ir.Value) -> None:
-    """All who read `old` read `new`, which keeps the name where callers know it: as the graph's output."""
+    """All who read `old` read `new`, which keeps the name where callers know it: as the graph's
+    output.
+    """
     new.shape, new.type = old.shape, old.type
     name = old.name if old.is_graph_output() else new.name
     old.replace_all_uses_with(new, replace_graph_outputs=True)

@@ -1,9 +1,10 @@
 """Small modules on `onnxscript.nn`, from which the networks of the zoo are written.
 
-A module's parameters carry the names that weights are loaded under (`stem.conv.weight`). Tensors are float32
-[N, C, spatial...]; kernels have any number of spatial axes. ONNX checks channel counts only when a network first runs:
-here a wrong one raises ShapeError at the line that wrote it, with expected and got. Weights come from elsewhere by
-`load`, or training begins with those that `initial` draws.
+A module's parameters carry the names that weights are loaded under (`stem.conv.weight`). Tensors
+are float32 [N, C, spatial...]; kernels have any number of spatial axes. ONNX checks channel counts
+only when a network first runs: here a wrong one raises ShapeError at the line that wrote it, with
+expected and got. Weights come from elsewhere by `load`, or training begins with those that
+`initial` draws.
 """
 # onnxscript makes operators by attribute access, which no type checker can see through.
 # mypy: no-warn-return-any
@@ -21,14 +22,18 @@ Padding = Literal["same", "valid"] | Sequence[int]
 
 
 class ShapeError(ValueError):
-    """A module was made or called with sizes that do not fit; the message names the module, expected and got."""
+    """A module was made or called with sizes that do not fit; the message names the module,
+    expected and got.
+    """
 
 
 class Module(nn.Module):
     """What every module of ours derives from: tensors in, one tensor out."""
 
     def __call__(self, op: OpBuilder, *values: ir.Value) -> ir.Value:
-        """Add this module's nodes to the graph under its name; a ShapeError from inside notes where it was."""
+        """Add this module's nodes to the graph under its name; a ShapeError from inside notes where
+        it was.
+        """
         try:
             return super().__call__(op, *values)
         except ShapeError as error:
@@ -43,8 +48,8 @@ class Module(nn.Module):
 class Conv(Module):
     """Convolution over as many spatial axes as `kernel` has numbers.
 
-    `padding` is "same" (the output has ceil(size / stride) units; an odd pad goes to the end, as in TensorFlow),
-    "valid" (none) or ONNX's explicit list: every axis' start, then every axis' end.
+    `padding` is "same" (the output has ceil(size / stride) units; an odd pad goes to the end, as in
+    TensorFlow), "valid" (none) or ONNX's explicit list: every axis' start, then every axis' end.
     """
 
     def __init__(
@@ -61,11 +66,21 @@ class Conv(Module):
     ) -> None:
         super().__init__()
         if groups < 1 or channels_in % groups or channels_out % groups:
-            raise ShapeError(f"Conv: groups must divide {channels_in} and {channels_out} channels, got {groups}")
+            raise ShapeError(
+                f"Conv: groups must divide {channels_in} and {channels_out} channels, got {groups}"
+            )
         if not isinstance(padding, str) and len(padding) != 2 * len(kernel):
-            raise ShapeError(f"Conv: expected {2 * len(kernel)} pads for kernel {list(kernel)}, got {len(padding)}")
+            raise ShapeError(
+                f"Conv: expected {2 * len(kernel)} pads for kernel {list(kernel)}, got "
+                f"{len(padding)}"
+            )
         self.channels_in, self.channels_out = channels_in, channels_out
-        self.kernel, self.stride, self.dilation, self.groups = tuple(kernel), stride, dilation, groups
+        self.kernel, self.stride, self.dilation, self.groups = (
+            tuple(kernel),
+            stride,
+            dilation,
+            groups,
+        )
         self.padding = padding
         self.weight = nn.Parameter([channels_out, channels_in // groups, *kernel])
         self.bias = nn.Parameter([channels_out]) if bias else None
@@ -96,7 +111,11 @@ class Conv(Module):
         sizes = _sizes(x)[2:]
         if any(size is None for size in sizes):
             return {"auto_pad": "SAME_UPPER"}
-        totals = [self._same(size, kernel) for size, kernel in zip(sizes, self.kernel, strict=True) if size]
+        totals = [
+            self._same(size, kernel)
+            for size, kernel in zip(sizes, self.kernel, strict=True)
+            if size
+        ]
         return {"pads": [total // 2 for total in totals] + [total - total // 2 for total in totals]}
 
     def _same(self, size: int, kernel: int) -> int:
@@ -105,7 +124,9 @@ class Conv(Module):
 
 
 class BatchNorm(Module):
-    """Batch normalisation with fixed statistics: (x - mean) / sqrt(variance + epsilon) * scale + bias, per channel."""
+    """Batch normalisation with fixed statistics: (x - mean) / sqrt(variance + epsilon) * scale +
+    bias, per channel.
+    """
 
     def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
         super().__init__()
@@ -118,7 +139,9 @@ class BatchNorm(Module):
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
         """[N, channels, spatial...] -> the same shape."""
         _expect_channels(self, x, self.channels)
-        return op.BatchNormalization(x, self.scale, self.bias, self.mean, self.variance, epsilon=self.epsilon)
+        return op.BatchNormalization(
+            x, self.scale, self.bias, self.mean, self.variance, epsilon=self.epsilon
+        )
 
     def draw(self, random: np.random.Generator) -> dict[str, NDArray[np.float32]]:
         """The identity of data with mean 0 and variance 1."""
@@ -160,7 +183,9 @@ class Add(Module):
     def forward(self, op: OpBuilder, x: ir.Value, y: ir.Value) -> ir.Value:
         """Two equal shapes -> the same shape; ONNX would broadcast unequal ones silently."""
         if _sizes(x) != _sizes(y):
-            raise ShapeError(f"{_title(self)}: expected two equal shapes, got {_sizes(x)} and {_sizes(y)}")
+            raise ShapeError(
+                f"{_title(self)}: expected two equal shapes, got {_sizes(x)} and {_sizes(y)}"
+            )
         return op.Add(x, y)
 
 
@@ -189,7 +214,8 @@ class Softmax(Module):
 
 
 class Normalise(Module):
-    """Pixels to network input: uint8 [N, spatial..., C] -> float32 [N, C, spatial...], (x - mean) / deviation.
+    """Pixels to network input: uint8 [N, spatial..., C] -> float32 [N, C, spatial...], (x - mean) /
+    deviation.
 
     `mean` and `deviation` are in pixel values (0 to 255), one number or one per channel.
     """
@@ -199,7 +225,9 @@ class Normalise(Module):
         if not all(value > 0 for value in deviation):
             raise ShapeError(f"Normalise: expected deviations above 0, got {list(deviation)}")
         self.mean = nn.Parameter([len(mean)], data=ir.tensor(np.array(mean, np.float32)))
-        self.deviation = nn.Parameter([len(deviation)], data=ir.tensor(np.array(deviation, np.float32)))
+        self.deviation = nn.Parameter(
+            [len(deviation)], data=ir.tensor(np.array(deviation, np.float32))
+        )
 
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
         """uint8, channels last -> float32, channels first."""
@@ -213,21 +241,32 @@ def load(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     Raises ShapeError for a missing or unexpected name and for a shape that is not the parameter's.
     """
-    wanted = {name: parameter for name, parameter in module.named_parameters() if parameter.const_value is None}
-    missing, unexpected = sorted(wanted.keys() - arrays.keys()), sorted(arrays.keys() - wanted.keys())
+    wanted = {
+        name: parameter
+        for name, parameter in module.named_parameters()
+        if parameter.const_value is None
+    }
+    missing, unexpected = (
+        sorted(wanted.keys() - arrays.keys()),
+        sorted(arrays.keys() - wanted.keys()),
+    )
     if missing or unexpected:
         raise ShapeError(
-            f"weights missing: {', '.join(missing) or 'none'}; unexpected: {', '.join(unexpected) or 'none'}"
+            f"weights missing: {', '.join(missing) or 'none'}; unexpected: "
+            f"{', '.join(unexpected) or 'none'}"
         )
     for name, parameter in wanted.items():
         shape = tuple(_sizes(parameter))
         if shape != arrays[name].shape:
-            raise ShapeError(f"{name}: expected shape {list(shape)}, got {list(arrays[name].shape)}")
+            raise ShapeError(
+                f"{name}: expected shape {list(shape)}, got {list(arrays[name].shape)}"
+            )
         parameter.const_value = ir.tensor(np.asarray(arrays[name], np.float32))
 
 
 def initial(module: nn.Module, seed: int) -> dict[str, NDArray[np.float32]]:
-    """An array for every parameter without a value, by name: what training starts with. Equal seeds, equal arrays.
+    """An array for every parameter without a value, by name: what training starts with. Equal
+    seeds, equal arrays.
 
     Raises ShapeError for a parameter that its module does not know how to start.
     """
@@ -238,7 +277,10 @@ def initial(module: nn.Module, seed: int) -> dict[str, NDArray[np.float32]]:
         for name, parameter in part.named_parameters(recurse=False):
             if parameter.const_value is None:
                 if name not in drawn:
-                    raise ShapeError(f"{type(part).__name__} does not say what its parameter {name!r} starts with")
+                    raise ShapeError(
+                        f"{type(part).__name__} does not say what its parameter {name!r} starts "
+                        "with"
+                    )
                 arrays[f"{path}.{name}".lstrip(".")] = drawn[name]
     return arrays
 
@@ -261,9 +303,13 @@ def _sizes(x: ir.Value) -> list[int | None]:
 def _expect_channels(module: Module, x: ir.Value, expected: int, rank: int | None = None) -> None:
     sizes = _sizes(x)
     if rank is not None and len(sizes) != rank:
-        raise ShapeError(f"{_title(module)}: expected an input of {rank} axes, got {len(sizes)}, {sizes}")
+        raise ShapeError(
+            f"{_title(module)}: expected an input of {rank} axes, got {len(sizes)}, {sizes}"
+        )
     if sizes[1] is not None and sizes[1] != expected:
-        raise ShapeError(f"{_title(module)}: expected {expected} channels, got {sizes[1]} (input shape {sizes})")
+        raise ShapeError(
+            f"{_title(module)}: expected {expected} channels, got {sizes[1]} (input shape {sizes})"
+        )
 
 
 def _title(module: Module) -> str:

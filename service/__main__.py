@@ -17,7 +17,9 @@ CANNOT_START = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Serve until a signal, then 0; 2 for what an operator must change first, 3 for a server that failed to start."""
+    """Serve until a signal, then 0; 2 for what an operator must change first, 3 for a server that
+    failed to start.
+    """
     try:
         settings = Settings.load(sys.argv[1:] if argv is None else argv)
         configure(settings.log_format, settings.log_level)
@@ -44,7 +46,9 @@ def serve(settings: Settings) -> int:
 def bind(host: str, port: int) -> socket.socket:
     """A socket that holds the address; raises SettingsError if it cannot be had."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        )[0]
         with ExitStack() as failing:
             listener = failing.enter_context(socket.socket(family, kind, protocol))
             if os.name == "posix":

@@ -39,7 +39,17 @@ from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.telemetry.shared_counters import Ledger
 
-ROUTERS = (predictions, models, samples, layers, receptive_fields, field_tables, inputs, probes, problems)
+ROUTERS = (
+    predictions,
+    models,
+    samples,
+    layers,
+    receptive_fields,
+    field_tables,
+    inputs,
+    probes,
+    problems,
+)
 V2_ROUTERS = (server, v2_models, infer, repository)
 
 log = structlog.get_logger(__name__)
@@ -63,7 +73,9 @@ class App(FastAPI):
         await self.outside(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Without the framework's own answer to failures: `Requests` logs and answers them, as problems."""
+        """Without the framework's own answer to failures: `Requests` logs and answers them, as
+        problems.
+        """
         whole = super().build_middleware_stack()
         return whole.app if isinstance(whole, ServerErrorMiddleware) else whole
 
@@ -72,8 +84,11 @@ class App(FastAPI):
         await super().__call__(scope, receive, send)
 
 
-def create_app(settings: Settings, services: Services | None = None, ledger: Ledger | None = None) -> FastAPI:
-    """The app with these settings; it starts the services on its way up, unless they are given, and closes them.
+def create_app(
+    settings: Settings, services: Services | None = None, ledger: Ledger | None = None
+) -> FastAPI:
+    """The app with these settings; it starts the services on its way up, unless they are given, and
+    closes them.
 
     What is counted is in `ledger`, or in that of the services, or in one of its own.
     """
@@ -96,7 +111,13 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
     explorer.install(app)
     describe(app)
     if settings.cors_origins:
-        exposed = (ID_HEADER, "X-Input-Id", "X-Channels", "Retry-After", "Inference-Header-Content-Length")
+        exposed = (
+            ID_HEADER,
+            "X-Input-Id",
+            "X-Channels",
+            "Retry-After",
+            "Inference-Header-Content-Length",
+        )
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
@@ -105,7 +126,9 @@ def create_app(settings: Settings, services: Services | None = None, ledger: Led
             expose_headers=exposed,
         )
     app.outside = Requests(
-        Direct(app.inside, fast_predict.route, fast_layers.route, direct_infer.route), metrics, health
+        Direct(app.inside, fast_predict.route, fast_layers.route, direct_infer.route),
+        metrics,
+        health,
     )
     return app
 
@@ -115,7 +138,11 @@ def _lifespan(
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        services = given if given is not None else await asyncio.to_thread(Services.start, settings, ledger)
+        services = (
+            given
+            if given is not None
+            else await asyncio.to_thread(Services.start, settings, ledger)
+        )
         _announce(services)
         if isinstance(app, App):
             app.lane = Lane(services, metrics, health)
@@ -131,7 +158,9 @@ def _lifespan(
 def _announce(services: Services) -> None:
     """Say once what was found: the provider, each model, and each that was refused."""
     engine, repository = services.engine, services.repository
-    log.info("engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None)
+    log.info(
+        "engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None
+    )
     for model in repository:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))
     for each in repository.refused:
@@ -139,7 +168,9 @@ def _announce(services: Services) -> None:
     if repository.without_default:
         log.warning("default model not served", reason=repository.without_default)
     if repository.trouble:
-        log.error("not ready", reason=repository.trouble, models=str(services.settings.models.absolute()))
+        log.error(
+            "not ready", reason=repository.trouble, models=str(services.settings.models.absolute())
+        )
 
 
 def _version() -> str:

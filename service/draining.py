@@ -1,9 +1,10 @@
-"""A graceful end: after the signal to stop, requests in flight finish before the server closes its socket.
+"""A graceful end: after the signal to stop, requests in flight finish before the server closes its
+socket.
 
-Until then `/readyz` answers 503 and new work is refused, so that a load balancer sees it and sends no more. The same
-signal once more ends the service at once; another one does not, because Ctrl-C reaches every worker itself and again
-as the SIGTERM of the process that watches over them. The server's own handler is wrapped, whichever it is, and called
-when work is done.
+Until then `/readyz` answers 503 and new work is refused, so that a load balancer sees it and sends
+no more. The same signal once more ends the service at once; another one does not, because Ctrl-C
+reaches every worker itself and again as the SIGTERM of the process that watches over them. The
+server's own handler is wrapped, whichever it is, and called when work is done.
 """
 
 import asyncio
@@ -26,7 +27,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass
 class DrainState:
-    """`draining` after the signal to stop; `in_flight` counts requests that are being answered, health checks aside."""
+    """`draining` after the signal to stop; `in_flight` counts requests that are being answered,
+    health checks aside.
+    """
 
     draining: bool = False
     in_flight: int = 0
@@ -34,7 +37,9 @@ class DrainState:
 
 @contextmanager
 def drain_on_signals(health: DrainState, seconds: float) -> Iterator[None]:
-    """While open, SIGTERM and SIGINT drain first, for at most `seconds`. Only the main thread can listen to signals."""
+    """While open, SIGTERM and SIGINT drain first, for at most `seconds`. Only the main thread can
+    listen to signals.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -58,7 +63,9 @@ class _Drain:
         self._first: int | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def wrapped(self, handler: Callable[[int, FrameType | None], Any]) -> Callable[[int, FrameType | None], None]:
+    def wrapped(
+        self, handler: Callable[[int, FrameType | None], Any]
+    ) -> Callable[[int, FrameType | None], None]:
         """The handler, put off until the work is done; the same signal once more calls it now."""
 
         def on_signal(number: int, frame: FrameType | None) -> None:

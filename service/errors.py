@@ -29,8 +29,8 @@
     ├── NotReady                   starting up or draining
     └── DeadlinePassed             the run took longer than allowed and was ended
 
-The text of an error is what the caller reads: what was wrong and what to do, never a path or a library's internals.
-`api/problems.py` holds the one table from these classes to statuses.
+The text of an error is what the caller reads: what was wrong and what to do, never a path or a
+library's internals. `api/problems.py` holds the one table from these classes to statuses.
 """
 
 

@@ -1,4 +1,6 @@
-"""The HTTP server on a socket that is open already: in this process, or in workers that this one watches over."""
+"""The HTTP server on a socket that is open already: in this process, or in workers that this one
+watches over.
+"""
 
 import shutil
 import signal
@@ -37,7 +39,9 @@ log = structlog.get_logger(__name__)
 
 
 def end_with_0_on_signals() -> None:
-    """Before the server listens to signals, and when it raises again the one that it was stopped with."""
+    """Before the server listens to signals, and when it raises again the one that it was stopped
+    with.
+    """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
 
@@ -65,10 +69,11 @@ def server_of(app: FastAPI) -> uvicorn.Server:
 
 
 def run_workers(settings: Settings, listener: socket.socket) -> int:
-    """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that dies is replaced.
+    """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that
+    dies is replaced.
 
-    Each has a place in a folder of what is counted; who replaces it goes on from there. Raises SettingsError if there
-    is no room for that.
+    Each has a place in a folder of what is counted; who replaces it goes on from there. Raises
+    SettingsError if there is no room for that.
     """
     with counts(settings.workers) as folder:
         workers = [_started(settings, listener, folder, place) for place in range(settings.workers)]
@@ -93,7 +98,9 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
 
 @contextmanager
 def counts(workers: int) -> Iterator[Path]:
-    """A folder with room for the numbers of so many processes: in memory if it can be, for they change often."""
+    """A folder with room for the numbers of so many processes: in memory if it can be, for they
+    change often.
+    """
     reason = ""
     for parent in (MEMORY, tempfile.gettempdir()):
         with ExitStack() as ending:
@@ -111,7 +118,8 @@ def counts(workers: int) -> Iterator[Path]:
 
 
 def rehearse(settings: Settings) -> int:
-    """Start the services once, in a process that ends: the one that watches must hold no model and no GPU memory.
+    """Start the services once, in a process that ends: the one that watches must hold no model and
+    no GPU memory.
 
     0 if they start; otherwise standard error has said why.
     """
@@ -122,7 +130,9 @@ def rehearse(settings: Settings) -> int:
 
 
 def _started(settings: Settings, listener: socket.socket, folder: Path, place: int) -> SpawnProcess:
-    worker = get_context("spawn").Process(target=_work, args=(settings, listener, folder, place), daemon=True)
+    worker = get_context("spawn").Process(
+        target=_work, args=(settings, listener, folder, place), daemon=True
+    )
     worker.start()
     return worker
 

@@ -24,7 +24,9 @@ INSTANCES_ON_CUDA = 2
 
 def cuda_of(settings: Settings) -> Cuda:
     """How a GPU is used, as it is set."""
-    return Cuda(settings.cuda_device, settings.gpu_memory_bytes, settings.tf32, settings.cudnn_search)
+    return Cuda(
+        settings.cuda_device, settings.gpu_memory_bytes, settings.tf32, settings.cudnn_search
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +64,27 @@ class Services:
             threads_beside=threads.contended,
             crowd=crowd,
         )
-        counts, kept = ledger.block("sum", "layer sessions", (), 3), ledger.block("now", "layer sessions now", (), 1)
+        counts, kept = (
+            ledger.block("sum", "layer sessions", (), 3),
+            ledger.block("now", "layer sessions now", (), 1),
+        )
         loader = Loader(engine, Cache(settings.layer_sessions, counts, kept))
-        control = Control(settings.models, loader, settings.model_control, settings.default_model, settings.load_models)
+        control = Control(
+            settings.models,
+            loader,
+            settings.model_control,
+            settings.default_model,
+            settings.load_models,
+        )
         store = InputStore(
             settings.input_store,
             settings.input_store_bytes,
             settings.input_store_seconds,
             ledger.block("sum", "inputs", (), 4),
         )
-        workers = settings.instances or (threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA)
+        workers = settings.instances or (
+            threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA
+        )
         queue = ledger.block("now", "queue", (), 1)
         batcher = Batcher(workers, settings.queue_size, engine.max_batch, queue, crowd)
         prepared = PreparedInputs(store, settings.max_pixels)

@@ -1,7 +1,8 @@
 """What an operator may choose: one frozen `Settings`, read once and passed down as values.
 
-Every field is a variable `FOVEA_<FIELD>` and a flag `--<field>` of `python -m service`; a flag beats the environment,
-and an empty variable counts as unset. The description of a field is its help line.
+Every field is a variable `FOVEA_<FIELD>` and a flag `--<field>` of `python -m service`; a flag
+beats the environment, and an empty variable counts as unset. The description of a field is its help
+line.
 """
 
 import argparse
@@ -28,7 +29,11 @@ PREFIX = "FOVEA_"
 
 
 def _split(value: Any) -> Any:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip())
+        if isinstance(value, str)
+        else value
+    )
 
 
 def _input_store() -> Path:
@@ -37,86 +42,138 @@ def _input_store() -> Path:
 
 
 class Settings(BaseSettings):
-    """The service's settings; `Settings()` are the defaults, `Settings.load` reads the environment and the flags."""
+    """The service's settings; `Settings()` are the defaults, `Settings.load` reads the environment
+    and the flags.
+    """
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="forbid"
+    )
 
     host: str = Field(default="127.0.0.1", description="address to listen on; 0.0.0.0 for all")
-    port: int = Field(default=8000, ge=0, le=65535, description="port to listen on; 0 lets the system choose")
-    models: Path = Field(default=Path("models"), description="folder of the models: <name>/<version>/model.onnx")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="port to listen on; 0 lets the system choose"
+    )
+    models: Path = Field(
+        default=Path("models"), description="folder of the models: <name>/<version>/model.onnx"
+    )
     default_model: str | None = Field(
         default=None,
-        description="model that answers when a request names none; without it, imagenet, or else the first by name",
+        description=(
+            "model that answers when a request names none; without it, imagenet, or else "
+            "the first by name"
+        ),
     )
     model_control: Literal["none", "poll", "explicit"] = Field(
         default="none",
-        description="when models are loaded: none, at start-up; poll, also as their files change; explicit, on request",
+        description=(
+            "when models are loaded: none, at start-up; poll, also as their files change; "
+            "explicit, on request"
+        ),
     )
     poll_seconds: float = Field(
-        default=5.0, ge=0.1, le=86400, description="between two looks at the models folder, with poll"
+        default=5.0,
+        ge=0.1,
+        le=86400,
+        description="between two looks at the models folder, with poll",
     )
     load_models: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(), description="models loaded at start-up with explicit, separated by commas; * for all"
+        default=(),
+        description="models loaded at start-up with explicit, separated by commas; * for all",
     )
     device: Literal["auto", "cpu", "cuda"] = Field(
-        default="auto", description="auto takes CUDA where it can be had; cuda fails at start-up where it cannot"
+        default="auto",
+        description="auto takes CUDA where it can be had; cuda fails at start-up where it cannot",
     )
     cuda_device: int = Field(default=0, ge=0, description="which GPU, where CUDA is used")
     gpu_memory_bytes: int | None = Field(
-        default=None, ge=1, description="memory that each session may take on the GPU; without it, all there is"
+        default=None,
+        ge=1,
+        description="memory that each session may take on the GPU; without it, all there is",
     )
     tf32: bool = Field(
-        default=False, description="sums of 10-bit fractions on the GPU: faster, but no more the numbers of the CPU"
+        default=False,
+        description=(
+            "sums of 10-bit fractions on the GPU: faster, but no more the numbers of the CPU"
+        ),
     )
     cudnn_search: Literal["heuristic", "exhaustive", "default"] = Field(
         default="heuristic",
-        description="how cuDNN chooses algorithms: heuristic; exhaustive, slower at start and at new shapes; default",
+        description=(
+            "how cuDNN chooses algorithms: heuristic; exhaustive, slower at start and at "
+            "new shapes; default"
+        ),
     )
     max_batch: int | None = Field(
         default=None,
         ge=1,
         le=1024,
-        description="requests that may share one run; without it, 8 on the CPU (16 if they are short) and 32 on CUDA",
+        description=(
+            "requests that may share one run; without it, 8 on the CPU (16 if they are "
+            "short) and 32 on CUDA"
+        ),
     )
     threads: int | None = Field(
         default=None,
         ge=1,
         le=1024,
-        description="threads per run; without it, the worker's share of the processors for a run that goes by itself, "
-        "shared again by runs at the same time",
+        description=(
+            "threads per run; without it, the worker's share of the processors for a run "
+            "that goes by itself, "
+            "shared again by runs at the same time"
+        ),
     )
     instances: int | None = Field(
         default=None,
         ge=1,
-        description="requests worked on at the same time, per worker; without it, one per processor, or 2 on CUDA",
+        description=(
+            "requests worked on at the same time, per worker; without it, one per "
+            "processor, or 2 on CUDA"
+        ),
     )
     workers: int = Field(default=1, ge=1, description="processes that serve")
     queue_size: int = Field(
-        default=128, ge=1, description="requests that may wait for one model; one more is answered 429"
+        default=128,
+        ge=1,
+        description="requests that may wait for one model; one more is answered 429",
     )
     deadline_seconds: float = Field(
         default=30.0,
         gt=0,
-        description="longest wait and run of a request (past it, 504), and pause of its upload (408)",
+        description=(
+            "longest wait and run of a request (past it, 504), and pause of its upload (408)"
+        ),
     )
     shutdown_seconds: int = Field(
         default=20, ge=0, description="how long requests in flight may take to end at shutdown"
     )
     layer_sessions: int = Field(
-        default=8, ge=1, description="sessions of single layers that are kept, least recently used out"
+        default=8,
+        ge=1,
+        description="sessions of single layers that are kept, least recently used out",
     )
-    max_bytes: int = Field(default=20_000_000, ge=1, description="largest body of a request; more is answered 413")
-    max_pixels: int = Field(default=50_000_000, ge=1, description="largest picture; checked before anything is decoded")
+    max_bytes: int = Field(
+        default=20_000_000, ge=1, description="largest body of a request; more is answered 413"
+    )
+    max_pixels: int = Field(
+        default=50_000_000, ge=1, description="largest picture; checked before anything is decoded"
+    )
     max_files: int = Field(default=16, ge=1, description="pictures that one request may carry")
     input_store: Path = Field(
-        default_factory=_input_store, description="folder of the pictures posted, shared by all workers of a machine"
+        default_factory=_input_store,
+        description="folder of the pictures posted, shared by all workers of a machine",
     )
-    input_store_bytes: int = Field(default=500_000_000, ge=0, description="pictures kept in all; the oldest go first")
+    input_store_bytes: int = Field(
+        default=500_000_000, ge=0, description="pictures kept in all; the oldest go first"
+    )
     input_store_seconds: float = Field(
         default=3600.0, gt=0, description="how long a picture is kept after its last use"
     )
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
-        default=(), description="origins whose pages may call this service, separated by commas; empty for none"
+        default=(),
+        description=(
+            "origins whose pages may call this service, separated by commas; empty for none"
+        ),
     )
     log_format: Literal["console", "json"] = Field(
         default="console", description="console for people, json for machines"
@@ -129,7 +186,9 @@ class Settings(BaseSettings):
     @classmethod
     def _on_request_only(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
         if value and info.data.get("model_control") != "explicit":
-            raise PydanticCustomError("not_explicit", "without FOVEA_MODEL_CONTROL=explicit all models are loaded")
+            raise PydanticCustomError(
+                "not_explicit", "without FOVEA_MODEL_CONTROL=explicit all models are loaded"
+            )
         return value
 
     @field_validator("workers")
@@ -142,7 +201,11 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, *_: Any, **__: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        *_: Any,
+        **__: Any,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what is passed in: the environment is read by `load`, once and in sight."""
         return (init_settings,)
@@ -151,7 +214,8 @@ class Settings(BaseSettings):
     def load(cls, argv: Sequence[str] = (), environ: Mapping[str, str] | None = None) -> Self:
         """Settings from the flags and the environment (`os.environ` unless given).
 
-        Raises SettingsError for an unknown variable or flag and for an impossible value; `--help` prints and exits.
+        Raises SettingsError for an unknown variable or flag and for an impossible value; `--help`
+        prints and exits.
         """
         variables = _variables(os.environ if environ is None else environ)
         flags = _parse(argv)
@@ -160,7 +224,9 @@ class Settings(BaseSettings):
         try:
             return cls(**(source() | flags))
         except ValidationError as error:
-            raise SettingsError("; ".join(_complaint(each, flags) for each in error.errors())) from None
+            raise SettingsError(
+                "; ".join(_complaint(each, flags) for each in error.errors())
+            ) from None
 
 
 def variable(field: str) -> str:
@@ -192,7 +258,9 @@ def _parse(argv: Sequence[str]) -> dict[str, str]:
     known, unknown = parser.parse_known_args(argv)
     if unknown:
         name = unknown[0].partition("=")[0]
-        raise SettingsError(_unknown("flag", name, [flag(field) for field in Settings.model_fields]))
+        raise SettingsError(
+            _unknown("flag", name, [flag(field) for field in Settings.model_fields])
+        )
     return {name: value for name, value in vars(known).items() if value is not None}
 
 
@@ -213,7 +281,9 @@ def parser_of_flags() -> argparse.ArgumentParser:
 
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.upper() if what == "variable" else name, known, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(
+        name.upper() if what == "variable" else name, known, n=1, cutoff=0.0
+    )
     return f"unknown {what} {name}; the nearest known one is {near[0]}"
 
 

@@ -1,4 +1,6 @@
-"""Fixtures for the whole repository: the sample photos and the real ImageNet model, built once in a test run."""
+"""Fixtures for the whole repository: the sample photos and the real ImageNet model, built once in a
+test run.
+"""
 
 import shutil
 from pathlib import Path
@@ -22,7 +24,9 @@ def samples() -> Path:
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as the service serves it, with the one model `imagenet`, version 1. Not to be written to."""
+    """A folder as the service serves it, with the one model `imagenet`, version 1. Not to be
+    written to.
+    """
     folder = tmp_path_factory.mktemp("models")
     proto, card = imagenet.build()
     write(proto, folder / "imagenet" / "1" / "model.onnx", card)
@@ -44,14 +48,17 @@ def digit_examples() -> Examples:
 
 @pytest.fixture(scope="session")
 def int8_folder(tmp_path_factory: pytest.TempPathFactory, digit_examples: Examples) -> Path:
-    """A folder with the models `digits` and `digits-int8`, made of it: 256 of the test pictures calibrated, the others
-    measured. Not to be written to."""
+    """A folder with the models `digits` and `digits-int8`, made of it: 256 of the test pictures
+    calibrated, the others measured. Not to be written to.
+    """
     folder = tmp_path_factory.mktemp("int8")
     shutil.copytree(Path(__file__).parents[1] / "models" / "digits", folder / "digits")
     pictures, labels = digit_examples
     material = report.examples(pictures[:256, ..., None], pictures[256:, ..., None], labels[256:])
     target = folder / "digits-int8" / "1" / "model.onnx"
-    report.run(folder / "digits" / "1" / "model.onnx", target, lambda _model: material, lambda _line: None)
+    report.run(
+        folder / "digits" / "1" / "model.onnx", target, lambda _model: material, lambda _line: None
+    )
     return folder
 
 

@@ -1,4 +1,6 @@
-"""`make verify-gpu`: the tests that need a GPU, what they saw, and an exit code of 0 only if all of them passed."""
+"""`make verify-gpu`: the tests that need a GPU, what they saw, and an exit code of 0 only if all of
+them passed.
+"""
 
 import shutil
 import subprocess
@@ -46,10 +48,19 @@ def main() -> int:
         return 1
     summary = Summary()
     pytest.main(
-        ["-m", "gpu", "-q", "-p", "no:cacheprovider", str(ROOT / "tests/service/runtime/test_gpu.py")], [summary]
+        [
+            "-m",
+            "gpu",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(ROOT / "tests/service/runtime/test_gpu.py"),
+        ],
+        [summary],
     )
     print(
-        f"\nGPU: {gpu()}\nONNX Runtime {engine.version}, {engine.provider}\n\n| check | outcome | seen |\n|---|---|---|"
+        f"\nGPU: {gpu()}\nONNX Runtime {engine.version}, {engine.provider}\n\n| check | outcome | "
+        "seen |\n|---|---|---|"
     )
     for row in summary.rows:
         print("| " + " | ".join(row) + " |")

@@ -1,11 +1,12 @@
 """The model card: what a model file says about itself that cannot be computed from its graph.
 
-The card is one JSON document with a versioned schema, stored in the file's `metadata_props` under `KEY`: title,
-labels, what the input is (`card_inputs.py`), where the weights come from, their licence, scores and training history.
-Nothing here knows ONNX or numpy, so that reading a card costs nothing.
+The card is one JSON document with a versioned schema, stored in the file's `metadata_props` under
+`KEY`: title, labels, what the input is (`card_inputs.py`), where the weights come from, their
+licence, scores and training history. Nothing here knows ONNX or numpy, so that reading a card costs
+nothing.
 
-Schema 2 added signals, volumes, the rule `digit` and `polarity`. Whatever schema 1 allows means the same in it, so
-such a card is read as one of schema 2.
+Schema 2 added signals, volumes, the rule `digit` and `polarity`. Whatever schema 1 allows means the
+same in it, so such a card is read as one of schema 2.
 """
 
 import json
@@ -71,7 +72,10 @@ class Card:
         for index, label in enumerate(self.labels):
             typed(f"labels[{index}]", label, str)
         if self.input is not None and not isinstance(self.input, Input):
-            raise CardError(f"input: expected ImageInput, SignalInput or VolumeInput, got {type(self.input).__name__}")
+            raise CardError(
+                "input: expected ImageInput, SignalInput or VolumeInput, got "
+                f"{type(self.input).__name__}"
+            )
         typed("scores", self.scores, Mapping)
         for name, score in self.scores.items():
             number(f"scores.{name}", score)
@@ -81,7 +85,9 @@ class Card:
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
-        """Read a card; raises CardError for text that is no JSON, an unknown schema or key, or a wrong type."""
+        """Read a card; raises CardError for text that is no JSON, an unknown schema or key, or a
+        wrong type.
+        """
         try:
             value = json.loads(text)
         except (RecursionError, ValueError) as error:
@@ -111,9 +117,13 @@ class Card:
         }
 
     def to_json(self) -> str:
-        """The card as JSON text, the same for equal cards; raises CardError if `history` holds no plain JSON."""
+        """The card as JSON text, the same for equal cards; raises CardError if `history` holds no
+        plain JSON.
+        """
         try:
-            return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+            return json.dumps(
+                self.to_dict(), ensure_ascii=False, allow_nan=False, separators=(",", ":")
+            )
         except (TypeError, ValueError) as error:
             raise CardError(f"history: expected plain JSON values, got {error}") from None
 
@@ -121,5 +131,7 @@ class Card:
 def _read_as(schema: Any) -> int:
     """The schema as which a card of this one is read; raises CardError for one that is not known."""
     if not is_int(schema) or schema not in READ:
-        raise CardError(f"schema: this version reads {' and '.join(map(str, READ))}, got {schema!r}")
+        raise CardError(
+            f"schema: this version reads {' and '.join(map(str, READ))}, got {schema!r}"
+        )
     return SCHEMA

@@ -1,7 +1,8 @@
-"""The inputs that a card can describe: a picture, a signal or a volume, each by the shape of the array it becomes.
+"""The inputs that a card can describe: a picture, a signal or a volume, each by the shape of the
+array it becomes.
 
-Arithmetic stays in the graph. What a card asks of whoever serves the file is to bring the input to its shape, and for
-drawn or photographed ink to tell it from the paper.
+Arithmetic stays in the graph. What a card asks of whoever serves the file is to bring the input to
+its shape, and for drawn or photographed ink to tell it from the paper.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,10 +21,11 @@ Polarity = Literal["as_is", "light_on_dark", "dark_on_light", "auto"]
 class Resize:
     """How a picture is brought to the input's size.
 
-    `centre_crop`: the central box, of the target's aspect, whose side is `min(h, w) * fraction`, resized;
-    `stretch`: the whole picture, resized; `pad`: the whole picture with its aspect kept, letterboxed with black;
-    `digit`: the ink alone, its bounding box resized into `box` x `box` with its aspect kept, on black, so that its
-    centre of mass lies in the middle of the input as near as whole pixels allow.
+    `centre_crop`: the central box, of the target's aspect, whose side is `min(h, w) * fraction`,
+    resized; `stretch`: the whole picture, resized; `pad`: the whole picture with its aspect kept,
+    letterboxed with black; `digit`: the ink alone, its bounding box resized into `box` x `box` with
+    its aspect kept, on black, so that its centre of mass lies in the middle of the input as near as
+    whole pixels allow.
     """
 
     rule: Rule = "centre_crop"
@@ -36,13 +38,20 @@ class Resize:
         choice("input.resize.interpolation", self.interpolation, get_args(Interpolation))
         number("input.resize.fraction", self.fraction)
         if not 0 < self.fraction <= 1:
-            raise CardError(f"input.resize.fraction: expected more than 0 and at most 1, got {self.fraction}")
+            raise CardError(
+                f"input.resize.fraction: expected more than 0 and at most 1, got {self.fraction}"
+            )
         if self.rule != "centre_crop" and self.fraction != 1:
-            raise CardError(f"input.resize.fraction: only centre_crop has one, got {self.fraction} with {self.rule}")
+            raise CardError(
+                f"input.resize.fraction: only centre_crop has one, got {self.fraction} with "
+                f"{self.rule}"
+            )
         if self.rule == "digit":
             count("input.resize.box", self.box)
         elif self.box is not None:
-            raise CardError(f"input.resize.box: only digit has one, got {self.box!r} with {self.rule}")
+            raise CardError(
+                f"input.resize.box: only digit has one, got {self.box!r} with {self.rule}"
+            )
 
     @classmethod
     def from_dict(cls, value: Any) -> "Resize":
@@ -62,10 +71,12 @@ class Resize:
 
 @dataclass(frozen=True)
 class ImageInput:
-    """The input is a picture, uint8 [N, H, W, C]: its size (height, width), its colour mode, and how it becomes so.
+    """The input is a picture, uint8 [N, H, W, C]: its size (height, width), its colour mode, and
+    how it becomes so.
 
-    `polarity` says how ink lies on paper in the pictures that are posted; unless it is `as_is`, the network is given
-    light ink on black: paper is 0, the strongest ink 255. `auto` tells light from dark paper by the picture itself.
+    `polarity` says how ink lies on paper in the pictures that are posted; unless it is `as_is`, the
+    network is given light ink on black: paper is 0, the strongest ink 255. `auto` tells light from
+    dark paper by the picture itself.
     """
 
     size: tuple[int, int]
@@ -80,9 +91,13 @@ class ImageInput:
         choice("input.polarity", self.polarity, get_args(Polarity))
         typed("input.resize", self.resize, Resize)
         if self.colour != "L" and (self.polarity != "as_is" or self.resize.rule == "digit"):
-            raise CardError(f"input.colour: ink is looked for in grey pictures, expected L, got {self.colour}")
+            raise CardError(
+                f"input.colour: ink is looked for in grey pictures, expected L, got {self.colour}"
+            )
         if (self.resize.box or 1) > min(self.size):
-            raise CardError(f"input.resize.box: expected at most {min(self.size)}, got {self.resize.box}")
+            raise CardError(
+                f"input.resize.box: expected at most {min(self.size)}, got {self.resize.box}"
+            )
 
     @property
     def channels(self) -> int:
@@ -171,7 +186,9 @@ class VolumeInput:
 
 
 Input = ImageInput | SignalInput | VolumeInput
-KINDS: Mapping[str, type[Input]] = {each.kind: each for each in (ImageInput, SignalInput, VolumeInput)}
+KINDS: Mapping[str, type[Input]] = {
+    each.kind: each for each in (ImageInput, SignalInput, VolumeInput)
+}
 
 
 def input_from_dict(value: Any) -> Input:
@@ -183,7 +200,9 @@ def input_from_dict(value: Any) -> Input:
     return KINDS[given["kind"]].from_dict(given)
 
 
-def _read(kind: str, value: Any, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
+def _read(
+    kind: str, value: Any, required: Collection[str], optional: Collection[str] = ()
+) -> dict[str, Any]:
     """The fields of an input of this kind, without the kind itself."""
     given = fields_of("input", value, {"kind", *required, *optional}, required={"kind", *required})
     choice("input.kind", given.pop("kind"), (kind,))

@@ -6,14 +6,22 @@ from typing import Any
 
 
 class CardError(ValueError):
-    """The card is not what the schema allows; the message names the field, what was expected and what was found."""
+    """The card is not what the schema allows; the message names the field, what was expected and
+    what was found.
+    """
 
 
-def fields_of(name: str, value: Any, keys: Collection[str], required: Collection[str] = ()) -> dict[str, Any]:
-    """A copy of the object `value`, which has these keys at most and the required ones; raises CardError."""
+def fields_of(
+    name: str, value: Any, keys: Collection[str], required: Collection[str] = ()
+) -> dict[str, Any]:
+    """A copy of the object `value`, which has these keys at most and the required ones; raises
+    CardError.
+    """
     given = dict(typed(name, value, dict))
     if unknown := sorted(given.keys() - set(keys)):
-        raise CardError(f"{name}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(keys))}")
+        raise CardError(
+            f"{name}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(keys))}"
+        )
     if missing := sorted(set(required) - given.keys()):
         raise CardError(f"{name}: missing {', '.join(missing)}")
     return given
@@ -34,7 +42,11 @@ def is_int(value: Any) -> bool:
 def number(name: str, value: Any) -> None:
     """Raises CardError for anything but a finite number."""
     # Compared, not asked for being finite: a whole number may be too large for a float.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not -math.inf < value < math.inf:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not -math.inf < value < math.inf
+    ):
         raise CardError(f"{name}: expected a finite number, got {value!r}")
 
 

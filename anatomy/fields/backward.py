@@ -1,8 +1,9 @@
-"""Which indices of each tensor reach given units, axis by axis: exactly as sets, and as intervals that ignore where
-tensors end.
+"""Which indices of each tensor reach given units, axis by axis: exactly as sets, and as intervals
+that ignore where tensors end.
 
-Per tensor the sets of the axes stand for their product. A branch in which one axis is left with nothing (all of it
-padding, or the other part of a concatenation) drops out for that unit on every axis.
+Per tensor the sets of the axes stand for their product. A branch in which one axis is left with
+nothing (all of it padding, or the other part of a concatenation) drops out for that unit on every
+axis.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -23,8 +24,9 @@ Axes = Mapping[str, frozenset[int]]
 
 @dataclass
 class Front:
-    """U units at one tensor: per axis the indices they read, `seen` [U, n], and the unbounded interval `lo … hi`
-    [U]."""
+    """U units at one tensor: per axis the indices they read, `seen` [U, n], and the unbounded
+    interval `lo … hi` [U].
+    """
 
     alive: Mask
     spanned: Mask
@@ -37,14 +39,23 @@ class Front:
         for axis, seen in other.seen.items():
             self.seen[axis] |= seen
             both = self.spanned & other.spanned
-            lo, hi = np.minimum(self.lo[axis], other.lo[axis]), np.maximum(self.hi[axis], other.hi[axis])
-            self.lo[axis] = np.where(both, lo, np.where(self.spanned, self.lo[axis], other.lo[axis]))
-            self.hi[axis] = np.where(both, hi, np.where(self.spanned, self.hi[axis], other.hi[axis]))
+            lo, hi = (
+                np.minimum(self.lo[axis], other.lo[axis]),
+                np.maximum(self.hi[axis], other.hi[axis]),
+            )
+            self.lo[axis] = np.where(
+                both, lo, np.where(self.spanned, self.lo[axis], other.lo[axis])
+            )
+            self.hi[axis] = np.where(
+                both, hi, np.where(self.spanned, self.hi[axis], other.hi[axis])
+            )
         self.alive |= other.alive
         self.spanned |= other.spanned
 
 
-def start(graph: Graph, tensor: str, axes: Sequence[int], positions: Sequence[Sequence[int]]) -> Front:
+def start(
+    graph: Graph, tensor: str, axes: Sequence[int], positions: Sequence[Sequence[int]]
+) -> Front:
     """Units at these positions [U, len(axes)] of a tensor."""
     points = np.asarray(positions, np.int64)
     everyone = np.ones(len(points), np.bool_)
@@ -61,7 +72,9 @@ def back(graph: Graph, tensor: str, front: Front, source: str, axes: Axes) -> Fr
     return back_to(graph, tensor, front, {source}, axes)[source]
 
 
-def back_to(graph: Graph, tensor: str, front: Front, kept: Collection[str], axes: Axes) -> dict[str, Front]:
+def back_to(
+    graph: Graph, tensor: str, front: Front, kept: Collection[str], axes: Axes
+) -> dict[str, Front]:
     """The fronts of units at a tensor, at those of the kept tensors that they depend on."""
     fronts = {tensor: front}
     for node in reversed(graph.nodes):
@@ -76,7 +89,9 @@ def back_to(graph: Graph, tensor: str, front: Front, kept: Collection[str], axes
 
 
 def ahead(graph: Graph, tensor: str, front: Front, target: str, axes: Axes) -> Front | None:
-    """The front at a later tensor of units that read those given; None if it does not depend on them."""
+    """The front at a later tensor of units that read those given; None if it does not depend on
+    them.
+    """
     fronts = {tensor: front}
     for node in graph.nodes:
         for output in filter(axes.__contains__, node.outputs):
@@ -84,7 +99,9 @@ def ahead(graph: Graph, tensor: str, front: Front, target: str, axes: Axes) -> F
                 name = node.inputs[position]
                 if name in fronts:
                     part = _pushed(graph, name, fronts[name], output, rule, axes[output])
-                    fronts[output].join(part) if output in fronts else fronts.setdefault(output, part)
+                    fronts[output].join(part) if output in fronts else fronts.setdefault(
+                        output, part
+                    )
     return fronts.get(target)
 
 
@@ -97,7 +114,9 @@ def size_of(graph: Graph, tensor: str, axis: int) -> int:
     return size
 
 
-def _pulled(graph: Graph, output: str, front: Front, name: str, rule: Sequence[Read], axes: frozenset[int]) -> Front:
+def _pulled(
+    graph: Graph, output: str, front: Front, name: str, rule: Sequence[Read], axes: frozenset[int]
+) -> Front:
     part = Front(front.alive.copy(), front.spanned.copy())
     for axis in axes:
         read, size = rule[axis], size_of(graph, name, axis)
@@ -114,7 +133,9 @@ def _pulled(graph: Graph, output: str, front: Front, name: str, rule: Sequence[R
     return _settled(part)
 
 
-def _pushed(graph: Graph, name: str, front: Front, output: str, rule: Sequence[Read], axes: frozenset[int]) -> Front:
+def _pushed(
+    graph: Graph, name: str, front: Front, output: str, rule: Sequence[Read], axes: frozenset[int]
+) -> Front:
     part = Front(front.alive.copy(), front.spanned.copy())
     for axis in axes:
         size = size_of(graph, output, axis)

@@ -1,4 +1,6 @@
-"""Size, stride and padding of a window as whole numbers along one axis, or the reason why there are none."""
+"""Size, stride and padding of a window as whole numbers along one axis, or the reason why there are
+none.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction

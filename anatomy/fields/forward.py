@@ -21,8 +21,9 @@ SLIDING = frozenset(
 
 @dataclass(frozen=True)
 class Track:
-    """A source axis on its way: the axis of the tensor that follows it and its windows, one for each distinct
-    stride."""
+    """A source axis on its way: the axis of the tensor that follows it and its windows, one for
+    each distinct stride.
+    """
 
     axis: int
     windows: tuple[Window, ...]
@@ -31,7 +32,9 @@ class Track:
 
 @dataclass(frozen=True)
 class Reach:
-    """What a tensor carries of the source: a track for each axis it still follows, and what widened the rest."""
+    """What a tensor carries of the source: a track for each axis it still follows, and what widened
+    the rest.
+    """
 
     tracks: Mapping[int, Track]
     widened_by: str | None = None
@@ -39,7 +42,9 @@ class Reach:
 
 @per_graph
 def spatial_axes(graph: Graph) -> tuple[int, ...]:
-    """The axes of the graph's first input that its first convolution or pool slides along (NHWC: 1, 2)."""
+    """The axes of the graph's first input that its first convolution or pool slides along (NHWC: 1,
+    2).
+    """
     tensor = graph.inputs[0]
     rank = len(graph.shape(tensor) or ())
     reach = forward(graph, tensor, range(rank))
@@ -83,7 +88,11 @@ def _through(node: Node, rule: Sequence[Read], reach: Reach) -> Reach:
             continue
         windows = [read.map.through(window) for window in track.windows]
         known = tuple(window for window in windows if window is not None)
-        broken = track.broken if len(known) == len(windows) else f"{node.operator} '{node.name}' has no single stride"
+        broken = (
+            track.broken
+            if len(known) == len(windows)
+            else f"{node.operator} '{node.name}' has no single stride"
+        )
         tracks[source] = Track(read.axis, known, broken)
     return Reach(tracks, widened)
 
@@ -106,7 +115,11 @@ def _joined(node: Node, tracks: Sequence[Track]) -> Track:
     for window in dict.fromkeys(window for track in tracks for window in track.windows):
         other = by_stride.get(window.stride)
         by_stride[window.stride] = window if other is None else hull(other, window)
-        if other is not None and None not in (other.centre, window.centre) and other.centre != window.centre:
+        if (
+            other is not None
+            and None not in (other.centre, window.centre)
+            and other.centre != window.centre
+        ):
             broken = broken or f"paths meet in {node.operator} '{node.name}' with different centres"
     if len(by_stride) > 1:
         broken = broken or f"paths meet in {node.operator} '{node.name}' with different strides"

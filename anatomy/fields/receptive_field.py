@@ -1,9 +1,10 @@
-"""What a unit sees: receptive fields of layers in closed form and of units exactly, and the projective field back.
+"""What a unit sees: receptive fields of layers in closed form and of units exactly, and the
+projective field back.
 
-Two walks over one table (`reads`). Forward from the source, each axis carries windows (stride, lo, extent) and the
-answer for a layer falls out: size, stride and padding after Araujo, Norris, Sim (Distill 2019). Backward from given
-units, each axis carries the set of indices that can reach them, so that holes of dilation, rows cut off by a stride
-and padding are all respected.
+Two walks over one table (`reads`). Forward from the source, each axis carries windows (stride, lo,
+extent) and the answer for a layer falls out: size, stride and padding after Araujo, Norris, Sim
+(Distill 2019). Backward from given units, each axis carries the set of indices that can reach them,
+so that holes of dilation, rows cut off by a stride and padding are all respected.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -53,7 +54,8 @@ class LayerLike(Protocol):
 
 @dataclass(frozen=True)
 class LayerField:
-    """Size r, stride S and padding P of a layer's field, one entry a spatial axis of the source; None with a reason.
+    """Size r, stride S and padding P of a layer's field, one entry a spatial axis of the source;
+    None with a reason.
 
     An axis that every unit reads whole has the size of the input, stride 0 and padding 0.
     """
@@ -68,7 +70,9 @@ class LayerField:
 
 @dataclass(frozen=True)
 class UnitField:
-    """What one unit sees, per spatial axis: `interval` counts padding, `clipped` only what is really read."""
+    """What one unit sees, per spatial axis: `interval` counts padding, `clipped` only what is
+    really read.
+    """
 
     interval: tuple[Interval, ...]
     clipped: tuple[Interval, ...]
@@ -76,9 +80,11 @@ class UnitField:
 
 @dataclass(frozen=True)
 class FieldTable:
-    """What all units of a layer see: per spatial axis of the source, entries whose product is the field of a unit.
+    """What all units of a layer see: per spatial axis of the source, entries whose product is the
+    field of a unit.
 
-    A unit for which an entry of `clipped` is empty along any axis sees nothing; the same holds for `interval`.
+    A unit for which an entry of `clipped` is empty along any axis sees nothing; the same holds for
+    `interval`.
     """
 
     status: Status
@@ -97,7 +103,8 @@ class Level:
 class ReceptiveFields:
     """Receptive fields of all layers of a graph, with respect to its input or to another layer.
 
-    Sizes that the graph leaves open make units raise UnitError; infer the graph with a concrete input shape first.
+    Sizes that the graph leaves open make units raise UnitError; infer the graph with a concrete
+    input shape first.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -111,30 +118,48 @@ class ReceptiveFields:
     def units(
         self, layer: LayerLike, positions: Sequence[Sequence[int]], of: LayerLike | None = None
     ) -> list[UnitField]:
-        """The fields of units at these positions. Raises UnitError for a position outside the map or without axes."""
+        """The fields of units at these positions. Raises UnitError for a position outside the map
+        or without axes.
+        """
         return self._source(of).units(layer, positions)
 
     def table(self, layer: LayerLike, of: LayerLike | None = None) -> FieldTable:
-        """The fields of all units of a layer. Raises UnitError if they are no product of axes, or too many."""
+        """The fields of all units of a layer. Raises UnitError if they are no product of axes, or
+        too many.
+        """
         return self._source(of).table(layer)
 
-    def pyramid(self, layer: LayerLike, position: Sequence[int], layers: Sequence[LayerLike]) -> list[Level]:
-        """What a unit sees of each of these layers that lies before its own, the nearest first, and of the input last.
+    def pyramid(
+        self, layer: LayerLike, position: Sequence[int], layers: Sequence[LayerLike]
+    ) -> list[Level]:
+        """What a unit sees of each of these layers that lies before its own, the nearest first, and
+        of the input last.
 
-        The position of a unit of a layer without spatial axes is empty. Raises UnitError as `units` does.
+        The position of a unit of a layer without spatial axes is empty. Raises UnitError as `units`
+        does.
         """
-        earlier = [each for each in reversed(layers) if each.index < layer.index and self._source(each).leads_to(layer)]
+        earlier = [
+            each
+            for each in reversed(layers)
+            if each.index < layer.index and self._source(each).leads_to(layer)
+        ]
         base = self._source(None)
         fronts = base.fronts(layer, position) if layer.spatial_axes else {}
         levels = []
         for of in (*earlier, None):
             source = self._source(of)
-            status, field = source.level(layer, position, fronts if source.follows(base.tracked, fronts, layer) else {})
+            status, field = source.level(
+                layer, position, fronts if source.follows(base.tracked, fronts, layer) else {}
+            )
             levels.append(Level(of, status, field))
         return levels
 
-    def projective(self, layer: LayerLike, pixel: Sequence[int], of: LayerLike | None = None) -> tuple[Interval, ...]:
-        """The units of a layer that see a pixel of the input. Raises UnitError for a pixel outside the input."""
+    def projective(
+        self, layer: LayerLike, pixel: Sequence[int], of: LayerLike | None = None
+    ) -> tuple[Interval, ...]:
+        """The units of a layer that see a pixel of the input. Raises UnitError for a pixel outside
+        the input.
+        """
         return self._source(of).projective(layer, pixel)
 
     def _source(self, of: LayerLike | None) -> "_Source":
@@ -154,7 +179,8 @@ class _Source:
         self._axes = tuple(axes)
         self._reach = forward(graph, tensor, axes)
         self.tracked = {
-            name: frozenset(track.axis for track in reach.tracks.values()) for name, reach in self._reach.items()
+            name: frozenset(track.axis for track in reach.tracks.values())
+            for name, reach in self._reach.items()
         }
 
     def layer(self, layer: LayerLike) -> LayerField:
@@ -177,7 +203,9 @@ class _Source:
     def _along(self, axis: int, track: Track | None) -> "AxisField":
         if track is None:
             size = (self._graph.shape(self._tensor) or {axis: None})[axis]
-            return AxisField(size, 0, 0) if isinstance(size, int) else AxisField(None, 0, 0, OPEN_SIZE)
+            return (
+                AxisField(size, 0, 0) if isinstance(size, int) else AxisField(None, 0, 0, OPEN_SIZE)
+            )
         if track.broken:
             return AxisField(None, None, None, track.broken)
         return closed_form(track.windows[0])
@@ -196,12 +224,21 @@ class _Source:
 
     def table(self, layer: LayerLike) -> FieldTable:
         if not layer.spatial_axes:
-            whole = [AxisTable(None, interval[1], (interval,), (interval,)) for interval in self._whole()]
+            whole = [
+                AxisTable(None, interval[1], (interval,), (interval,)) for interval in self._whole()
+            ]
             return FieldTable(self._status(layer), tuple(whole))
         self._map_sizes(layer)
         status = self._status(layer)
         try:
-            found = tables(self._graph, layer.tensor, layer.spatial_axes, self._tensor, self._axes, self.tracked)
+            found = tables(
+                self._graph,
+                layer.tensor,
+                layer.spatial_axes,
+                self._tensor,
+                self._axes,
+                self.tracked,
+            )
         except UnknownSizeError as error:
             raise UnitError(f"{error}; give the input's shape") from error
         except NoTableError as error:
@@ -222,11 +259,15 @@ class _Source:
             raise UnitError(f"{error}; give the input's shape") from error
 
     def follows(self, tracked: Axes, fronts: Collection[str], layer: LayerLike) -> bool:
-        """Whether a walk back over these axes, which has passed these tensors, is the walk to this source as well."""
+        """Whether a walk back over these axes, which has passed these tensors, is the walk to this
+        source as well.
+        """
         between = [name for name in self.tracked if name in fronts and name != layer.tensor]
         return all(self.tracked[name] == tracked[name] for name in between)
 
-    def level(self, layer: LayerLike, position: Sequence[int], fronts: Mapping[str, Front]) -> tuple[Status, UnitField]:
+    def level(
+        self, layer: LayerLike, position: Sequence[int], fronts: Mapping[str, Front]
+    ) -> tuple[Status, UnitField]:
         """What a unit sees of this source, from fronts that hold for it, if any."""
         if not layer.spatial_axes:
             check_position(position, (), f"layer '{layer.name}'")
@@ -251,7 +292,10 @@ class _Source:
         found = ahead(self._graph, self._tensor, front, layer.tensor, self.tracked)
         if found is None or not found.alive[0]:
             return ((0, 0),) * len(sizes)
-        whole = {axis: np.ones((1, size), np.bool_) for axis, size in zip(layer.spatial_axes, sizes, strict=True)}
+        whole = {
+            axis: np.ones((1, size), np.bool_)
+            for axis, size in zip(layer.spatial_axes, sizes, strict=True)
+        }
         return tuple(_hull_of({**whole, **found.seen}[axis][0]) for axis in layer.spatial_axes)
 
     def _reached(self, layer: LayerLike) -> Reach:
@@ -261,7 +305,9 @@ class _Source:
 
     def _map_sizes(self, layer: LayerLike) -> list[int]:
         if not layer.spatial_axes:
-            raise UnitError(f"layer '{layer.name}' has no spatial axes: each of its units sees the whole input")
+            raise UnitError(
+                f"layer '{layer.name}' has no spatial axes: each of its units sees the whole input"
+            )
         return [self._size(layer.tensor, axis) for axis in layer.spatial_axes]
 
     def _size(self, tensor: str, axis: int) -> int:
@@ -276,8 +322,11 @@ class _Source:
 
     def _fields_of(self, front: Front) -> list[UnitField]:
         lows = {axis: front.lo[axis].tolist() for axis in self._axes}
-        # An interval that is empty even without regard to ends, as between the steps of a transposed convolution.
-        highs = {axis: np.where(front.spanned, front.hi[axis] + 1, 0).tolist() for axis in self._axes}
+        # An interval that is empty even without regard to ends, as between the steps of a
+        # transposed convolution.
+        highs = {
+            axis: np.where(front.spanned, front.hi[axis] + 1, 0).tolist() for axis in self._axes
+        }
         return [
             UnitField(
                 tuple((lows[axis][unit], highs[axis][unit]) for axis in self._axes),
@@ -291,10 +340,14 @@ def check_position(position: Sequence[int], sizes: Sequence[int], what: str) -> 
     """Raises UnitError unless the position has one index for each size and lies inside."""
     if len(position) != len(sizes):
         raise UnitError(
-            f"{what} has {len(sizes)} spatial axes, but the position {_shown(position)} has {len(position)}"
+            f"{what} has {len(sizes)} spatial axes, but the position {_shown(position)} has "
+            f"{len(position)}"
         )
     if not all(0 <= index < size for index, size in zip(position, sizes, strict=True)):
-        raise UnitError(f"position {_shown(position)} lies outside {what}, whose map is {'x'.join(map(str, sizes))}")
+        raise UnitError(
+            f"position {_shown(position)} lies outside {what}, whose map is "
+            f"{'x'.join(map(str, sizes))}"
+        )
 
 
 def _shown(position: Sequence[int]) -> str:

@@ -1,4 +1,6 @@
-"""Which input indices an interpolating resize reads, and with which weights (ONNX operator specification of Resize)."""
+"""Which input indices an interpolating resize reads, and with which weights (ONNX operator
+specification of Resize).
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +14,13 @@ from numpy.typing import NDArray
 from anatomy.fields.windows import AxisMap, Blocks, Table, Taps
 from anatomy.graphs.graph import Dim
 
-_POSITIONS = {"half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners", "half_pixel_symmetric"}
+_POSITIONS = {
+    "half_pixel",
+    "pytorch_half_pixel",
+    "asymmetric",
+    "align_corners",
+    "half_pixel_symmetric",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +37,11 @@ class Interpolation:
     def of(cls, operator: str, attributes: Mapping[str, Any]) -> "Interpolation":
         """As the attributes of Resize, or of the older Upsample, say."""
         is_upsample = operator == "Upsample"
-        position = "asymmetric" if is_upsample else attributes.get("coordinate_transformation_mode", "half_pixel")
+        position = (
+            "asymmetric"
+            if is_upsample
+            else attributes.get("coordinate_transformation_mode", "half_pixel")
+        )
         known = position in _POSITIONS and not attributes.get("antialias", 0)
         return cls(
             attributes.get("mode", "nearest"),
@@ -97,7 +109,10 @@ def _axis(way: Interpolation, before: Dim, after: Dim, scale: float | None) -> A
     if not isinstance(before, int) or not isinstance(after, int):
         return None
     factor = _factor(before, after, scale)
-    rows = [_row(way.mode, way.rounding, _position(way.position, unit, factor, before, after)) for unit in range(after)]
+    rows = [
+        _row(way.mode, way.rounding, _position(way.position, unit, factor, before, after))
+        for unit in range(after)
+    ]
     inside = tuple(tuple(sorted({min(max(i, 0), before - 1) for i in row})) for row in rows)
     if factor.denominator == 1 and inside == tuple((unit // int(factor),) for unit in range(after)):
         return Blocks(int(factor))
@@ -114,13 +129,19 @@ def _position(position: str, unit: int, factor: Fraction, before: int, after: in
             return Fraction(0)
         case "half_pixel_symmetric":
             adjustment = Fraction(after) / (factor * before)
-            return Fraction(before, 2) * (1 - adjustment) + (unit + Fraction(1, 2)) / factor - Fraction(1, 2)
+            return (
+                Fraction(before, 2) * (1 - adjustment)
+                + (unit + Fraction(1, 2)) / factor
+                - Fraction(1, 2)
+            )
         case _:
             return (unit + Fraction(1, 2)) / factor - Fraction(1, 2)
 
 
 def _row(mode: str, rounding: str, position: Fraction) -> range:
-    """Indices with a weight other than zero; at a whole position interpolation reads that index alone."""
+    """Indices with a weight other than zero; at a whole position interpolation reads that index
+    alone.
+    """
     below = math.floor(position)
     if mode == "nearest":
         nearest = {

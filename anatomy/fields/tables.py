@@ -1,9 +1,11 @@
-"""What all units of a layer see at once, as a table: sets along each axis, whose product is what a unit sees.
+"""What all units of a layer see at once, as a table: sets along each axis, whose product is what a
+unit sees.
 
-Each axis of a tensor on the way back follows one axis k of the layer's map, or none, and holds one row for each index
-along k (one row in all if it follows none): the indices that reach a unit there. A unit u = (u0, u1, …) sees the
-product of its rows if it is alive along every k, and nothing otherwise. Where branches meet, their union must be such a
-product again; where it is none (a unit's columns depend on its row too) no table exists, and none is given.
+Each axis of a tensor on the way back follows one axis k of the layer's map, or none, and holds one
+row for each index along k (one row in all if it follows none): the indices that reach a unit there.
+A unit u = (u0, u1, …) sees the product of its rows if it is alive along every k, and nothing
+otherwise. Where branches meet, their union must be such a product again; where it is none (a unit's
+columns depend on its row too) no table exists, and none is given.
 
 `anatomy/fields/backward.py` is the same walk for single units, which need no such form.
 """
@@ -25,7 +27,9 @@ Rows = NDArray[Any]
 Interval = tuple[int, int]
 
 MOST_CELLS = 1 << 26
-"""Of all sets of one walk together: about a second's work. Networks for pictures of 224 pixels need a hundredth."""
+"""Of all sets of one walk together: about a second's work. Networks for pictures of 224 pixels need
+a hundredth.
+"""
 
 NO_PRODUCT = "what a unit sees along one axis depends on its place along another, so that no table per axis holds it"
 TOO_LARGE = "its map or the input is too large for a table of all units"
@@ -37,10 +41,11 @@ class NoTableError(ValueError):
 
 @dataclass(frozen=True)
 class AxisTable:
-    """What units see along one axis of the source: half-open, an entry for each index along the map's axis `follows`.
+    """What units see along one axis of the source: half-open, an entry for each index along the
+    map's axis `follows`.
 
-    With `follows` None there is one entry, for all units. An entry (0, 0) is empty: such units see nothing at all.
-    The source has `size` indices along this axis.
+    With `follows` None there is one entry, for all units. An entry (0, 0) is empty: such units see
+    nothing at all. The source has `size` indices along this axis.
     """
 
     follows: int | None
@@ -51,7 +56,8 @@ class AxisTable:
 
 @dataclass(frozen=True)
 class _Sets:
-    """Products of rows: per axis what it follows and the rows [n, width]; `live` [n] for each k, and [1] for None.
+    """Products of rows: per axis what it follows and the rows [n, width]; `live` [n] for each k,
+    and [1] for None.
 
     Rows are combined by `union`: masks of indices by `or`, bounds (lo, -hi) by `minimum`.
     """
@@ -77,7 +83,10 @@ class _Sets:
     def _joined(self, other: "_Sets", axis: int) -> tuple[int | None, Rows]:
         k = _common(self.axes[axis][0], other.axes[axis][0])
         alive = self.live[k], other.live[k]
-        first, second = (np.broadcast_to(rows, (len(alive[0]), rows.shape[1])) for _, rows in self._rows(other, axis))
+        first, second = (
+            np.broadcast_to(rows, (len(alive[0]), rows.shape[1]))
+            for _, rows in self._rows(other, axis)
+        )
         mixed = np.where(alive[0][:, None], first, second)
         both = np.where((alive[0] & alive[1])[:, None], self.union(first, second), mixed)
         for one, rival, rows in ((self, other, first), (other, self, second)):
@@ -93,8 +102,9 @@ class _Sets:
         return any((mask & ~other.live[k]).any() for k, mask in self.live.items() if k != but)
 
     def entries(self, axes: Sequence[int]) -> dict[int, tuple[int | None, Rows]]:
-        """The rows at the source with those of units that see nothing made zero. Raises NoTableError if no axis is left
-        to say so."""
+        """The rows at the source with those of units that see nothing made zero. Raises
+        NoTableError if no axis is left to say so.
+        """
         found = {axis: self.axes[axis] for axis in axes}
         if self.empty:
             return {axis: (k, np.zeros_like(rows)) for axis, (k, rows) in found.items()}
@@ -104,12 +114,16 @@ class _Sets:
                 if axis is None:
                     raise NoTableError(NO_PRODUCT)
                 found[axis] = k, np.broadcast_to(found[axis][1], (len(mask), 2))
-        return {axis: (k, np.where(self.live[k][:, None], rows, 0)) for axis, (k, rows) in found.items()}
+        return {
+            axis: (k, np.where(self.live[k][:, None], rows, 0)) for axis, (k, rows) in found.items()
+        }
 
 
 @dataclass(frozen=True)
 class _Front:
-    """All units of a layer at one tensor: the indices they read, and the intervals as if nothing ended."""
+    """All units of a layer at one tensor: the indices they read, and the intervals as if nothing
+    ended.
+    """
 
     seen: _Sets
     spans: _Sets
@@ -119,28 +133,43 @@ class _Front:
 
 
 def tables(
-    graph: Graph, tensor: str, axes: Sequence[int], source: str, source_axes: Sequence[int], tracked: Axes
+    graph: Graph,
+    tensor: str,
+    axes: Sequence[int],
+    source: str,
+    source_axes: Sequence[int],
+    tracked: Axes,
 ) -> tuple[AxisTable, ...]:
-    """What all units along these axes of a tensor see of a source that it depends on, for each axis of the source.
+    """What all units along these axes of a tensor see of a source that it depends on, for each axis
+    of the source.
 
     Raises NoTableError, and UnknownSizeError.
     """
     sizes = [size_of(graph, tensor, axis) for axis in axes]
     spent = _afford(0, sum(size * size for size in sizes))
     front = _back(graph, tensor, _start(axes, sizes), source, tracked, spent)
-    clipped = _Sets(np.minimum, {a: (k, _hulls(rows)) for a, (k, rows) in front.seen.axes.items()}, front.seen.live)
+    clipped = _Sets(
+        np.minimum,
+        {a: (k, _hulls(rows)) for a, (k, rows) in front.seen.axes.items()},
+        front.seen.live,
+    )
     spans = _Sets(
-        np.minimum, {a: (k, rows * (1, -1) + (0, 1)) for a, (k, rows) in front.spans.axes.items()}, front.spans.live
+        np.minimum,
+        {a: (k, rows * (1, -1) + (0, 1)) for a, (k, rows) in front.spans.axes.items()},
+        front.spans.live,
     )
     inner, outer = clipped.entries(source_axes), spans.entries(source_axes)
-    return tuple(_table(size_of(graph, source, axis), outer[axis], inner[axis]) for axis in source_axes)
+    return tuple(
+        _table(size_of(graph, source, axis), outer[axis], inner[axis]) for axis in source_axes
+    )
 
 
 def _table(size: int, outer: tuple[int | None, Rows], inner: tuple[int | None, Rows]) -> AxisTable:
     follows = _common(outer[0], inner[0])
     count = max(len(outer[1]), len(inner[1])) if None in (outer[0], inner[0]) else len(outer[1])
     interval, clipped = (
-        tuple((int(lo), int(hi)) for lo, hi in np.broadcast_to(rows, (count, 2)).tolist()) for _, rows in (outer, inner)
+        tuple((int(lo), int(hi)) for lo, hi in np.broadcast_to(rows, (count, 2)).tolist())
+        for _, rows in (outer, inner)
     )
     return AxisTable(follows, size, interval, clipped)
 
@@ -182,7 +211,9 @@ def _back(graph: Graph, tensor: str, front: _Front, source: str, axes: Axes, spe
     return fronts[source]
 
 
-def _pulled(graph: Graph, output: str, front: _Front, name: str, rule: Sequence[Read], axes: frozenset[int]) -> _Front:
+def _pulled(
+    graph: Graph, output: str, front: _Front, name: str, rule: Sequence[Read], axes: frozenset[int]
+) -> _Front:
     live, spanned = dict(front.seen.live), dict(front.spans.live)
     seen: dict[int, tuple[int | None, Rows]] = {}
     spans: dict[int, tuple[int | None, Rows]] = {}
@@ -204,16 +235,28 @@ def _pulled(graph: Graph, output: str, front: _Front, name: str, rule: Sequence[
 
 
 def _read_by(rows: Mask, connections: Relation) -> Mask:
-    """`Relation.pull`, with the indices' own axis outermost in memory: for many units that is ten times as fast."""
+    """`Relation.pull`, with the indices' own axis outermost in memory: for many units that is ten
+    times as fast.
+    """
     read = np.zeros((connections.inputs, len(rows)), np.bool_)
     for units, indices in connections.passes:
         read[indices] |= rows.T[units]
     return read.T
 
 
-def _cells(graph: Graph, name: str, front: _Front, rule: Sequence[Read], axes: frozenset[int]) -> int:
-    followed = {axis: front.seen.axes.get(read.axis) for axis in axes if (read := rule[axis]).axis is not None}
-    return sum(len(rows[1]) * size_of(graph, name, axis) for axis, rows in followed.items() if rows is not None)
+def _cells(
+    graph: Graph, name: str, front: _Front, rule: Sequence[Read], axes: frozenset[int]
+) -> int:
+    followed = {
+        axis: front.seen.axes.get(read.axis)
+        for axis in axes
+        if (read := rule[axis]).axis is not None
+    }
+    return sum(
+        len(rows[1]) * size_of(graph, name, axis)
+        for axis, rows in followed.items()
+        if rows is not None
+    )
 
 
 def _afford(spent: int, cells: int) -> int:

@@ -1,9 +1,9 @@
 """Arithmetic of receptive fields along one axis.
 
-A `Window` says in closed form what unit i of a tensor sees of an input: `i*stride + lo … i*stride + hi` (Araujo,
-Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill 2019, where r = hi - lo + 1, S =
-stride, P = -lo). An axis map says which indices of its input one operator reads for each index of its output, padding
-included.
+A `Window` says in closed form what unit i of a tensor sees of an input: `i*stride + lo … i*stride +
+hi` (Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
+2019, where r = hi - lo + 1, S = stride, P = -lo). An axis map says which indices of its input one
+operator reads for each index of its output, padding included.
 """
 
 from collections.abc import Hashable
@@ -22,8 +22,9 @@ Pairs = tuple[Indices, Indices]
 
 @dataclass(frozen=True)
 class Window:
-    """Unit i sees `i*stride + lo … i*stride + hi` of the input; `lo` is None where the padding depends on an unknown
-    size."""
+    """Unit i sees `i*stride + lo … i*stride + hi` of the input; `lo` is None where the padding
+    depends on an unknown size.
+    """
 
     stride: Fraction
     lo: Fraction | None
@@ -54,16 +55,21 @@ class AxisMap(Hashable, Protocol):
         """The window of the output, given the input's; None where no closed form exists."""
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
-        """First and last index read by the outputs lo … hi as if nothing ended; `size` is that of the input axis."""
+        """First and last index read by the outputs lo … hi as if nothing ended; `size` is that of
+        the input axis.
+        """
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
-        """Every connection inside a tensor of `outputs` by one of `inputs` indices; what is padding is left out."""
+        """Every connection inside a tensor of `outputs` by one of `inputs` indices; what is padding
+        is left out.
+        """
 
 
 @dataclass(frozen=True)
 class Taps:
-    """Output i reads `i*stride + offset + dilation*t` for t in 0 … count-1: convolution, pool, pad, slice,
-    broadcast."""
+    """Output i reads `i*stride + offset + dilation*t` for t in 0 … count-1: convolution, pool, pad,
+    slice, broadcast.
+    """
 
     stride: int = 1
     offset: int | None = 0
@@ -94,8 +100,9 @@ class Taps:
 
 @dataclass(frozen=True)
 class Scatter:
-    """Transposed convolution: output j reads each i with `i*stride + dilation*t - padding = j` for some t in 0 …
-    count-1."""
+    """Transposed convolution: output j reads each i with `i*stride + dilation*t - padding = j` for
+    some t in 0 … count-1.
+    """
 
     stride: int
     padding: int | None
@@ -105,7 +112,11 @@ class Scatter:
     def through(self, inner: Window) -> Window:
         step = inner.stride / self.stride
         reach = self.dilation * (self.count - 1) * step
-        lo = None if self.padding is None or inner.lo is None else inner.lo + self.padding * step - reach
+        lo = (
+            None
+            if self.padding is None or inner.lo is None
+            else inner.lo + self.padding * step - reach
+        )
         return Window(step, lo, inner.extent + reach)
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
@@ -114,7 +125,9 @@ class Scatter:
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         units = np.arange(inputs)[:, None]
-        written = units * self.stride - self._known_padding() + self.dilation * np.arange(self.count)
+        written = (
+            units * self.stride - self._known_padding() + self.dilation * np.arange(self.count)
+        )
         read, units = _inside(np.broadcast_to(units, written.shape), written, outputs)
         return units, read
 
@@ -126,7 +139,9 @@ class Scatter:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Output i reads input `i // size`: depth to space, and every resize by a whole factor without interpolation."""
+    """Output i reads input `i // size`: depth to space, and every resize by a whole factor without
+    interpolation.
+    """
 
     size: int
 
@@ -143,7 +158,9 @@ class Blocks:
 
 @dataclass(frozen=True)
 class Digit:
-    """One of several axes that are written as one: output i reads `(i // repeat) % size`; None for an unknown size."""
+    """One of several axes that are written as one: output i reads `(i // repeat) % size`; None for
+    an unknown size.
+    """
 
     repeat: int | None
     size: int | None
@@ -170,7 +187,9 @@ class Digit:
 
 @dataclass(frozen=True)
 class Part:
-    """One input of a concatenation along this axis: output i reads input `i - start`, if it lies in that input."""
+    """One input of a concatenation along this axis: output i reads input `i - start`, if it lies in
+    that input.
+    """
 
     start: int
     first: bool
@@ -181,9 +200,13 @@ class Part:
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
         if size is None:
-            raise UnknownSizeError("a concatenation along this axis has a size that the model leaves open")
+            raise UnknownSizeError(
+                "a concatenation along this axis has a size that the model leaves open"
+            )
         lo, hi = lo - self.start, hi - self.start
-        return (lo if self.first else np.maximum(lo, 0)), (hi if self.last else np.minimum(hi, size - 1))
+        return (lo if self.first else np.maximum(lo, 0)), (
+            hi if self.last else np.minimum(hi, size - 1)
+        )
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         return Taps(offset=-self.start).pairs(outputs, inputs)
@@ -191,7 +214,9 @@ class Part:
 
 @dataclass(frozen=True)
 class Table:
-    """Output i reads the input indices `rows[i]`: interpolation, reflection, a gather with constant indices."""
+    """Output i reads the input indices `rows[i]`: interpolation, reflection, a gather with constant
+    indices.
+    """
 
     rows: tuple[tuple[int, ...], ...]
 
@@ -199,15 +224,22 @@ class Table:
         return None
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
-        """Outputs beyond the ends of the table are as far beyond the input as they are beyond the table."""
+        """Outputs beyond the ends of the table are as far beyond the input as they are beyond the
+        table.
+        """
         first, last = np.clip(lo, 0, len(self.rows) - 1), np.clip(hi, 0, len(self.rows) - 1)
-        read = [sorted({i for row in self.rows[a : b + 1] for i in row}) for a, b in zip(first, last, strict=True)]
+        read = [
+            sorted({i for row in self.rows[a : b + 1] for i in row})
+            for a, b in zip(first, last, strict=True)
+        ]
         ends = np.array([(indices[0], indices[-1]) for indices in read], np.int64).reshape(-1, 2)
         return ends[:, 0] + lo - first, ends[:, 1] + hi - last
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         units = np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
-        return _inside(units, np.fromiter((index for row in self.rows for index in row), np.int64), inputs)
+        return _inside(
+            units, np.fromiter((index for row in self.rows for index in row), np.int64), inputs
+        )
 
 
 class UnknownSizeError(ValueError):
@@ -221,7 +253,9 @@ def _inside(units: Indices, read: Indices, size: int) -> Pairs:
 
 @dataclass(frozen=True)
 class Relation:
-    """The connections of one operator along one axis, split into passes in each of which no index occurs twice."""
+    """The connections of one operator along one axis, split into passes in each of which no index
+    occurs twice.
+    """
 
     outputs: int
     inputs: int

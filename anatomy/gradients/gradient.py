@@ -1,7 +1,9 @@
-"""Gradients of an ONNX graph as an ONNX graph: a walk backwards over a table of rules (`anatomy.gradients.vjps`).
+"""Gradients of an ONNX graph as an ONNX graph: a walk backwards over a table of rules
+(`anatomy.gradients.vjps`).
 
-Reverse accumulation (Linnainmaa 1970): each tensor's cotangent is the sum of what its readers hand back. The result is
-made of ordinary operators, so that every runtime computes it, and gradients can be taken of it again.
+Reverse accumulation (Linnainmaa 1970): each tensor's cotangent is the sum of what its readers hand
+back. The result is made of ordinary operators, so that every runtime computes it, and gradients can
+be taken of it again.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,12 +23,13 @@ PREFIX = "grad."
 def gradient(
     model: onnx.ModelProto, of: str, wrt: Sequence[str], cotangent: str | None = None
 ) -> tuple[onnx.ModelProto, tuple[str, ...]]:
-    """The model, extended by the gradients of tensor `of` with respect to the tensors `wrt`, and their names.
+    """The model, extended by the gradients of tensor `of` with respect to the tensors `wrt`, and
+    their names.
 
-    The gradients are outputs after those that the model has. Without `cotangent` they are those of the sum of `of`;
-    with it they are weighted by the tensor of that name, which becomes an input unless the model has it.
-    Raises GradientError for an unknown tensor, for one that `of` does not depend on, for an opset below 13, and for an
-    operator without a rule.
+    The gradients are outputs after those that the model has. Without `cotangent` they are those of
+    the sum of `of`; with it they are weighted by the tensor of that name, which becomes an input
+    unless the model has it. Raises GradientError for an unknown tensor, for one that `of` does not
+    depend on, for an opset below 13, and for an operator without a rule.
     """
     graph = Graph(model)
     _check(graph, of, wrt)
@@ -35,22 +38,39 @@ def gradient(
     builder = Builder(prefix)
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
-    walk = _Walk(graph, builder, extended, {name for node in path for name in node.outputs if name} | set(wrt))
+    walk = _Walk(
+        graph,
+        builder,
+        extended,
+        {name for node in path for name in node.outputs if name} | set(wrt),
+    )
     walk.start(of, cotangent)
     for node in reversed(path):
         walk.step(node)
-    found = tuple(walk.cotangents[name].name if name in walk.cotangents else walk.zeros(name) for name in wrt)
+    found = tuple(
+        walk.cotangents[name].name if name in walk.cotangents else walk.zeros(name) for name in wrt
+    )
     nodes, read = _needed(builder.nodes, found)
     extended.graph.node.extend(nodes)
-    extended.graph.initializer.extend(tensor for tensor in builder.initializers if tensor.name in read)
-    extended.graph.output.extend(_output(graph, name, result) for name, result in zip(wrt, found, strict=True))
+    extended.graph.initializer.extend(
+        tensor for tensor in builder.initializers if tensor.name in read
+    )
+    extended.graph.output.extend(
+        _output(graph, name, result) for name, result in zip(wrt, found, strict=True)
+    )
     return extended, found
 
 
 def _check(graph: Graph, of: str, wrt: Iterable[str]) -> None:
     if graph.opset < OLDEST_OPSET:
-        raise GradientError(f"the model uses opset {graph.opset}; gradients need {OLDEST_OPSET} or later")
-    made = {*graph.inputs, *graph.constants, *(name for node in graph.nodes for name in node.outputs)}
+        raise GradientError(
+            f"the model uses opset {graph.opset}; gradients need {OLDEST_OPSET} or later"
+        )
+    made = {
+        *graph.inputs,
+        *graph.constants,
+        *(name for node in graph.nodes for name in node.outputs),
+    }
     for name in (of, *wrt):
         if name not in made:
             raise GradientError(f"the model has no tensor '{name}'")
@@ -77,8 +97,12 @@ def _path(graph: Graph, of: str, wrt: Sequence[str]) -> list[Node]:
     return path[::-1]
 
 
-def _needed(nodes: Sequence[onnx.NodeProto], results: Sequence[str]) -> tuple[list[onnx.NodeProto], set[str]]:
-    """The nodes that the results depend on, for runtimes run all that there are; and all that these read."""
+def _needed(
+    nodes: Sequence[onnx.NodeProto], results: Sequence[str]
+) -> tuple[list[onnx.NodeProto], set[str]]:
+    """The nodes that the results depend on, for runtimes run all that there are; and all that these
+    read.
+    """
     read, kept = set(results), []
     for node in reversed(nodes):
         if not read.isdisjoint(node.output):
@@ -88,7 +112,11 @@ def _needed(nodes: Sequence[onnx.NodeProto], results: Sequence[str]) -> tuple[li
 
 
 def _unused(graph: Graph, prefix: str) -> str:
-    names = {*graph.inputs, *graph.constants, *(name for node in graph.nodes for name in node.outputs)}
+    names = {
+        *graph.inputs,
+        *graph.constants,
+        *(name for node in graph.nodes for name in node.outputs),
+    }
     while any(name.startswith(prefix) for name in names):
         prefix = f"{PREFIX}{prefix}"
     return prefix
@@ -102,7 +130,9 @@ def _output(graph: Graph, name: str, result: str) -> onnx.ValueInfoProto:
 class _Walk:
     """The cotangents found so far, from `of` backwards."""
 
-    def __init__(self, graph: Graph, builder: Builder, extended: onnx.ModelProto, wanted: set[str]) -> None:
+    def __init__(
+        self, graph: Graph, builder: Builder, extended: onnx.ModelProto, wanted: set[str]
+    ) -> None:
         self._graph = graph
         self._builder = builder
         self._extended = extended

@@ -1,4 +1,6 @@
-"""Vector-Jacobian products: a table `operator -> rule`, each rule a few lines that write ordinary ONNX operators."""
+"""Vector-Jacobian products: a table `operator -> rule`, each rule a few lines that write ordinary
+ONNX operators.
+"""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,6 @@
-"""Writing nodes: values with Python's operators, so that a formula in a rule looks like the formula in the book."""
+"""Writing nodes: values with Python's operators, so that a formula in a rule looks like the formula
+in the book.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +13,9 @@ from onnx import helper, numpy_helper
 
 @dataclass(frozen=True, eq=False)
 class Value:
-    """A tensor of the graph that is being written. Numbers beside it become constants of its own type."""
+    """A tensor of the graph that is being written. Numbers beside it become constants of its own
+    type.
+    """
 
     name: str
     dtype: np.dtype[Any]
@@ -65,11 +69,16 @@ class Value:
         return self.builder.op("Where", self, true, true._operand(false), dtype=true.dtype)  # noqa: SLF001 - its own
 
     def _operand(self, other: "Value | float") -> "Value":
-        return other if isinstance(other, Value) else self.builder.constant(np.asarray(other, self.dtype))
+        return (
+            other
+            if isinstance(other, Value)
+            else self.builder.constant(np.asarray(other, self.dtype))
+        )
 
 
 class Builder:
-    """Collects nodes and constants under names that start with `prefix`, which no tensor of the graph may use.
+    """Collects nodes and constants under names that start with `prefix`, which no tensor of the
+    graph may use.
 
     Equal nodes are written once, so that rules need not share what they have in common.
     """
@@ -81,24 +90,36 @@ class Builder:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
 
-    def op(self, operator: str, *inputs: Value | None, dtype: Any = None, **attributes: Any) -> Value:
+    def op(
+        self, operator: str, *inputs: Value | None, dtype: Any = None, **attributes: Any
+    ) -> Value:
         """A node of one output, of the type of its first input unless `dtype` says otherwise."""
         return self.ops(operator, *inputs, types=[dtype], **attributes)[0]
 
-    def ops(self, operator: str, *inputs: Value | None, types: Sequence[Any], **attributes: Any) -> tuple[Value, ...]:
+    def ops(
+        self, operator: str, *inputs: Value | None, types: Sequence[Any], **attributes: Any
+    ) -> tuple[Value, ...]:
         """A node of several outputs, one of each type; None stands for the type of the first input."""
         given = {key: value for key, value in attributes.items() if value is not None}
-        node = helper.make_node(operator, ["" if value is None else value.name for value in inputs], [], **given)
+        node = helper.make_node(
+            operator, ["" if value is None else value.name for value in inputs], [], **given
+        )
         key = (node.SerializeToString(deterministic=True), len(types))
         if key not in self._written:
             self._written[key] = self._write(node, inputs, types)
         return self._written[key]
 
-    def _write(self, node: onnx.NodeProto, inputs: Sequence[Value | None], types: Sequence[Any]) -> tuple[Value, ...]:
+    def _write(
+        self, node: onnx.NodeProto, inputs: Sequence[Value | None], types: Sequence[Any]
+    ) -> tuple[Value, ...]:
         number = len(self.nodes)
         default = next((value.dtype for value in inputs if value is not None), np.dtype(np.float32))
         results = tuple(
-            Value(f"{self._prefix}{node.op_type}_{number}" + (f".{i}" if i else ""), np.dtype(dtype or default), self)
+            Value(
+                f"{self._prefix}{node.op_type}_{number}" + (f".{i}" if i else ""),
+                np.dtype(dtype or default),
+                self,
+            )
             for i, dtype in enumerate(types)
         )
         node.output.extend(value.name for value in results)

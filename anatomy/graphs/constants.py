@@ -1,7 +1,7 @@
 """The constant tensors of a graph as arrays, without a second copy of the weights.
 
-A protobuf gives its bytes away as a copy only, so large tensors are read each time somebody asks for one; what is
-asked for again and again, their shapes and types and the small ones, is kept.
+A protobuf gives its bytes away as a copy only, so large tensors are read each time somebody asks
+for one; what is asked for again and again, their shapes and types and the small ones, is kept.
 """
 
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,9 @@ class UnreadableTensor(Exception):
 class Constants(Mapping[str, np.ndarray]):
     """Arrays by name. Raises UnreadableTensor when it is made of a tensor that cannot be read."""
 
-    def __init__(self, tensors: Mapping[str, onnx.TensorProto], arrays: Mapping[str, np.ndarray]) -> None:
+    def __init__(
+        self, tensors: Mapping[str, onnx.TensorProto], arrays: Mapping[str, np.ndarray]
+    ) -> None:
         self._kept: dict[str, np.ndarray] = {}
         self._large: dict[str, onnx.TensorProto] = {}
         self._kinds: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}

@@ -13,7 +13,8 @@ PASSING = frozenset(("DequantizeLinear", "Cast", "Identity"))
 
 
 def real(graph: Graph, name: str) -> Array:
-    """The numbers of a tensor that is a constant, or made of constants by the operators of `PASSING` alone.
+    """The numbers of a tensor that is a constant, or made of constants by the operators of
+    `PASSING` alone.
 
     Raises GraphError for any other tensor.
     """
@@ -30,8 +31,9 @@ def real(graph: Graph, name: str) -> Array:
 
 
 def _dequantised(codes: Array, node: Node, graph: Graph) -> Array:
-    """(codes - zero point) * scale, where scale and zero point are one number, or one for each index or block of an
-    axis."""
+    """(codes - zero point) * scale, where scale and zero point are one number, or one for each
+    index or block of an axis.
+    """
     scale = real(graph, node.inputs[1])
     zero = real(graph, node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else None
     # Eight bits do not hold the difference of two codes.

@@ -1,5 +1,6 @@
-"""A small read-only view of an ONNX graph: nodes in topological order, constants as arrays, inferred shapes,
-producers and consumers."""
+"""A small read-only view of an ONNX graph: nodes in topological order, constants as arrays,
+inferred shapes, producers and consumers.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +24,15 @@ LARGEST_SIZE = 2**31 - 1
 
 
 class GraphError(ValueError):
-    """The protobuf is no graph that we can read: a cycle, a tensor that nobody makes, an unreadable attribute."""
+    """The protobuf is no graph that we can read: a cycle, a tensor that nobody makes, an unreadable
+    attribute.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One operator: its type, its name and its tensors. A missing optional tensor is the empty string.
+    """One operator: its type, its name and its tensors. A missing optional tensor is the empty
+    string.
 
     What the sub-graphs of a control-flow operator read from outside counts among its inputs.
     """
@@ -45,13 +49,16 @@ class Node:
 class Graph:
     """What `anatomy` needs to know of an ONNX model's main graph.
 
-    `input_shape` settles what the first input's shape leaves open. Shapes come from ONNX shape inference; where it
-    fails, a shape is what the file declares, or None. Raises GraphError when nodes form a cycle, read a tensor that
-    nothing produces, or the input does not take that shape.
+    `input_shape` settles what the first input's shape leaves open. Shapes come from ONNX shape
+    inference; where it fails, a shape is what the file declares, or None. Raises GraphError when
+    nodes form a cycle, read a tensor that nothing produces, or the input does not take that shape.
     """
 
     def __init__(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> None:
-        self.opset = max((item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")), default=0)
+        self.opset = max(
+            (item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")),
+            default=0,
+        )
         graph = proto.graph
         if input_shape is not None:
             _check_fit(proto, input_shape)
@@ -66,7 +73,9 @@ class Graph:
         constants = set(self.constants)
         self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
         self.outputs = tuple(value.name for value in graph.output)
-        self.nodes = _sorted([node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants})
+        self.nodes = _sorted(
+            [node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants}
+        )
         self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
         computed: dict[str, np.ndarray] = {}
         while found := self._folded():
@@ -97,13 +106,17 @@ class Graph:
         return tuple(self._consumers.get(name, ()))
 
     def _folded(self) -> dict[str, np.ndarray]:
-        nodes = [node.proto for node in self.nodes if not self.constants.keys() >= set(node.outputs)]
+        nodes = [
+            node.proto for node in self.nodes if not self.constants.keys() >= set(node.outputs)
+        ]
         return folded(nodes, self.constants, self._shapes.get, self.opset)
 
     def _is_open(self, node: Node) -> bool:
         """Whether a shape that the node makes is not known to the last size."""
         shapes = [self._shapes.get(output) for output in node.outputs if output]
-        return any(shape is None or not all(isinstance(size, int) for size in shape) for shape in shapes)
+        return any(
+            shape is None or not all(isinstance(size, int) for size in shape) for shape in shapes
+        )
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
@@ -126,8 +139,14 @@ def _check_fit(proto: onnx.ModelProto, input_shape: Sequence[int]) -> None:
         return
     declared = [_dim(dim) for dim in value.type.tensor_type.shape.dim]
     if len(declared) != len(input_shape):
-        raise GraphError(f"input '{value.name}' has {len(declared)} axes, the shape {wanted} has {len(input_shape)}")
-    if any(isinstance(size, int) and size != given for size, given in zip(declared, input_shape, strict=True)):
+        raise GraphError(
+            f"input '{value.name}' has {len(declared)} axes, the shape {wanted} has "
+            f"{len(input_shape)}"
+        )
+    if any(
+        isinstance(size, int) and size != given
+        for size, given in zip(declared, input_shape, strict=True)
+    ):
         shown = "x".join("?" if size is None else str(size) for size in declared)
         raise GraphError(f"the shape {wanted} does not fit input '{value.name}' of shape {shown}")
 
@@ -148,7 +167,9 @@ def _dtype(name: str, element: int) -> np.dtype[Any]:
     try:
         return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(element))
     except KeyError:
-        raise GraphError(f"tensor '{name}' is of element type {element}, which ONNX does not have") from None
+        raise GraphError(
+            f"tensor '{name}' is of element type {element}, which ONNX does not have"
+        ) from None
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> Dim:
@@ -210,7 +231,12 @@ def _constant(node: Node) -> np.ndarray:
     ((kind, value),) = node.attributes.items()
     if kind.startswith("sparse"):
         raise GraphError(f"Constant '{node.name}' is sparse; only dense constants are read")
-    dtype = {"value_int": np.int64, "value_ints": np.int64, "value_float": np.float32, "value_floats": np.float32}
+    dtype = {
+        "value_int": np.int64,
+        "value_ints": np.int64,
+        "value_float": np.float32,
+        "value_floats": np.float32,
+    }
     return np.asarray(value, dtype.get(kind))
 
 
@@ -230,7 +256,8 @@ def _sorted(nodes: list[Node], known: set[str]) -> tuple[Node, ...]:
         if len(blocked) == len(waiting):
             missing = next(name for name in blocked[0].inputs if name not in available)
             raise GraphError(
-                f"{blocked[0].operator} '{blocked[0].name}' reads '{missing}', which nothing before it produces"
+                f"{blocked[0].operator} '{blocked[0].name}' reads '{missing}', which nothing "
+                "before it produces"
             )
         waiting = blocked
     return tuple(ordered)

@@ -1,7 +1,7 @@
 """Shape inference as the runtime computes: ONNX's own, with one of its faults mended.
 
-A pool with `ceil_mode` ignores windows that would start in the padding after its input (ONNX operator specification of
-MaxPool); ONNX Runtime does so, `onnx.shape_inference` counts them.
+A pool with `ceil_mode` ignores windows that would start in the padding after its input (ONNX
+operator specification of MaxPool); ONNX Runtime does so, `onnx.shape_inference` counts them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,12 +18,15 @@ POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 
 
 def inferred(
-    proto: onnx.ModelProto, input_shape: Sequence[int] | None = None, known: Mapping[str, np.ndarray] | None = None
+    proto: onnx.ModelProto,
+    input_shape: Sequence[int] | None = None,
+    known: Mapping[str, np.ndarray] | None = None,
 ) -> onnx.ModelProto:
-    """A copy of the model with the shape of every tensor that can be known; the model as it is if inference fails.
+    """A copy of the model with the shape of every tensor that can be known; the model as it is if
+    inference fails.
 
-    `input_shape` stands in for the shape of the first input; what the file says of later tensors is then left out.
-    `known` are computed tensors whose values are known to be constant.
+    `input_shape` stands in for the shape of the first input; what the file says of later tensors is
+    then left out. `known` are computed tensors whose values are known to be constant.
     """
     mended = _light_copy(proto)
     if input_shape is not None:
@@ -38,15 +41,22 @@ def inferred(
 
 
 def _light_copy(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """The model with large weights declared only: copying them through inference takes seconds and tells nothing."""
+    """The model with large weights declared only: copying them through inference takes seconds and
+    tells nothing.
+    """
     copy = onnx.ModelProto(ir_version=proto.ir_version)
     copy.opset_import.extend(proto.opset_import)
     copy.functions.extend(proto.functions)
-    graph, large = copy.graph, [tensor for tensor in proto.graph.initializer if prod(tensor.dims) > LARGEST]
+    graph, large = (
+        copy.graph,
+        [tensor for tensor in proto.graph.initializer if prod(tensor.dims) > LARGEST],
+    )
     for name in ("node", "input", "output", "value_info", "sparse_initializer"):
         getattr(graph, name).extend(getattr(proto.graph, name))
     graph.name = proto.graph.name
-    graph.initializer.extend(tensor for tensor in proto.graph.initializer if prod(tensor.dims) <= LARGEST)
+    graph.initializer.extend(
+        tensor for tensor in proto.graph.initializer if prod(tensor.dims) <= LARGEST
+    )
     declared = {value.name for value in graph.input}
     graph.input.extend(
         onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
@@ -59,14 +69,18 @@ def _light_copy(proto: onnx.ModelProto) -> onnx.ModelProto:
 def first_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     """The first input that is no weight."""
     initialised = {tensor.name for tensor in graph.initializer}
-    value: onnx.ValueInfoProto = next(value for value in graph.input if value.name not in initialised)
+    value: onnx.ValueInfoProto = next(
+        value for value in graph.input if value.name not in initialised
+    )
     return value
 
 
 def _settle(graph: onnx.GraphProto, name: str, input_shape: Sequence[int]) -> None:
     value = next(value for value in graph.input if value.name == name)
     del value.type.tensor_type.shape.dim[:]
-    value.type.tensor_type.shape.dim.extend(onnx.TensorShapeProto.Dimension(dim_value=size) for size in input_shape)
+    value.type.tensor_type.shape.dim.extend(
+        onnx.TensorShapeProto.Dimension(dim_value=size) for size in input_shape
+    )
     del graph.value_info[:]
     for output in graph.output:
         output.type.tensor_type.ClearField("shape")
@@ -87,7 +101,9 @@ def _infer(proto: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
-    """Give a pool the padding with which rounding down yields the size that it has. True if inference had it wrong."""
+    """Give a pool the padding with which rounding down yields the size that it has. True if
+    inference had it wrong.
+    """
     sizes = _sizes(known.graph, node.input[0])
     kernel = _ints(node, "kernel_shape", [])
     if sizes is None or not kernel or _attribute(node, "auto_pad") is not None:
@@ -105,15 +121,21 @@ def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
         else:
             pads[rank + axis] = (count - 1) * stride + reach - size - before
     if wrong:
-        kept = [attribute for attribute in node.attribute if attribute.name not in ("pads", "ceil_mode")]
+        kept = [
+            attribute for attribute in node.attribute if attribute.name not in ("pads", "ceil_mode")
+        ]
         del node.attribute[:]
         node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
     return wrong
 
 
 def _sizes(graph: onnx.GraphProto, tensor: str) -> list[int] | None:
-    value = next((value for value in (*graph.value_info, *graph.input) if value.name == tensor), None)
-    if value is None or not all(dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim[2:]):
+    value = next(
+        (value for value in (*graph.value_info, *graph.input) if value.name == tensor), None
+    )
+    if value is None or not all(
+        dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim[2:]
+    ):
         return None
     return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
 

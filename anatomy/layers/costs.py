@@ -14,7 +14,9 @@ def is_weight(name: str, reach: Mapping[str, Reach]) -> bool:
 
 
 def parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
-    """Learned numbers of a node: weights and biases; running statistics and clipping bounds are not learned."""
+    """Learned numbers of a node: weights and biases; running statistics and clipping bounds are not
+    learned.
+    """
     match node.operator:
         case "BatchNormalization":
             names = node.inputs[1:3]
@@ -27,7 +29,9 @@ def parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
         case _:
             names = ()
     return sum(
-        prod(size for size in graph.shape(name) or () if isinstance(size, int)) for name in names if _rank(name, graph)
+        prod(size for size in graph.shape(name) or () if isinstance(size, int))
+        for name in names
+        if _rank(name, graph)
     )
 
 
@@ -36,7 +40,9 @@ def macs(anchor: Node, kind: Kind, graph: Graph, kernel: str | None) -> int | No
     if kernel is None:
         return 0
     weight, output = graph.shape(kernel) or (), graph.shape(anchor.outputs[0]) or ()
-    positions = (graph.shape(anchor.inputs[0]) or ()) if kind == "transposed_convolution" else output
+    positions = (
+        (graph.shape(anchor.inputs[0]) or ()) if kind == "transposed_convolution" else output
+    )
     match kind:
         case "convolution":
             counted = (*output[1:], *weight[1:])

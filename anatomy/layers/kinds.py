@@ -13,7 +13,8 @@ KINDS: Mapping[str, Kind] = {
     "Gemm": "dense",
     "MatMul": "dense",
     **dict.fromkeys(
-        "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean ReduceMax".split(), "pool"
+        "MaxPool AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool ReduceMean ReduceMax".split(),
+        "pool",
     ),
     **dict.fromkeys(("Add", "Mul", "Concat"), "merge"),
 }

@@ -33,7 +33,8 @@ class LayerTensor:
 class Layer:
     """One layer. Shapes leave out the batch; a size that the model leaves open is None.
 
-    `operands` are the tensors that the anchor reads, in its order, without those that do not depend on the input.
+    `operands` are the tensors that the anchor reads, in its order, without those that do not depend
+    on the input.
     """
 
     index: int
@@ -74,7 +75,9 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
         taken[node.name] += 1
         name = node.name if taken[node.name] == 1 else f"{node.name}.{taken[node.name]}"
         found.append(_layer(len(found), name, kind, members, graph, reach, owners))
-        owners.update(dict.fromkeys((output for member in members for output in member.outputs), name))
+        owners.update(
+            dict.fromkeys((output for member in members for output in member.outputs), name)
+        )
         swallowed.update(output for member in members for output in member.outputs)
     return tuple(found)
 
@@ -113,9 +116,13 @@ def _real_valued(members: list[Node]) -> list[Node]:
 
 
 def _next(tensor: str, graph: Graph, reach: Mapping[str, Reach]) -> list[Node]:
-    """The fewest element-wise nodes that alone read this tensor and join in one: a Relu, or what a Swish is made of."""
+    """The fewest element-wise nodes that alone read this tensor and join in one: a Relu, or what a
+    Swish is made of.
+    """
     inside, joined = {tensor}, dict[str, Node]()
-    while (node := _element_wise(inside, joined, graph, reach)) is not None and len(joined) < LONGEST_ACTIVATION:
+    while (node := _element_wise(inside, joined, graph, reach)) is not None and len(
+        joined
+    ) < LONGEST_ACTIVATION:
         joined[node.outputs[0]] = node
         inside.update(node.outputs)
         if not any(_is_open(name, joined, graph) for name in inside.difference(node.outputs)):
@@ -141,7 +148,9 @@ def _element_wise(
 
 def _is_open(name: str, joined: Mapping[str, Node], graph: Graph) -> bool:
     """Whether somebody outside reads the tensor."""
-    return name in graph.outputs or any(node.outputs[0] not in joined for node in graph.consumers(name))
+    return name in graph.outputs or any(
+        node.outputs[0] not in joined for node in graph.consumers(name)
+    )
 
 
 def _layer(
@@ -155,7 +164,9 @@ def _layer(
 ) -> Layer:
     anchor, served = members[0], _tensor(members[-1].outputs[0], graph, reach)
     kernel = _weights(anchor, kind, reach)
-    kernel_shape, strides, pads, dilations = _geometry(anchor, graph) if kind in WINDOWED else (None,) * 4
+    kernel_shape, strides, pads, dilations = (
+        _geometry(anchor, graph) if kind in WINDOWED else (None,) * 4
+    )
     return Layer(
         index=index,
         name=name,
@@ -192,18 +203,24 @@ def _weights(anchor: Node, kind: Kind, reach: Mapping[str, Reach]) -> str | None
 
 
 def _tensor(name: str, graph: Graph, reach: Mapping[str, Reach]) -> LayerTensor:
-    """Its channels are axis 1, unless that follows a spatial axis of the input and another does not (NHWC)."""
+    """Its channels are axis 1, unless that follows a spatial axis of the input and another does not
+    (NHWC).
+    """
     shape = graph.shape(name) or ()
     followed = {track.axis for track in reach[name].tracks.values()}
     free = [axis for axis in range(1, len(shape)) if axis not in followed]
     channel = next(iter(free), 1 if len(shape) > 1 else None)
     sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
-    return LayerTensor(name, sizes, tuple(axis for axis in range(1, len(shape)) if axis != channel), channel)
+    return LayerTensor(
+        name, sizes, tuple(axis for axis in range(1, len(shape)) if axis != channel), channel
+    )
 
 
 def _geometry(
     anchor: Node, graph: Graph
-) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None]:
+) -> tuple[
+    tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None
+]:
     if anchor.operator.startswith(("Global", "Reduce")):
         return None, None, None, None
     try:
@@ -213,15 +230,25 @@ def _geometry(
     if anchor.operator == "ConvTranspose":
         before = transposed_pads(anchor, graph)
         after = anchor.attributes.get("pads", before + before)[len(kernel) :]
-        pads = None if None in before else tuple(pad for pad in (*before, *after) if pad is not None)
+        pads = (
+            None if None in before else tuple(pad for pad in (*before, *after) if pad is not None)
+        )
     else:
         pairs = pads_of(anchor, graph)
-        pads = None if None in pairs else tuple(pair[side] for side in (0, 1) for pair in pairs if pair is not None)
+        pads = (
+            None
+            if None in pairs
+            else tuple(pair[side] for side in (0, 1) for pair in pairs if pair is not None)
+        )
     return kernel, strides, pads, dilations
 
 
-def _feeding(anchor: Node, graph: Graph, reach: Mapping[str, Reach], owners: Mapping[str, str]) -> Iterator[str]:
-    """The layers that an anchor reads, in the order of its inputs, through nodes that belong to no layer."""
+def _feeding(
+    anchor: Node, graph: Graph, reach: Mapping[str, Reach], owners: Mapping[str, str]
+) -> Iterator[str]:
+    """The layers that an anchor reads, in the order of its inputs, through nodes that belong to no
+    layer.
+    """
     waiting, seen = list(reversed(anchor.inputs)), set[str]()
     while waiting:
         name = waiting.pop()

@@ -1,4 +1,6 @@
-"""What the server is measured against: the model alone in ONNX Runtime, and a plain loop around it without HTTP."""
+"""What the server is measured against: the model alone in ONNX Runtime, and a plain loop around it
+without HTTP.
+"""
 
 import json
 import os
@@ -20,14 +22,18 @@ TOP_K = 5
 
 
 class Bare:
-    """A session with one thread that does not spin: what the network itself costs, with nothing around it."""
+    """A session with one thread that does not spin: what the network itself costs, with nothing
+    around it.
+    """
 
     def __init__(self, proto: onnx.ModelProto, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.log_severity_level = 3
-        self._session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, ["CPUExecutionProvider"]
+        )
         self._input: str = self._session.get_inputs()[0].name
 
     def __call__(self, batch: Array) -> Array:
@@ -38,14 +44,18 @@ class Bare:
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one item: processor seconds on average, and seconds by the clock as the median of the runs."""
+    """Of one item: processor seconds on average, and seconds by the clock as the median of the
+    runs.
+    """
 
     cpu: float
     wall: float
 
 
 def cost(run: Callable[[], object], items: int, seconds: float) -> Cost:
-    """Run again and again for so long, `items` items each time; everything else in this process must be at rest."""
+    """Run again and again for so long, `items` items each time; everything else in this process
+    must be at rest.
+    """
     run()
     walls: list[float] = []
     end = time.perf_counter() + seconds
@@ -58,8 +68,12 @@ def cost(run: Callable[[], object], items: int, seconds: float) -> Cost:
     return Cost(cpu / len(walls) / items, statistics.median(walls) / items)
 
 
-def naive(bare: Bare, bodies: Sequence[bytes], spec: ImageInput, labels: Sequence[str]) -> list[str]:
-    """The loop that anybody would write: decode and resize with Pillow, run the batch, the strongest five as JSON."""
+def naive(
+    bare: Bare, bodies: Sequence[bytes], spec: ImageInput, labels: Sequence[str]
+) -> list[str]:
+    """The loop that anybody would write: decode and resize with Pillow, run the batch, the
+    strongest five as JSON.
+    """
     batch = np.stack([plain(body, spec) for body in bodies])
     answers = []
     for scores in bare(batch):

@@ -10,7 +10,9 @@ Figures = Mapping[str, Any]
 
 
 class Rounds:
-    """Collects a figure for each round under a name whose parts are set apart by slashes: `server/16/cpu_us`."""
+    """Collects a figure for each round under a name whose parts are set apart by slashes:
+    `server/16/cpu_us`.
+    """
 
     def __init__(self) -> None:
         self._values: dict[str, list[float]] = defaultdict(list)

@@ -25,7 +25,12 @@ class Goal:
         below = self.kind == "at most"
         value = found[("most" if below else "least") if self.always else "median"]
         met = value <= self.bound if below else value >= self.bound
-        return {"what": self.what, "measured": value, "goal": f"{self.kind} {self.bound:g}", "met": met}
+        return {
+            "what": self.what,
+            "measured": value,
+            "goal": f"{self.kind} {self.bound:g}",
+            "met": met,
+        }
 
 
 GOALS = (
@@ -33,11 +38,38 @@ GOALS = (
         goal
         for connections in (16, 64)
         for goal in (
-            Goal(f"small/server/{connections}/added_us", f"small, {connections}: over bare, µs", "at most", 100),
-            Goal(f"small/server/{connections}/per_second", f"small, {connections}: requests/s", "at least", 7000),
-            Goal(f"small/server/{connections}/errors", f"small, {connections}: errors", "at most", 0, always=True),
-            Goal(f"imagenet/server/{connections}/added_us", f"photo, {connections}: over bare, µs", "at most", 3400),
-            Goal(f"imagenet/server/{connections}/errors", f"photo, {connections}: errors", "at most", 0, always=True),
+            Goal(
+                f"small/server/{connections}/added_us",
+                f"small, {connections}: over bare, µs",
+                "at most",
+                100,
+            ),
+            Goal(
+                f"small/server/{connections}/per_second",
+                f"small, {connections}: requests/s",
+                "at least",
+                7000,
+            ),
+            Goal(
+                f"small/server/{connections}/errors",
+                f"small, {connections}: errors",
+                "at most",
+                0,
+                always=True,
+            ),
+            Goal(
+                f"imagenet/server/{connections}/added_us",
+                f"photo, {connections}: over bare, µs",
+                "at most",
+                3400,
+            ),
+            Goal(
+                f"imagenet/server/{connections}/errors",
+                f"photo, {connections}: errors",
+                "at most",
+                0,
+                always=True,
+            ),
         )
     ),
     Goal("small/server/16/p99_by_p50", "small, 16: p99 / p50", "at most", 3),

@@ -1,6 +1,8 @@
-"""How cost grows: with connections, pictures in a request, bytes in a picture, and layers that are asked for.
+"""How cost grows: with connections, pictures in a request, bytes in a picture, and layers that are
+asked for.
 
-Each point is measured once: what is looked for is the shape of a curve, and the point where it bends.
+Each point is measured once: what is looked for is the shape of a curve, and the point where it
+bends.
 """
 
 import json
@@ -33,7 +35,9 @@ ROOM = {"FOVEA_QUEUE_SIZE": "1024", "FOVEA_MAX_FILES": "64"}
 
 @dataclass(frozen=True)
 class Point:
-    """A load: how much of what grows, the calls, the connections, and how many items a request holds."""
+    """A load: how much of what grows, the calls, the connections, and how many items a request
+    holds.
+    """
 
     size: int
     calls: Sequence[Call]
@@ -54,7 +58,9 @@ def measured(small: Subject, photo: Subject, options: Options) -> dict[str, list
             found[name] = [_point(server, point, options.seconds) for point in points]
     with wide.serve(photo) as server:
         ids = post(server, photo)
-        found["layers asked for"] = [_point(server, point, options.seconds) for point in by_layers(photo, ids)]
+        found["layers asked for"] = [
+            _point(server, point, options.seconds) for point in by_layers(photo, ids)
+        ]
     return found
 
 
@@ -90,7 +96,9 @@ def by_layers(subject: Subject, ids: Sequence[str]) -> Iterator[Point]:
     counts = [1 << power for power in range(len(every).bit_length()) if 1 << power < len(every)]
     for count in [*counts, len(every)]:
         # Spread over the whole depth, so that the points differ in number and not in depth.
-        places = np.linspace(len(every) // 2 if count == 1 else 0, len(every) - 1, count).astype(int)
+        places = np.linspace(len(every) // 2 if count == 1 else 0, len(every) - 1, count).astype(
+            int
+        )
         calls = [of_layer(subject, every[place], ids[:1])[1][0] for place in places]
         yield Point(count, calls, CONNECTIONS)
 
@@ -106,7 +114,10 @@ def form(singles: Sequence[Call]) -> Call:
     ]
     body = b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
     return Call(
-        "/predict", _each([single.wrong for single in singles]), body, f"multipart/form-data; boundary={BOUNDARY}"
+        "/predict",
+        _each([single.wrong for single in singles]),
+        body,
+        f"multipart/form-data; boundary={BOUNDARY}",
     )
 
 
@@ -138,4 +149,8 @@ def _point(server: Server, point: Point, seconds: float) -> dict[str, float]:
         "p90_ms": load.p90,
         "p99_ms": load.p99,
     }
-    return {"size": point.size, **{name: significant(value) for name, value in figures.items()}, "errors": load.errors}
+    return {
+        "size": point.size,
+        **{name: significant(value) for name, value in figures.items()},
+        "errors": load.errors,
+    }

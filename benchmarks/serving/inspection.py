@@ -1,4 +1,6 @@
-"""The scenario of activations: whole layers of pictures posted before, against the bare part of the network."""
+"""The scenario of activations: whole layers of pictures posted before, against the bare part of the
+network.
+"""
 
 import io
 import json
@@ -28,14 +30,21 @@ def measured(subject: Subject, options: Options) -> Figures:
     complaints: list[str] = []
     with options.serve(subject) as server:
         ids = post(server, subject)
-        found = {name: (layer, *of_layer(subject, layer, ids)) for name, layer in chosen(subject).items()}
+        found = {
+            name: (layer, *of_layer(subject, layer, ids)) for name, layer in chosen(subject).items()
+        }
         for name, (_, _, calls) in found.items():
             check(server, calls)
             for _ in range(options.rounds):
-                complaints += _round(rounds, name, server, subject, found[name][1:], options.seconds)
+                complaints += _round(
+                    rounds, name, server, subject, found[name][1:], options.seconds
+                )
             check(server, calls)
         memory(rounds, server, "loaded")
-    about = {name: {"name": layer.name, "output_shape": layer.output_shape} for name, (layer, _, _) in found.items()}
+    about = {
+        name: {"name": layer.name, "output_shape": layer.output_shape}
+        for name, (layer, _, _) in found.items()
+    }
     return {**rounds.figures(), "layers": about, "complaints": complaints}
 
 
@@ -56,14 +65,20 @@ def of_layer(subject: Subject, layer: Layer, ids: Sequence[str]) -> tuple[Bare, 
     """The bare part of the network up to a layer, and the calls for its activations."""
     bare = Bare(extract(subject.proto, [layer.tensor]))
     calls = [
-        Call(f"/layers/{layer.index}/activations?input_id={input_id}", shows(bare(tensor[None])[0]), accept=NPY)
+        Call(
+            f"/layers/{layer.index}/activations?input_id={input_id}",
+            shows(bare(tensor[None])[0]),
+            accept=NPY,
+        )
         for input_id, tensor in zip(ids, subject.tensors[: len(ids)], strict=True)
     ]
     return bare, calls
 
 
 def shows(expected: Array) -> Callable[[Answer], str]:
-    """What tells whether an answer is this array; values may differ by the tolerance, relative to the largest."""
+    """What tells whether an answer is this array; values may differ by the tolerance, relative to
+    the largest.
+    """
     largest = max(float(np.abs(expected).max()), 1.0)
 
     def wrong(answer: Answer) -> str:
@@ -89,13 +104,19 @@ def lists(count: int) -> Callable[[Answer], str]:
 
 
 def mixed(subject: Subject, options: Options) -> Figures:
-    """Of ten requests seven predictions, two middle layers, one list of layers; beside the bare runs for the same."""
+    """Of ten requests seven predictions, two middle layers, one list of layers; beside the bare
+    runs for the same.
+    """
     rounds = Rounds()
     complaints: list[str] = []
     with options.serve(subject) as server:
         layer = chosen(subject)["middle"]
         part, activations = of_layer(subject, layer, post(server, subject))
-        calls = _mixture(subject.predictions(), activations, Call("/layers", lists(len(layers(subject.file.graph)))))
+        calls = _mixture(
+            subject.predictions(),
+            activations,
+            Call("/layers", lists(len(layers(subject.file.graph)))),
+        )
         check(server, calls)
         whole = Bare(subject.proto)
         one = subject.tensors[:1]
@@ -118,12 +139,28 @@ def _mixture(predictions: Sequence[Call], activations: Sequence[Call], listing: 
         raise ServerError(f"{len(predictions)} pictures were posted, {len(activations)} were kept")
     mixture = []
     for predict, show in zip(predictions, activations, strict=True):
-        mixture += [predict, predict, predict, show, predict, predict, listing, predict, show, predict]
+        mixture += [
+            predict,
+            predict,
+            predict,
+            show,
+            predict,
+            predict,
+            listing,
+            predict,
+            show,
+            predict,
+        ]
     return mixture
 
 
 def _round(
-    rounds: Rounds, name: str, server: Server, subject: Subject, found: tuple[Bare, list[Call]], seconds: float
+    rounds: Rounds,
+    name: str,
+    server: Server,
+    subject: Subject,
+    found: tuple[Bare, list[Call]],
+    seconds: float,
 ) -> tuple[str, ...]:
     bare, calls = found
     bare_us = cost(lambda: bare(subject.tensors[:1]), 1, seconds / 4).cpu * MICRO

@@ -1,4 +1,6 @@
-"""One load on a running server: what wrk counts, what the server's processes cost, and whether answers stay right."""
+"""One load on a running server: what wrk counts, what the server's processes cost, and whether
+answers stay right.
+"""
 
 import itertools
 import re
@@ -18,7 +20,9 @@ _runs = itertools.count(int(time.time()) % 1_000_000)
 
 @dataclass(frozen=True)
 class Load:
-    """Of one load: requests a second, milliseconds of latency, processor seconds of a request, and what went wrong."""
+    """Of one load: requests a second, milliseconds of latency, processor seconds of a request, and
+    what went wrong.
+    """
 
     per_second: float
     p50: float
@@ -29,17 +33,21 @@ class Load:
     complaints: tuple[str, ...]
 
 
-def under_load(server: Server, calls: Sequence[Call], connections: int, seconds: float, *, fresh: bool = False) -> Load:
+def under_load(
+    server: Server, calls: Sequence[Call], connections: int, seconds: float, *, fresh: bool = False
+) -> Load:
     """Load an idle server on so many connections, and leave it idle again.
 
-    Beside several connections one more asks now and then and reads the answers: whoever works on many requests at once
-    may mix them up. What it is told counts too. With `fresh` no body is sent twice.
+    Beside several connections one more asks now and then and reads the answers: whoever works on
+    many requests at once may mix them up. What it is told counts too. With `fresh` no body is sent
+    twice.
     """
     mark = f"{next(_runs):010d}" if fresh else ""
     before = server.cpu_seconds()
     with Watcher(server.address, calls if connections > 1 else ()) as watcher:
         counted = wrk.load(server.address, calls, connections, seconds, mark)
-        # At once: what is still in flight is not counted as answered, and the server goes on with it.
+        # At once: what is still in flight is not counted as answered, and the server goes on with
+        # it.
         cpu, answers = server.cpu_seconds() - before, counted.answers + watcher.answers
     server.settle()
     errors = {kind: number for kind, number in counted.errors.items() if number}
@@ -57,7 +65,9 @@ def under_load(server: Server, calls: Sequence[Call], connections: int, seconds:
 
 
 def check(server: Server, calls: Sequence[Call]) -> None:
-    """Each call once; raises ServerError for a wrong answer: the figures of a wrong server mean nothing."""
+    """Each call once; raises ServerError for a wrong answer: the figures of a wrong server mean
+    nothing.
+    """
     with Connection(server.address) as connection:
         for call in calls:
             if wrong := call.wrong(connection.ask(call.bytes())):
@@ -65,9 +75,15 @@ def check(server: Server, calls: Sequence[Call]) -> None:
 
 
 def refusals(metrics: str) -> dict[str, int]:
-    """How many requests the server says to have answered since its start with each status of 400 and above."""
-    found = re.findall(r'^fovea_requests_total\{.*status="([45]\d\d)".*\} (\d+)', metrics, re.MULTILINE)
-    return {status: sum(int(count) for other, count in found if other == status) for status, _ in found}
+    """How many requests the server says to have answered since its start with each status of 400
+    and above.
+    """
+    found = re.findall(
+        r'^fovea_requests_total\{.*status="([45]\d\d)".*\} (\d+)', metrics, re.MULTILINE
+    )
+    return {
+        status: sum(int(count) for other, count in found if other == status) for status, _ in found
+    }
 
 
 def _told(server: Server, errors: Mapping[str, int]) -> Iterator[str]:
@@ -75,12 +91,16 @@ def _told(server: Server, errors: Mapping[str, int]) -> Iterator[str]:
     yield from (f"{kind}: {number}" for kind, number in errors.items())
     if "status" in errors:
         with Connection(server.address) as connection:
-            metrics = connection.ask(Call("/metrics", lambda _: "", accept="*/*").bytes()).body.decode()
+            metrics = connection.ask(
+                Call("/metrics", lambda _: "", accept="*/*").bytes()
+            ).body.decode()
         yield f"statuses so far: {refusals(metrics)}"
 
 
 class Watcher:
-    """While the `with` block runs, asks the calls in turn on a connection of its own and reads the answers."""
+    """While the `with` block runs, asks the calls in turn on a connection of its own and reads the
+    answers.
+    """
 
     def __init__(self, address: Address, calls: Sequence[Call]) -> None:
         self._address, self._calls = address, calls

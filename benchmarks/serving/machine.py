@@ -16,7 +16,9 @@ from benchmarks.serving.server import ROOT
 from benchmarks.train_step import machine
 
 BUSY = 0.5
-"""Load average for each processor from which on figures say more of the machine's other work than of the server."""
+"""Load average for each processor from which on figures say more of the machine's other work than
+of the server.
+"""
 
 
 def described() -> dict[str, Any]:
@@ -41,11 +43,15 @@ def commit() -> str | None:
         return None
 
     def said(*arguments: str) -> str | None:
-        done = subprocess.run([git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [git, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        )
         return done.stdout.strip() if done.returncode == 0 else None
 
     head = said("rev-parse", "--short=12", "HEAD")
-    changed = said("status", "--porcelain", "--untracked-files=no", "--", "service", "anatomy", "benchmarks")
+    changed = said(
+        "status", "--porcelain", "--untracked-files=no", "--", "service", "anatomy", "benchmarks"
+    )
     return f"{head} with changes" if head and changed else head
 
 
@@ -64,5 +70,7 @@ class Others:
 
 def _account() -> tuple[float, float, float]:
     """Seconds: by the clock, of all processors at work, of this process and its descendants."""
-    user, nice, system, _, _, *rest = map(int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    user, nice, system, _, _, *rest = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+    )
     return time.monotonic(), (user + nice + system + sum(rest)) / TICKS, cpu_seconds(os.getpid())

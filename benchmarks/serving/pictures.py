@@ -1,4 +1,6 @@
-"""What is posted: drawn strokes of 28 x 28 pixels as PNG, photographs of 640 x 480 as JPEG; the same in every run."""
+"""What is posted: drawn strokes of 28 x 28 pixels as PNG, photographs of 640 x 480 as JPEG; the
+same in every run.
+"""
 
 import io
 from pathlib import Path
@@ -24,7 +26,9 @@ def strokes(count: int = STROKES, side: int = 28) -> list[bytes]:
 
 
 def photographs() -> list[bytes]:
-    """The samples in colour as JPEG files of about 82 KB each, with the grain that enlarging took from them."""
+    """The samples in colour as JPEG files of about 82 KB each, with the grain that enlarging took
+    from them.
+    """
     random = np.random.default_rng(0)
     found = []
     for name in PHOTOGRAPHS:
@@ -66,12 +70,18 @@ def plain(body: bytes, spec: ImageInput) -> Array:
     with Image.open(io.BytesIO(body)) as opened:
         picture = opened.convert(spec.colour)
     height, width = spec.size
-    box = _crop(picture.size, (width, height), spec.resize.fraction) if spec.resize.rule == "centre_crop" else None
+    box = (
+        _crop(picture.size, (width, height), spec.resize.fraction)
+        if spec.resize.rule == "centre_crop"
+        else None
+    )
     seen = picture.resize((width, height), Image.Resampling[spec.resize.interpolation.upper()], box)
     return np.asarray(seen).reshape(height, width, spec.channels)
 
 
-def _crop(picture: tuple[int, int], target: tuple[int, int], fraction: float) -> tuple[float, float, float, float]:
+def _crop(
+    picture: tuple[int, int], target: tuple[int, int], fraction: float
+) -> tuple[float, float, float, float]:
     """The central box of the target's aspect: left, top, right, bottom."""
     scale = min(picture[0] / target[0], picture[1] / target[1]) * fraction
     width, height = target[0] * scale, target[1] * scale

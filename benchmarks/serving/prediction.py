@@ -1,4 +1,6 @@
-"""The scenario of one model and its predictions: bare, naive loop and server in turn, round after round."""
+"""The scenario of one model and its predictions: bare, naive loop and server in turn, round after
+round.
+"""
 
 import time
 from collections.abc import Callable, Sequence
@@ -27,7 +29,9 @@ MILLI = 1e3
 
 @dataclass(frozen=True)
 class Options:
-    """How long and how often to measure, where to write meanwhile, and the server's settings (`FOVEA_…`)."""
+    """How long and how often to measure, where to write meanwhile, and the server's settings
+    (`FOVEA_…`).
+    """
 
     rounds: int
     seconds: float
@@ -36,7 +40,11 @@ class Options:
 
     def serve(self, subject: Subject) -> Server:
         """A server of this model, which writes into a folder of its own."""
-        return Server(self.folder / f"serve-{subject.name}-{time.monotonic_ns()}", subject.models, self.settings)
+        return Server(
+            self.folder / f"serve-{subject.name}-{time.monotonic_ns()}",
+            subject.models,
+            self.settings,
+        )
 
 
 def measured(subject: Subject, options: Options) -> Figures:
@@ -73,11 +81,18 @@ def alone(rounds: Rounds, subject: Subject, seconds: float) -> None:
         _, bodies = _some(subject, batch)
         found = cost(partial(naive, bare, bodies, subject.spec, subject.labels), batch, seconds)
         rounds.add(f"naive/{batch}/cpu_us", found.cpu * MICRO)
-        rounds.add(f"naive/{batch}/added_us", found.cpu * MICRO - rounds.last(f"bare/{subject.reference}/cpu_us"))
+        rounds.add(
+            f"naive/{batch}/added_us",
+            found.cpu * MICRO - rounds.last(f"bare/{subject.reference}/cpu_us"),
+        )
 
 
-def served(rounds: Rounds, server: Server, subject: Subject, calls: Sequence[Call], seconds: float) -> list[str]:
-    """A round of loads, the last with pictures that are never the same; what the clients complained of."""
+def served(
+    rounds: Rounds, server: Server, subject: Subject, calls: Sequence[Call], seconds: float
+) -> list[str]:
+    """A round of loads, the last with pictures that are never the same; what the clients complained
+    of.
+    """
     complaints: list[str] = []
     for connections, fresh in (*((each, False) for each in CONNECTIONS), (FRESH, True)):
         length = seconds * subject.longer if connections > 1 else seconds
@@ -100,8 +115,12 @@ def add(rounds: Rounds, name: str, load: Load, bare_us: float) -> None:
     rounds.add(f"{name}/errors", load.errors)
 
 
-def idle(rounds: Rounds, server: Server, subject: Subject, calls: Sequence[Call], seconds: float) -> None:
-    """Single requests with a pause before each, in turn with single runs of the bare model, by the clock."""
+def idle(
+    rounds: Rounds, server: Server, subject: Subject, calls: Sequence[Call], seconds: float
+) -> None:
+    """Single requests with a pause before each, in turn with single runs of the bare model, by the
+    clock.
+    """
     one = subject.tensors[:1]
     bare, threaded = Bare(subject.proto), Bare(subject.proto, processors())
     requests = cycle([call.bytes() for call in calls])
@@ -126,7 +145,9 @@ def idle(rounds: Rounds, server: Server, subject: Subject, calls: Sequence[Call]
 
 
 def memory(rounds: Rounds, server: Server, when: str) -> None:
-    """The largest of the server's processes, and all of them, when it has `started` or when it was `loaded`."""
+    """The largest of the server's processes, and all of them, when it has `started` or when it was
+    `loaded`.
+    """
     sizes = server.pss_bytes()
     rounds.add(f"memory/{when}/largest_mb", max(sizes) / MICRO)
     rounds.add(f"memory/{when}/all_mb", sum(sizes) / MICRO)

@@ -1,4 +1,6 @@
-"""What a process and all that descend from it cost: processor time and memory, as Linux counts them in /proc."""
+"""What a process and all that descend from it cost: processor time and memory, as Linux counts them
+in /proc.
+"""
 
 import os
 import time
@@ -28,7 +30,8 @@ def tree(pid: int, proc: Path = PROC) -> list[int]:
 
 
 def cpu_seconds(pid: int, proc: Path = PROC) -> float:
-    """User and system time of the tree so far, with that of descendants that have ended and were waited for.
+    """User and system time of the tree so far, with that of descendants that have ended and were
+    waited for.
 
     The system counts in ticks of 10 ms; take differences over a second or more.
     """
@@ -40,7 +43,9 @@ def cpu_seconds(pid: int, proc: Path = PROC) -> float:
 
 
 def pss_bytes(pid: int, proc: Path = PROC) -> list[int]:
-    """The proportional set size of each process of the tree: pages that several share count by their share."""
+    """The proportional set size of each process of the tree: pages that several share count by
+    their share.
+    """
     found = []
     for each in tree(pid, proc):
         try:
@@ -52,7 +57,8 @@ def pss_bytes(pid: int, proc: Path = PROC) -> list[int]:
 
 
 def settle(pid: int, seconds: float = 30) -> None:
-    """Wait until the tree has used no processor for a moment: what a load left behind is not the next one's cost.
+    """Wait until the tree has used no processor for a moment: what a load left behind is not the
+    next one's cost.
 
     Raises Quiet after so many seconds.
     """

@@ -5,7 +5,18 @@ from typing import Any
 
 from benchmarks.serving.figures import Figures, at, median
 
-COST = ("", "CPU µs", "range", "over bare, µs", "× bare", "per s", "p50 ms", "p90 ms", "p99 ms", "errors")
+COST = (
+    "",
+    "CPU µs",
+    "range",
+    "over bare, µs",
+    "× bare",
+    "per s",
+    "p50 ms",
+    "p90 ms",
+    "p99 ms",
+    "errors",
+)
 MODELS = ("small", "digits", "imagenet")
 
 
@@ -15,7 +26,10 @@ def written(result: Mapping[str, Any]) -> str:
     for name, figures in result.get("scenarios", {}).items():
         parts += [f"## {name}", *(_model(figures) if name in MODELS else _loads(figures))]
     if result.get("goals"):
-        rows = [(g["what"], g["measured"], g["goal"], "yes" if g["met"] else "**no**") for g in result["goals"]]
+        rows = [
+            (g["what"], g["measured"], g["goal"], "yes" if g["met"] else "**no**")
+            for g in result["goals"]
+        ]
         parts += ["## Goals", _table(("", "measured", "goal", "met"), rows)]
     for name, points in result.get("growth", {}).items():
         parts += [f"## Growing: {name}", _growth(name, points)]
@@ -25,36 +39,53 @@ def written(result: Mapping[str, Any]) -> str:
 def _about(result: Mapping[str, Any]) -> Iterator[str]:
     machine = result["machine"]
     yield (
-        f"{machine['processor']}, {machine['processors']} processors, {machine['system']}; Python {machine['python']}, "
+        f"{machine['processor']}, {machine['processors']} processors, {machine['system']}; Python "
+        f"{machine['python']}, "
         f"ONNX Runtime {machine['onnxruntime']}; commit {machine['commit']}; "
-        f"load average before {machine['load_before']}, others had {machine['others_share']:.0%} of the processors "
+        f"load average before {machine['load_before']}, others had {machine['others_share']:.0%} "
+        "of the processors "
         f"meanwhile. Rounds: {result['rounds']}, loads of {result['seconds']} s."
     )
     if machine["busy"]:
         yield "**The machine was busy before this run: the figures say more of that than of the server.**"
     if result["settings"]:
-        yield "Settings: " + ", ".join(f"`{name}={value}`" for name, value in result["settings"].items()) + "."
+        yield (
+            "Settings: "
+            + ", ".join(f"`{name}={value}`" for name, value in result["settings"].items())
+            + "."
+        )
 
 
 def _model(figures: Figures) -> Iterator[str]:
     rows = [_alone(figures, kind, batch) for kind in ("bare", "naive") for batch in ("1", "8")]
     rows += [_load(found, _title(name)) for name, found in figures["server"].items()]
     yield _table(COST, rows)
-    idle = {name: median(figures, f"idle/{name}_ms") for name in ("bare", "bare_threads", "server", "added")}
+    idle = {
+        name: median(figures, f"idle/{name}_ms")
+        for name in ("bare", "bare_threads", "server", "added")
+    }
     yield (
-        f"A single request on an idle server: {_shown(idle['server'])} ms, the bare run {_shown(idle['bare'])} ms "
-        f"({_shown(idle['bare_threads'])} ms with all processors), added {_shown(idle['added'])} ms. "
+        f"A single request on an idle server: {_shown(idle['server'])} ms, the bare run "
+        f"{_shown(idle['bare'])} ms "
+        f"({_shown(idle['bare_threads'])} ms with all processors), added {_shown(idle['added'])} "
+        "ms. "
         f"Cold start {_shown(median(figures, 'cold_start_s'))} s. {_memory(figures)}"
     )
     yield from _complaints(figures)
 
 
 def _loads(figures: Figures) -> Iterator[str]:
-    """A scenario of loads beside bare runs of its own: with a part for each layer, or without parts."""
+    """A scenario of loads beside bare runs of its own: with a part for each layer, or without
+    parts.
+    """
     layers = figures.get("layers")
     rows = []
     for part, found in [(name, figures[name]) for name in layers] if layers else [("", figures)]:
-        title = f"{part}: `{layers[part]['name']}` {list(layers[part]['output_shape'])}" if layers else "mixture"
+        title = (
+            f"{part}: `{layers[part]['name']}` {list(layers[part]['output_shape'])}"
+            if layers
+            else "mixture"
+        )
         bare = at(found, "bare/cpu_us")
         rows.append((f"{title}, bare", bare["median"], _range(bare)))
         rows += [_load(load, f"{title}, {_title(name)}") for name, load in found["server"].items()]
@@ -78,7 +109,13 @@ def _alone(figures: Figures, kind: str, batch: str) -> tuple[Any, ...]:
 def _load(load: Figures, title: str) -> tuple[Any, ...]:
     names = ("added_us", "ratio", "per_second", "p50_ms", "p90_ms", "p99_ms")
     errors = load["errors"]["rounds"]
-    return title, load["cpu_us"]["median"], _range(load["cpu_us"]), *(median(load, name) for name in names), sum(errors)
+    return (
+        title,
+        load["cpu_us"]["median"],
+        _range(load["cpu_us"]),
+        *(median(load, name) for name in names),
+        sum(errors),
+    )
 
 
 def _title(name: str) -> str:
@@ -90,14 +127,14 @@ def _memory(figures: Figures) -> str:
     largest, every = (median(figures, f"memory/loaded/{name}_mb") for name in ("largest", "all"))
     first = median(figures, "memory/started/largest_mb")
     before = f"{_shown(first)} MB after the first answer; " if first else ""
-    return (
-        f"Memory (PSS): {before}after the loads {_shown(largest)} MB in the largest process, {_shown(every)} MB in all."
-    )
+    return f"Memory (PSS): {before}after the loads {_shown(largest)} MB in the largest process, {_shown(every)} MB in all."
 
 
 def _complaints(figures: Figures) -> Iterator[str]:
     if figures["complaints"]:
-        yield "What went wrong, the first ten:\n\n" + "\n".join(f"- {each}" for each in figures["complaints"][:10])
+        yield "What went wrong, the first ten:\n\n" + "\n".join(
+            f"- {each}" for each in figures["complaints"][:10]
+        )
 
 
 def _growth(name: str, points: Sequence[Mapping[str, float]]) -> str:

@@ -26,12 +26,17 @@ class ServerError(Exception):
 class Server:
     """Serves a folder of models while the `with` block runs, on a port that the system chose.
 
-    All settings are the defaults but those given: `FOVEA_…` variables of the caller are left out. `folder` is its own.
+    All settings are the defaults but those given: `FOVEA_…` variables of the caller are left out.
+    `folder` is its own.
     """
 
     def __init__(self, folder: Path, models: Path, settings: Mapping[str, str]) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("FOVEA_")}
-        own = {"FOVEA_PORT": "0", "FOVEA_MODELS": str(models), "FOVEA_INPUT_STORE": str(folder / "inputs")}
+        own = {
+            "FOVEA_PORT": "0",
+            "FOVEA_MODELS": str(models),
+            "FOVEA_INPUT_STORE": str(folder / "inputs"),
+        }
         self._environment = {**kept, **own, "FOVEA_DEVICE": "cpu", **settings}
         folder.mkdir(parents=True, exist_ok=True)
         self._errors = folder / "stderr"
@@ -82,7 +87,9 @@ class Server:
         processes.settle(self._process.pid)
 
     def first_right(self, call: Call) -> float:
-        """Seconds from the start of the process to the first right answer; raises ServerError for a wrong one."""
+        """Seconds from the start of the process to the first right answer; raises ServerError for a
+        wrong one.
+        """
         end = self.started + START_SECONDS
         while True:
             with Connection(self.address) as connection:
@@ -101,8 +108,12 @@ class Server:
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            line = self._process.stdout.readline().decode() if selector.select(START_SECONDS) else ""
+            line = (
+                self._process.stdout.readline().decode() if selector.select(START_SECONDS) else ""
+            )
         found = re.search(r"http://([\d.]+):(\d+)", line)
         if not found:
-            raise ServerError(f"the server did not start: {self._errors.read_text().strip() or 'it said nothing'}")
+            raise ServerError(
+                f"the server did not start: {self._errors.read_text().strip() or 'it said nothing'}"
+            )
         return found[1], int(found[2])

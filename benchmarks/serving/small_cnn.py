@@ -1,4 +1,6 @@
-"""A small network with random weights: what a server adds is largest beside a model that costs next to nothing."""
+"""A small network with random weights: what a server adds is largest beside a model that costs next
+to nothing.
+"""
 
 from pathlib import Path
 
@@ -20,7 +22,9 @@ CLASSES = 10
 
 
 class SmallCnn(Module):
-    """Two convolutions with pools, two dense layers: 4.2 million multiply-adds on one channel of 28 x 28."""
+    """Two convolutions with pools, two dense layers: 4.2 million multiply-adds on one channel of 28
+    x 28.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -38,12 +42,16 @@ class SmallCnn(Module):
 
 
 def build() -> tuple[onnx.ModelProto, Card]:
-    """The network as `python -m model_build adopt` wraps one: pixels in, probabilities out, resized whole."""
+    """The network as `python -m model_build adopt` wraps one: pixels in, probabilities out, resized
+    whole.
+    """
     module = SmallCnn()
     load(module, initial(module, 0))
     proto = export(module, Signature("x", ir.DataType.FLOAT, ("N", 1, SIDE, SIDE), "logits"), NAME)
     recipe = Recipe(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
-    card = Card(title="Small CNN, random weights", labels=tuple(f"class {each}" for each in range(CLASSES)))
+    card = Card(
+        title="Small CNN, random weights", labels=tuple(f"class {each}" for each in range(CLASSES))
+    )
     return adopt(ModelFile(None, proto, Graph(proto), None), recipe, card)
 
 

@@ -26,10 +26,12 @@ MODELS = ROOT / "models"
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """A model alone in its folder, the pictures posted to it, and the batch whose cost per picture is the reference.
+    """A model alone in its folder, the pictures posted to it, and the batch whose cost per picture
+    is the reference.
 
-    `tensors` are the pictures as the network takes them, uint8 [N, H, W, C]. Where a request takes long its loads are
-    `longer`: what is in flight at their end, begun but not answered, must be few of all.
+    `tensors` are the pictures as the network takes them, uint8 [N, H, W, C]. Where a request takes
+    long its loads are `longer`: what is in flight at their end, begun but not answered, must be few
+    of all.
     """
 
     name: str
@@ -48,7 +50,9 @@ class Subject:
         return self.file.proto
 
     def predictions(self) -> list[Call]:
-        """A call for each picture; its answer is right if class and probability are those of the bare model."""
+        """A call for each picture; its answer is right if class and probability are those of the
+        bare model.
+        """
         scores = Bare(self.proto)(self.tensors)
         return [
             Call("/predict", predicts(row), body, pictures.media_type(body))
@@ -63,13 +67,17 @@ def small(folder: Path) -> Subject:
 
 def imagenet(folder: Path) -> Subject:
     """EfficientNet-Lite0, and photographs."""
-    return replace(_subject("imagenet", folder, _copied("imagenet", folder), pictures.photographs(), 1), longer=2)
+    return replace(
+        _subject("imagenet", folder, _copied("imagenet", folder), pictures.photographs(), 1),
+        longer=2,
+    )
 
 
 def digits(folder: Path) -> Subject:
     """The digits that learned here, and their samples.
 
-    How ink is found is the service's own affair: what the network takes is asked of a server that runs for that.
+    How ink is found is the service's own affair: what the network takes is asked of a server that
+    runs for that.
     """
     path = _copied("digits", folder)
     files = sorted((MODELS / "digits" / "1" / "samples").glob("[0-9].png"))
@@ -79,7 +87,11 @@ def digits(folder: Path) -> Subject:
     return _subject("digits", folder, path, bodies, 8, tensors)
 
 
-SUBJECTS: dict[str, Callable[[Path], Subject]] = {"small": small, "digits": digits, "imagenet": imagenet}
+SUBJECTS: dict[str, Callable[[Path], Subject]] = {
+    "small": small,
+    "digits": digits,
+    "imagenet": imagenet,
+}
 
 
 def predicts(scores: Array) -> Callable[[Answer], str]:
@@ -91,20 +103,34 @@ def predicts(scores: Array) -> Callable[[Answer], str]:
             return f"{answer.status} {answer.body[:300].decode(errors='replace')}"
         found = json.loads(answer.body)["predictions"][0]
         index, probability = int(found["index"]), float(found["probability"])
-        near = abs(probability - float(scores[best])) <= TOLERANCE and scores[best] - scores[index] <= TOLERANCE
-        return "" if near else f"class {index} with {probability}, the bare model has {best} with {scores[best]}"
+        near = (
+            abs(probability - float(scores[best])) <= TOLERANCE
+            and scores[best] - scores[index] <= TOLERANCE
+        )
+        return (
+            ""
+            if near
+            else f"class {index} with {probability}, the bare model has {best} with {scores[best]}"
+        )
 
     return wrong
 
 
 def _subject(
-    name: str, models: Path, path: Path, bodies: Sequence[bytes], reference: int, tensors: Array | None = None
+    name: str,
+    models: Path,
+    path: Path,
+    bodies: Sequence[bytes],
+    reference: int,
+    tensors: Array | None = None,
 ) -> Subject:
     file = read(path)
     assert file.card is not None
     assert isinstance(file.card.input, ImageInput)
     spec = file.card.input
-    taken = np.stack([pictures.plain(body, spec) for body in bodies]) if tensors is None else tensors
+    taken = (
+        np.stack([pictures.plain(body, spec) for body in bodies]) if tensors is None else tensors
+    )
     return Subject(name, models, file, spec, file.card.labels, bodies, taken, reference)
 
 
@@ -122,7 +148,9 @@ def _copied(name: str, models: Path) -> Path:
 def _seen(server: Server, body: bytes) -> Array:
     """What the network is given for this picture, uint8 [H, W, C], as the server tells."""
     with Connection(server.address) as connection:
-        posted = connection.ask(Call("/predict", lambda _: "", body, pictures.media_type(body)).bytes())
+        posted = connection.ask(
+            Call("/predict", lambda _: "", body, pictures.media_type(body)).bytes()
+        )
         input_id = json.loads(posted.body)["input_id"]
         seen = connection.ask(Call(f"/inputs/{input_id}?view=network", lambda _: "").bytes())
     pixels = np.asarray(Image.open(io.BytesIO(seen.body)))

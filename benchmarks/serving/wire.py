@@ -1,4 +1,6 @@
-"""HTTP on one kept connection, as little of it as measuring needs: a call is bytes, and so is the answer's body."""
+"""HTTP on one kept connection, as little of it as measuring needs: a call is bytes, and so is the
+answer's body.
+"""
 
 import socket
 from collections.abc import Callable, Mapping
@@ -46,7 +48,10 @@ class Call:
     def bytes(self) -> bytes:
         """The whole request, as it goes over the wire."""
         headers = {"Host": "fovea", "Content-Length": str(len(self.body)), **self.headers}
-        lines = [f"{self.method} {self.target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+        lines = [
+            f"{self.method} {self.target} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in headers.items()),
+        ]
         return "\r\n".join([*lines, "", ""]).encode("ascii") + self.body
 
 

@@ -1,4 +1,6 @@
-"""Load by wrk: a script in Lua that sends the calls in turn, and the figures that it prints at the end."""
+"""Load by wrk: a script in Lua that sends the calls in turn, and the figures that it prints at the
+end.
+"""
 
 import json
 import os
@@ -16,7 +18,9 @@ TIMEOUT = 60
 FIGURES = "fovea-figures"
 ERRORS = ("connect", "read", "write", "status", "timeout")
 FRESH = 20
-"""Characters that a body gets after its end where each is to be a new one: readers of pictures ignore them."""
+"""Characters that a body gets after its end where each is to be a new one: readers of pictures
+ignore them.
+"""
 
 _SCRIPT = """\
 local calls, fresh, sent = {}, %(fresh)s, 0
@@ -65,7 +69,9 @@ class WrkError(Exception):
 
 @dataclass(frozen=True)
 class Counted:
-    """What wrk counted: answers of any status, seconds, milliseconds of latency, and errors by their kind."""
+    """What wrk counted: answers of any status, seconds, milliseconds of latency, and errors by
+    their kind.
+    """
 
     answers: int
     seconds: float
@@ -82,7 +88,9 @@ def ensure_wrk() -> str:
         apt = ["apt-get", "-qq", "-y", "-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"]
         quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
         for command in (["update"], ["install", "--no-install-recommends", "wrk"]):
-            done = subprocess.run([*apt, *command], env=quiet, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                [*apt, *command], env=quiet, capture_output=True, text=True, check=False
+            )
             if done.returncode:
                 raise WrkError(f"{MISSING} (which failed: {done.stderr.strip()})")
     found = shutil.which("wrk")
@@ -94,17 +102,26 @@ def ensure_wrk() -> str:
 def script(calls: Sequence[Call], folder: Path, fresh: str = "") -> str:
     """The script that sends these calls in turn; their bodies are written into the folder.
 
-    With `fresh`, ten characters, each body gets them and a number after its end, so that none is sent twice.
+    With `fresh`, ten characters, each body gets them and a number after its end, so that none is
+    sent twice.
     """
     lines = []
     for number, call in enumerate(calls):
-        headers = ", ".join(f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in call.headers.items())
+        headers = ", ".join(
+            f"[{json.dumps(name)}] = {json.dumps(value)}" for name, value in call.headers.items()
+        )
         path = "nil"
         if call.body:
             (folder / f"{number}.body").write_bytes(call.body)
             path = json.dumps(str(folder / f"{number}.body"))
-        lines.append(f"  add({json.dumps(call.method)}, {json.dumps(call.target)}, {{{headers}}}, {path})")
-    return _SCRIPT % {"fresh": json.dumps(fresh) if fresh else "false", "calls": "\n".join(lines), "mark": FIGURES}
+        lines.append(
+            f"  add({json.dumps(call.method)}, {json.dumps(call.target)}, {{{headers}}}, {path})"
+        )
+    return _SCRIPT % {
+        "fresh": json.dumps(fresh) if fresh else "false",
+        "calls": "\n".join(lines),
+        "mark": FIGURES,
+    }
 
 
 def parse(output: str) -> Counted:
@@ -123,14 +140,26 @@ def parse(output: str) -> Counted:
     )
 
 
-def load(address: Address, calls: Sequence[Call], connections: int, seconds: float, fresh: str = "") -> Counted:
+def load(
+    address: Address, calls: Sequence[Call], connections: int, seconds: float, fresh: str = ""
+) -> Counted:
     """Send the calls in turn on so many connections, each as soon as the one before is answered."""
     with tempfile.TemporaryDirectory(prefix="fovea-wrk-") as name:
         path = Path(name) / "calls.lua"
         path.write_text(script(calls, Path(name), fresh), encoding="utf-8")
-        command = [ensure_wrk(), "-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", f"--timeout={TIMEOUT}s"]
+        command = [
+            ensure_wrk(),
+            "-t1",
+            f"-c{connections}",
+            f"-d{max(1, round(seconds))}s",
+            f"--timeout={TIMEOUT}s",
+        ]
         command += ["-s", str(path), f"http://{address[0]}:{address[1]}"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=seconds + 2 * TIMEOUT)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, timeout=seconds + 2 * TIMEOUT
+        )
     if done.returncode:
-        raise WrkError(f"wrk ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}")
+        raise WrkError(
+            f"wrk ended with {done.returncode}: {done.stderr.strip() or done.stdout.strip()}"
+        )
     return parse(done.stdout)

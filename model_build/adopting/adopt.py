@@ -1,7 +1,8 @@
-"""Foreign ONNX classifiers made self-describing: preprocessing in front, softmax behind if asked, the card inside.
+"""Foreign ONNX classifiers made self-describing: preprocessing in front, softmax behind if asked,
+the card inside.
 
-What comes out takes uint8 [N, H, W, C] pictures, as every model of ours does. The foreign graph itself, its names
-included, is left as it is.
+What comes out takes uint8 [N, H, W, C] pictures, as every model of ours does. The foreign graph
+itself, its names included, is left as it is.
 """
 
 from dataclasses import replace
@@ -38,8 +39,8 @@ _ERRORS = (
 def adopt(model: ModelFile, recipe: Recipe, card: Card) -> tuple[onnx.ModelProto, Card]:
     """The wrapped model and its card, whose `input` is made from the recipe; raises AdoptError.
 
-    The result has run in ONNX Runtime and passed ONNX's checker. A network that says it takes any number of
-    pictures, but fails on two, is adopted for one picture at a time.
+    The result has run in ONNX Runtime and passed ONNX's checker. A network that says it takes any
+    number of pictures, but fails on two, is adopted for one picture at a time.
     """
     plan = planned(model, recipe)
     try:
@@ -65,7 +66,9 @@ def _adopted(model: ModelFile, recipe: Recipe, plan: Plan) -> tuple[onnx.ModelPr
     scores = _answer(proto, plan)
     output = proto.graph.output[0]
     dtype = onnx.helper.np_dtype_to_tensor_dtype(scores.dtype)
-    output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, dtype, [plan.batch, *scores.shape[1:]]))
+    output.CopyFrom(
+        onnx.helper.make_tensor_value_info(output.name, dtype, [plan.batch, *scores.shape[1:]])
+    )
     proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     onnx.checker.check_model(proto)
     return proto, scores
@@ -77,7 +80,9 @@ def _answer(proto: onnx.ModelProto, plan: Plan) -> Array:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
-        session = onnxruntime.InferenceSession(proto.SerializeToString(), options, ["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            proto.SerializeToString(), options, ["CPUExecutionProvider"]
+        )
         black = np.zeros((count, *plan.pictures[1:]), np.uint8)
         scores = np.asarray(session.run(None, {session.get_inputs()[0].name: black})[0])
     except _ERRORS as error:
@@ -85,17 +90,23 @@ def _answer(proto: onnx.ModelProto, plan: Plan) -> Array:
         hint = "; export it anew in float32" if plan.dtype == np.float64 else ""
         raise AdoptError(f"the adopted network does not run: {reason}{hint}") from None
     if scores.ndim == 0 or len(scores) != count:
-        raise AdoptError(f"the network answers a batch of {count} with {text(scores.shape)}, expected [{count}, ...]")
+        raise AdoptError(
+            f"the network answers a batch of {count} with {text(scores.shape)}, expected "
+            f"[{count}, ...]"
+        )
     return scores
 
 
 def _check_logits(model: ModelFile, scores: Array) -> None:
     last = ending(model.graph)
     rows = scores.reshape(len(scores), -1)
-    distributed = rows.shape[1] > 1 and rows.min() >= 0 and np.allclose(rows.sum(axis=1), 1, atol=1e-3)
+    distributed = (
+        rows.shape[1] > 1 and rows.min() >= 0 and np.allclose(rows.sum(axis=1), 1, atol=1e-3)
+    )
     if last in PROBABILITIES or distributed:
         raise AdoptError(
-            f"the network's scores are probabilities already, from {last or 'its input'}; leave out --softmax"
+            f"the network's scores are probabilities already, from {last or 'its input'}; leave "
+            "out --softmax"
         )
 
 
@@ -103,4 +114,6 @@ def _check_labels(scores: Array, labels: tuple[str, ...]) -> None:
     if scores.ndim != 2:
         raise AdoptError(f"labels need an output [N, classes], got {text(scores.shape)}")
     if scores.shape[1] != len(labels):
-        raise AdoptError(f"the network has {scores.shape[1]} classes, the labels name {len(labels)}")
+        raise AdoptError(
+            f"the network has {scores.shape[1]} classes, the labels name {len(labels)}"
+        )

@@ -1,4 +1,6 @@
-"""How pictures become what a foreign network was trained on, and what that means for the graph at hand."""
+"""How pictures become what a foreign network was trained on, and what that means for the graph at
+hand.
+"""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -18,15 +20,18 @@ OLDEST_OPSET = 7
 
 
 class AdoptError(ValueError):
-    """The file cannot be adopted with these options; the message says what was expected and what was found."""
+    """The file cannot be adopted with these options; the message says what was expected and what
+    was found.
+    """
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How pictures become what the foreign network was trained on: (pixel / scale - mean) / deviation.
+    """How pictures become what the foreign network was trained on: (pixel / scale - mean) /
+    deviation.
 
-    `mean` and `deviation` hold one number or one per channel, in the network's own channel order. What is None is
-    taken from the graph: `size` (h, w), `colour`, `layout`.
+    `mean` and `deviation` hold one number or one per channel, in the network's own channel order.
+    What is None is taken from the graph: `size` (h, w), `colour`, `layout`.
     """
 
     mean: tuple[float, ...] = (0.0,)
@@ -57,20 +62,31 @@ class Plan:
 
 
 def planned(model: ModelFile, recipe: Recipe) -> Plan:
-    """Settle what the graph and the recipe leave open; raises AdoptError where they contradict each other."""
+    """Settle what the graph and the recipe leave open; raises AdoptError where they contradict each
+    other.
+    """
     graph = model.graph
     shape, dtype = graph.shape(model.input), graph.dtype(model.input)
     if graph.opset < OLDEST_OPSET:
-        raise AdoptError(f"the file uses opset {graph.opset}, expected at least {OLDEST_OPSET}; export it anew")
+        raise AdoptError(
+            f"the file uses opset {graph.opset}, expected at least {OLDEST_OPSET}; export it anew"
+        )
     if dtype is None or dtype not in FLOATS:
-        raise AdoptError(f"the input {model.input!r} is {dtype}, expected a floating-point type: nothing to normalise")
+        raise AdoptError(
+            f"the input {model.input!r} is {dtype}, expected a floating-point type: nothing to "
+            "normalise"
+        )
     if shape is None or len(shape) != 4:
         axes = "an unknown number of" if shape is None else str(len(shape))
-        raise AdoptError(f"the input {model.input!r} has {axes} axes, expected 4: NCHW or NHWC pictures")
+        raise AdoptError(
+            f"the input {model.input!r} has {axes} axes, expected 4: NCHW or NHWC pictures"
+        )
     # Some exporters write -1 for an axis of any size.
     sizes = tuple(None if isinstance(size, int) and size < 1 else size for size in shape)
     layout = recipe.layout or _layout(sizes)
-    batch, channels, height, width = (sizes[axis] for axis in ((0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2)))
+    batch, channels, height, width = (
+        sizes[axis] for axis in ((0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2))
+    )
     known = _channels(channels, recipe)
     plan = Plan(
         batch=_batch(batch),
@@ -89,12 +105,16 @@ def _layout(shape: tuple[Dim, ...]) -> Layout:
         return "NCHW"
     if shape[3] in (1, 3):
         return "NHWC"
-    raise AdoptError(f"neither axis 1 nor axis 3 of the input {text(shape)} has 1 or 3 channels; say --layout")
+    raise AdoptError(
+        f"neither axis 1 nor axis 3 of the input {text(shape)} has 1 or 3 channels; say --layout"
+    )
 
 
 def _batch(found: Dim) -> int | str:
     if isinstance(found, int) and found != 1:
-        raise AdoptError(f"the file is fixed to batches of {found}, expected 1 or any number; export it anew")
+        raise AdoptError(
+            f"the file is fixed to batches of {found}, expected 1 or any number; export it anew"
+        )
     # A name that is no word ("?") would tie together axes that have nothing in common.
     return found if isinstance(found, int) or (found and found.isidentifier()) else "N"
 
@@ -105,7 +125,9 @@ def _channels(found: Dim, recipe: Recipe) -> int:
     if channels not in (1, 3):
         raise AdoptError(f"the input has {channels} channels, expected 1 or 3")
     if wanted is not None and channels != wanted:
-        raise AdoptError(f"--colour {recipe.colour} has {wanted} channels, the input has {channels}")
+        raise AdoptError(
+            f"--colour {recipe.colour} has {wanted} channels, the input has {channels}"
+        )
     return channels
 
 
@@ -135,4 +157,8 @@ def _check_numbers(recipe: Recipe, plan: Plan) -> None:
 
 def text(shape: tuple[Dim, ...] | None) -> str:
     """A shape for a message."""
-    return "an unknown shape" if shape is None else str(["?" if size is None else size for size in shape])
+    return (
+        "an unknown shape"
+        if shape is None
+        else str(["?" if size is None else size for size in shape])
+    )

@@ -16,7 +16,9 @@ from model_build.adopting.preprocessing import AdoptError, Plan, Recipe, text
 Array = NDArray[Any]
 
 PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
-"""What a second softmax would spoil. Of log-probabilities, softmax makes the probabilities that they are of."""
+"""What a second softmax would spoil. Of log-probabilities, softmax makes the probabilities that
+they are of.
+"""
 _MOVING = frozenset("Cast Dropout Flatten Identity Reshape Squeeze Unsqueeze".split())
 
 
@@ -32,7 +34,8 @@ def prepend(model: ModelFile, recipe: Recipe, plan: Plan) -> onnx.ModelProto:
 
 
 def append(proto: onnx.ModelProto, shape: tuple[int, ...], softmax: bool) -> None:
-    """Finish, in place, a model whose output has this shape: [N, classes, 1, 1] becomes [N, classes]; softmax if asked.
+    """Finish, in place, a model whose output has this shape: [N, classes, 1, 1] becomes [N,
+    classes]; softmax if asked.
 
     Raises AdoptError if a softmax is asked for where it cannot be.
     """
@@ -47,13 +50,17 @@ def append(proto: onnx.ModelProto, shape: tuple[int, ...], softmax: bool) -> Non
     if chain.nodes:
         # What the file says of its own output may be more than can be inferred.
         proto.graph.value_info.append(output)
-        chain.nodes[-1].output[0] = output.name = chain.unused("probabilities" if softmax else "scores")
+        chain.nodes[-1].output[0] = output.name = chain.unused(
+            "probabilities" if softmax else "scores"
+        )
         output.type.tensor_type.ClearField("shape")
     proto.graph.node.extend(chain.nodes)
 
 
 def ending(graph: Graph) -> str:
-    """The operator that computes the first output, behind those that only move its numbers; "" for none."""
+    """The operator that computes the first output, behind those that only move its numbers; "" for
+    none.
+    """
     node = graph.producer(graph.outputs[0])
     while node is not None and node.operator in _MOVING:
         node = graph.producer(node.inputs[0])
@@ -61,7 +68,9 @@ def ending(graph: Graph) -> str:
 
 
 def _detach_initializers(proto: onnx.ModelProto) -> None:
-    """Initializers that are inputs too (the rule before IR 4) could be overridden, so no runtime may fold them."""
+    """Initializers that are inputs too (the rule before IR 4) could be overridden, so no runtime
+    may fold them.
+    """
     initialised = {tensor.name for tensor in proto.graph.initializer}
     kept = [value for value in proto.graph.input if value.name not in initialised]
     del proto.graph.input[:]
@@ -97,7 +106,9 @@ def _prepend(proto: onnx.ModelProto, data: str, plan: Plan, recipe: Recipe) -> N
     foreign = list(proto.graph.node)
     del proto.graph.node[:], proto.graph.input[:]
     proto.graph.node.extend([*chain.nodes, *foreign])
-    proto.graph.input.append(onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, plan.pictures))
+    proto.graph.input.append(
+        onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, plan.pictures)
+    )
 
 
 class _Chain:
@@ -106,8 +117,12 @@ class _Chain:
     def __init__(self, proto: onnx.ModelProto) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self._graph = proto.graph
-        self._used = {tensor.name for tensor in proto.graph.initializer} | {value.name for value in proto.graph.input}
-        self._used |= {name for node in proto.graph.node for name in (node.name, *node.input, *node.output)}
+        self._used = {tensor.name for tensor in proto.graph.initializer} | {
+            value.name for value in proto.graph.input
+        }
+        self._used |= {
+            name for node in proto.graph.node for name in (node.name, *node.input, *node.output)
+        }
 
     def unused(self, name: str) -> str:
         """The name, numbered where it is taken."""

@@ -16,7 +16,9 @@ def parser() -> argparse.ArgumentParser:
     """The command line with --int8."""
     command = argparse.ArgumentParser(prog="python -m model_build", description=HELP)
     add = command.add_argument
-    add("name", metavar="NAME", help="a model in the folder of models; its highest version is taken")
+    add(
+        "name", metavar="NAME", help="a model in the folder of models; its highest version is taken"
+    )
     add("--int8", action="store_true", help="write the sibling NAME-int8")
     add(
         "--calibrate",
@@ -29,10 +31,18 @@ def parser() -> argparse.ArgumentParser:
     return command
 
 
-def run(options: argparse.Namespace, folder: Path, target: Path, learned: bool, say: Callable[[str], None]) -> None:
-    """Write the sibling of the model in `folder` to `target`; raises Int8CommandError and ModelFileError.
+def run(
+    options: argparse.Namespace,
+    folder: Path,
+    target: Path,
+    learned: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Write the sibling of the model in `folder` to `target`; raises Int8CommandError and
+    ModelFileError.
 
-    A model that was `learned` here is calibrated and measured with its data set, any other with pictures.
+    A model that was `learned` here is calibrated and measured with its data set, any other with
+    pictures.
     """
     path = newest(folder)
     if target.exists() and not options.replace:
@@ -42,7 +52,9 @@ def run(options: argparse.Namespace, folder: Path, target: Path, learned: bool, 
         from model_build.experiments import run as learning  # noqa: PLC0415
         from model_build.quantising import report  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        raise Int8CommandError(f'{error.name} is not installed; --int8 needs: pip install -e ".[cpu,build]"') from None
+        raise Int8CommandError(
+            f'{error.name} is not installed; --int8 needs: pip install -e ".[cpu,build]"'
+        ) from None
     lesson = partial(learning.material, options.name, options.calibrate, say) if learned else None
     try:
         report.run(path, target, lesson or partial(report.photographs, options.calibrate), say)

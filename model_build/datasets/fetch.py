@@ -1,4 +1,6 @@
-"""Files from public mirrors into the user's cache: checked before they are written, written whole or not at all."""
+"""Files from public mirrors into the user's cache: checked before they are written, written whole
+or not at all.
+"""
 
 import os
 import tempfile
@@ -20,8 +22,11 @@ def cache_folder() -> Path:
     return (given if given.is_absolute() else Path.home() / ".cache") / "fovea"
 
 
-def fetch(name: str, mirrors: Sequence[str], check: Callable[[bytes], object], client: httpx.Client) -> bytes:
-    """The bytes of file `name` from the first mirror that gives what `check` accepts; raises DataError if none does.
+def fetch(
+    name: str, mirrors: Sequence[str], check: Callable[[bytes], object], client: httpx.Client
+) -> bytes:
+    """The bytes of file `name` from the first mirror that gives what `check` accepts; raises
+    DataError if none does.
 
     `check` raises DataError for bytes that are not the file; then the next mirror is asked.
     """
@@ -31,7 +36,9 @@ def fetch(name: str, mirrors: Sequence[str], check: Callable[[bytes], object], c
             data = _body(f"{mirror}{name}", client)
             check(data)
         except (httpx.HTTPError, DataError) as error:
-            reasons.append(f"{mirror}: {str(error).splitlines()[0] if str(error) else type(error).__name__}")
+            reasons.append(
+                f"{mirror}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
+            )
         else:
             return data
     raise DataError(f"{name} could not be fetched ({'; '.join(reasons)})")
@@ -39,8 +46,11 @@ def fetch(name: str, mirrors: Sequence[str], check: Callable[[bytes], object], c
 
 def _body(url: str, client: httpx.Client) -> bytes:
     parts, size = [], 0
-    # A mirror that sends the file as a compressed encoding of itself would have it unpacked on the way.
-    with client.stream("GET", url, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT) as response:
+    # A mirror that sends the file as a compressed encoding of itself would have it unpacked on the
+    # way.
+    with client.stream(
+        "GET", url, headers={"Accept-Encoding": "identity"}, timeout=TIMEOUT
+    ) as response:
         response.raise_for_status()
         for part in response.iter_bytes():
             parts.append(part)

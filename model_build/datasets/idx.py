@@ -1,4 +1,6 @@
-"""The IDX format of the MNIST files, plain or gzipped: two zero bytes, the type, the number of axes, their sizes."""
+"""The IDX format of the MNIST files, plain or gzipped: two zero bytes, the type, the number of
+axes, their sizes.
+"""
 
 import math
 import zlib
@@ -15,7 +17,9 @@ LARGEST = 1 << 28
 
 
 def unpacked(data: bytes, name: str) -> bytes:
-    """The bytes of an IDX file, whether gzipped or not; raises DataError for a broken or immense gzip stream."""
+    """The bytes of an IDX file, whether gzipped or not; raises DataError for a broken or immense
+    gzip stream.
+    """
     if not data.startswith(_GZIP):
         return data
     stream = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
@@ -33,17 +37,26 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def parsed(content: bytes, name: str, axes: int) -> NDArray[np.uint8]:
-    """The array of `axes` axes in the bytes of an unpacked IDX file; raises DataError for anything else."""
+    """The array of `axes` axes in the bytes of an unpacked IDX file; raises DataError for anything
+    else.
+    """
     header = 4 + 4 * axes
     magic = int.from_bytes(content[:4], "big")
     expected = _UBYTE << 8 | axes
     if len(content) < header:
-        raise DataError(f"{name} is truncated: {len(content)} bytes, its header alone takes {header}")
+        raise DataError(
+            f"{name} is truncated: {len(content)} bytes, its header alone takes {header}"
+        )
     if magic != expected:
-        raise DataError(f"{name} has magic {magic:#010x}, expected {expected:#010x}: bytes on {axes} axes")
+        raise DataError(
+            f"{name} has magic {magic:#010x}, expected {expected:#010x}: bytes on {axes} axes"
+        )
     shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4))
     size = math.prod(shape)
     if len(content) - header != size:
         state = "is truncated" if len(content) - header < size else "goes on after its last number"
-        raise DataError(f"{name} {state}: {len(content) - header} bytes of data, its sizes {list(shape)} take {size}")
+        raise DataError(
+            f"{name} {state}: {len(content) - header} bytes of data, its sizes {list(shape)} take "
+            f"{size}"
+        )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

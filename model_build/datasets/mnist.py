@@ -1,7 +1,8 @@
 """MNIST: 70,000 handwritten digits of 28 x 28 pixels, by LeCun, Cortes and Burges.
 
-The four IDX files are looked for in a folder that the user names, else in the cache, else fetched. Wherever they come
-from, the SHA-256 of what is in them has to be the published one: a score says nothing if the data may be others.
+The four IDX files are looked for in a folder that the user names, else in the cache, else fetched.
+Wherever they come from, the SHA-256 of what is in them has to be the published one: a score says
+nothing if the data may be others.
 """
 
 import hashlib
@@ -37,13 +38,17 @@ def load(
     say: Callable[[str], None] = lambda _line: None,
     transport: httpx.BaseTransport | None = None,
 ) -> Dataset:
-    """60,000 pictures to learn from and 10,000 for the test, uint8 [N, 28, 28, 1], 0 is the background.
+    """60,000 pictures to learn from and 10,000 for the test, uint8 [N, 28, 28, 1], 0 is the
+    background.
 
-    `data` is the folder of the four files (or its sub-folder `mnist`); without it they come from the cache or the
-    mirrors (by `transport`, if given), and `say` is told of each file that is fetched. Raises DataError.
+    `data` is the folder of the four files (or its sub-folder `mnist`); without it they come from
+    the cache or the mirrors (by `transport`, if given), and `say` is told of each file that is
+    fetched. Raises DataError.
     """
     files = partial(_given, data) if data else partial(_cached, say=say, transport=transport)
-    return Dataset("mnist", _split("train", files), _split("t10k", files), DIGITS, PROVENANCE, LICENCE)
+    return Dataset(
+        "mnist", _split("train", files), _split("t10k", files), DIGITS, PROVENANCE, LICENCE
+    )
 
 
 def load_test(data: Path) -> Split:
@@ -62,7 +67,10 @@ def _given(data: Path, name: str) -> bytes:
     places = [folder / file for folder in (data, data / "mnist") for file in (f"{name}.gz", name)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        raise DataError(f"{data} has neither {name}.gz nor {name}; --data names the folder of MNIST's four files")
+        raise DataError(
+            f"{data} has neither {name}.gz nor {name}; --data names the folder of MNIST's four "
+            "files"
+        )
     return _checked(_read(found), name)
 
 
@@ -77,7 +85,9 @@ def _cached(name: str, say: Callable[[str], None], transport: httpx.BaseTranspor
         with httpx.Client(follow_redirects=True, transport=transport) as client:
             packed = fetch(f"{name}.gz", MIRRORS, partial(_checked, name=name), client)
     except DataError as error:
-        raise DataError(f"{error}; put MNIST's four files into a folder and name it with --data DIR") from None
+        raise DataError(
+            f"{error}; put MNIST's four files into a folder and name it with --data DIR"
+        ) from None
     write_whole(path, packed)
     return _checked(packed, name)
 
@@ -92,5 +102,7 @@ def _read(path: Path) -> bytes:
 def _checked(data: bytes, name: str) -> bytes:
     content = unpacked(data, name)
     if (digest := hashlib.sha256(content).hexdigest()) != SHA256[name]:
-        raise DataError(f"{name} is not the published file: SHA-256 {digest}, expected {SHA256[name]}")
+        raise DataError(
+            f"{name} is not the published file: SHA-256 {digest}, expected {SHA256[name]}"
+        )
     return content

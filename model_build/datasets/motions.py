@@ -1,8 +1,10 @@
-"""Random motions of pictures, signals and volumes, as the few numbers from which a graph moves a whole batch.
+"""Random motions of pictures, signals and volumes, as the few numbers from which a graph moves a
+whole batch.
 
-A motion is a table of rows [1 + axes + knots ** axes, axes]: which combination of a constant, of the coordinates and
-of smooth bumps tells a unit of the result where in the input it looks. Coordinates run from -1 to 1 between the outer
-edges of an axis; the rows' columns are in GridSample's order, last axis first.
+A motion is a table of rows [1 + axes + knots ** axes, axes]: which combination of a constant, of
+the coordinates and of smooth bumps tells a unit of the result where in the input it looks.
+Coordinates run from -1 to 1 between the outer edges of an axis; the rows' columns are in
+GridSample's order, last axis first.
 """
 
 from collections.abc import Sequence
@@ -17,10 +19,11 @@ Floats = NDArray[np.floating[Any]]
 
 
 def rotations(angles: Floats, axes: int) -> NDArray[np.float64]:
-    """Rotation matrices [N, axes, axes] from angles [N, planes] in radians, one for each plane (i, j), i < j.
+    """Rotation matrices [N, axes, axes] from angles [N, planes] in radians, one for each plane (i,
+    j), i < j.
 
-    In an array's own coordinates, (row, column) and (depth, row, column); in a picture a positive angle turns
-    counter-clockwise. The planes are (0, 1), (0, 2), (1, 2); the last one turns first.
+    In an array's own coordinates, (row, column) and (depth, row, column); in a picture a positive
+    angle turns counter-clockwise. The planes are (0, 1), (0, 2), (1, 2); the last one turns first.
     """
     result = np.tile(np.eye(axes), (len(angles), 1, 1))
     for angle, (i, j) in zip(np.transpose(angles), combinations(range(axes), 2), strict=True):
@@ -31,8 +34,11 @@ def rotations(angles: Floats, axes: int) -> NDArray[np.float64]:
     return result
 
 
-def rows(matrix: Floats, shift: Floats, size: Sequence[int], bend: Floats | None = None) -> NDArray[np.float32]:
-    """The motion that moves the content by `matrix` [N, axes, axes] about the centre, then by `shift` [N, axes] units.
+def rows(
+    matrix: Floats, shift: Floats, size: Sequence[int], bend: Floats | None = None
+) -> NDArray[np.float32]:
+    """The motion that moves the content by `matrix` [N, axes, axes] about the centre, then by
+    `shift` [N, axes] units.
 
     `bend` [N, knots ** axes, axes] adds how far, in units, the result looks aside near each knot.
     """
@@ -57,7 +63,9 @@ def basis(size: Sequence[int], knots: int = 0) -> NDArray[np.float32]:
         places = np.linspace(-1, 1, knots)
         per_axis = _spline((coordinates[:, :, np.newaxis] - places) * (knots - 1) / 2)
         chosen = product(range(knots), repeat=len(size))
-        columns.append(np.stack([per_axis[:, range(len(size)), knot].prod(axis=1) for knot in chosen], axis=1))
+        columns.append(
+            np.stack([per_axis[:, range(len(size)), knot].prod(axis=1) for knot in chosen], axis=1)
+        )
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
@@ -70,11 +78,13 @@ def _spline(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Motions:
-    """From which ranges motions are drawn, each number evenly between its negative and itself, or their likes.
+    """From which ranges motions are drawn, each number evenly between its negative and itself, or
+    their likes.
 
-    `turn` in degrees for every plane; `zoom` and `stretch` as fractions (0.1: from 1 / 1.1 to 1.1 times), the first for
-    all axes alike, the second for each on its own; `shear` units sideways per unit; `shift` in units. `bend` is the
-    deviation, in units, of normally distributed displacements of `knots` points along each axis.
+    `turn` in degrees for every plane; `zoom` and `stretch` as fractions (0.1: from 1 / 1.1 to 1.1
+    times), the first for all axes alike, the second for each on its own; `shear` units sideways per
+    unit; `shift` in units. `bend` is the deviation, in units, of normally distributed displacements
+    of `knots` points along each axis.
     """
 
     turn: float = 0.0
@@ -89,8 +99,12 @@ class Motions:
         if self.bend and self.knots < 2:
             raise ValueError(f"bend {self.bend} needs at least 2 knots, got {self.knots}")
 
-    def draw(self, random: np.random.Generator, count: int, size: Sequence[int]) -> NDArray[np.float32]:
-        """The rows of `count` motions of arrays of `size`: float32 [count, 1 + axes + knots ** axes, axes]."""
+    def draw(
+        self, random: np.random.Generator, count: int, size: Sequence[int]
+    ) -> NDArray[np.float32]:
+        """The rows of `count` motions of arrays of `size`: float32 [count, 1 + axes + knots **
+        axes, axes].
+        """
         axes = len(size)
         planes = axes * (axes - 1) // 2
         turned = rotations(np.radians(self.turn) * random.uniform(-1, 1, (count, planes)), axes)
@@ -101,5 +115,9 @@ class Motions:
         stretched = np.log1p(self.stretch) * random.uniform(-1, 1, (count, axes))
         matrix = turned @ sheared * np.exp(zoomed + stretched)[:, np.newaxis]
         shift = self.shift * random.uniform(-1, 1, (count, axes))
-        bend = self.bend * random.standard_normal((count, self.knots**axes, axes)) if self.knots else None
+        bend = (
+            self.bend * random.standard_normal((count, self.knots**axes, axes))
+            if self.knots
+            else None
+        )
         return rows(matrix, shift, size, bend)

@@ -10,12 +10,15 @@ Array = NDArray[Any]
 
 
 class DataError(Exception):
-    """The data cannot be had or are not what they should be; the message says which, and what to do."""
+    """The data cannot be had or are not what they should be; the message says which, and what to
+    do.
+    """
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples and the classes they belong to: `inputs` as the network takes them, [N, ...], `labels` int64 [N].
+    """Examples and the classes they belong to: `inputs` as the network takes them, [N, ...],
+    `labels` int64 [N].
 
     Raises DataError where the two are not equally many, and for labels of another type.
     """
@@ -25,7 +28,9 @@ class Split:
 
     def __post_init__(self) -> None:
         if self.labels.shape != self.inputs.shape[:1]:
-            raise DataError(f"{len(self.inputs)} examples, but labels of shape {list(self.labels.shape)}")
+            raise DataError(
+                f"{len(self.inputs)} examples, but labels of shape {list(self.labels.shape)}"
+            )
         if self.labels.dtype != np.int64:
             raise DataError(f"expected labels of int64, got {self.labels.dtype}")
 
@@ -37,9 +42,11 @@ class Split:
         return Split(self.inputs[indices], self.labels[indices])
 
     def parted(self, held_out: int, seed: int) -> tuple["Split", "Split"]:
-        """All but `held_out` examples, and those, drawn by `seed` so that every class keeps its share in both.
+        """All but `held_out` examples, and those, drawn by `seed` so that every class keeps its
+        share in both.
 
-        What is chosen during training (when to stop, which of two networks) is chosen on these, never on the test.
+        What is chosen during training (when to stop, which of two networks) is chosen on these,
+        never on the test.
         """
         if not 0 <= held_out <= len(self):
             raise DataError(f"expected to hold out 0 to {len(self)} examples, got {held_out}")
@@ -53,7 +60,9 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples to learn from, others to be scored on, and where they come from. `classes` are the names by label."""
+    """Examples to learn from, others to be scored on, and where they come from. `classes` are the
+    names by label.
+    """
 
     name: str
     train: Split

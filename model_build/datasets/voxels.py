@@ -1,13 +1,17 @@
-"""Solid digits: MNIST's pictures, each extruded into a volume of 16 x 16 x 16 voxels and turned at random.
+"""Solid digits: MNIST's pictures, each extruded into a volume of 16 x 16 x 16 voxels and turned at
+random.
 
-1. The picture of 28 x 28 is reduced to 16 x 16: each value is the mean of the area of 1.75 x 1.75 pixels below it.
+1. The picture of 28 x 28 is reduced to 16 x 16: each value is the mean of the area of 1.75 x 1.75
+  pixels below it.
 2. It becomes the slices 6 to 9 of a volume [depth, row, column]; the other twelve are 0.
-3. Three angles are drawn evenly between -30 and 30 degrees; the solid turns about its centre by the first in the plane
-   (depth, row), after the second in (depth, column), after the third in (row, column).
-4. Every voxel of the result is read from the solid by trilinear interpolation, 0 outside, rounded to a whole level.
+3. Three angles are drawn evenly between -30 and 30 degrees; the solid turns about its centre by the
+  first in the plane (depth, row), after the second in (depth, column), after the third in (row,
+  column).
+4. Every voxel of the result is read from the solid by trilinear interpolation, 0 outside, rounded
+  to a whole level.
 
-A solid is the same in all its slices, so that step 4 is a bilinear reading of the picture times how much of the slab
-is there.
+A solid is the same in all its slices, so that step 4 is a bilinear reading of the picture times how
+much of the slab is there.
 """
 
 from collections.abc import Callable
@@ -27,7 +31,8 @@ SEED = 0
 TRAIN, TEST = 0, 1
 """Streams of random numbers of one seed."""
 PROVENANCE = (
-    f"{mnist.PROVENANCE} Extruded into {SIDE} x {SIDE} x {SIDE} voxels and turned by up to {DEGREES:g} degrees in each "
+    f"{mnist.PROVENANCE} Extruded into {SIDE} x {SIDE} x {SIDE} voxels and turned by up to "
+    f"{DEGREES:g} degrees in each "
     "plane, see docs/data.md."
 )
 _CHUNK = 256
@@ -40,7 +45,8 @@ def load(
     degrees: float = DEGREES,
     say: Callable[[str], None] = lambda _line: None,
 ) -> Dataset:
-    """60,000 volumes of MNIST's pictures to learn from, 10,000 of its test pictures, uint8 [N, 1, 16, 16, 16].
+    """60,000 volumes of MNIST's pictures to learn from, 10,000 of its test pictures, uint8 [N, 1,
+    16, 16, 16].
 
     `data` and `say` as in `mnist.load`; raises DataError. The volumes take 290 MB.
     """
@@ -57,20 +63,28 @@ def turned(digits: Split, random: np.random.Generator, degrees: float = DEGREES)
 
 def turns(random: np.random.Generator, count: int, degrees: float = DEGREES) -> NDArray[np.float32]:
     """Random rotations, float32 [count, 3, 3]; equal generators give equal ones."""
-    return rotations(np.radians(random.uniform(-degrees, degrees, (count, 3))), 3).astype(np.float32)
+    return rotations(np.radians(random.uniform(-degrees, degrees, (count, 3))), 3).astype(
+        np.float32
+    )
 
 
 def reduction(size: int) -> NDArray[np.float32]:
-    """The matrix [16, size] that takes means over equal shares of `size` pixels, fractions of a pixel included."""
+    """The matrix [16, size] that takes means over equal shares of `size` pixels, fractions of a
+    pixel included.
+    """
     edges = np.arange(SIDE + 1) * size / SIDE
     pixels = np.arange(size)
-    overlap = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(edges[:-1, np.newaxis], pixels)
+    overlap = np.minimum(edges[1:, np.newaxis], pixels + 1) - np.maximum(
+        edges[:-1, np.newaxis], pixels
+    )
     shares: NDArray[np.float64] = np.clip(overlap, 0, None) * SIDE / size
     return shares.astype(np.float32)
 
 
 def solids(pictures: NDArray[np.uint8], rotation: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Volumes, uint8 [N, 1, 16, 16, 16], of pictures [N, H, W], each turned by its matrix of `rotation` [N, 3, 3]."""
+    """Volumes, uint8 [N, 1, 16, 16, 16], of pictures [N, H, W], each turned by its matrix of
+    `rotation` [N, 3, 3].
+    """
     volumes = np.zeros((len(pictures), 1, SIDE, SIDE, SIDE), np.uint8)
     down, across = reduction(pictures.shape[1]), reduction(pictures.shape[2])
     for at in range(0, len(pictures), _CHUNK):
@@ -87,14 +101,19 @@ def _solids(faces: NDArray[np.float32], rotation: NDArray[np.float32]) -> NDArra
     inside = np.flatnonzero(thickness > 0)
     # A ring of zeros around each picture: what is looked for beyond it is nothing.
     framed = np.pad(faces, [(0, 0), (1, 1), (1, 1)]).reshape(-1)
-    values = _bilinear(framed, inside // SIDE**3, row[inside] + _CENTRE + 1, column[inside] + _CENTRE + 1)
+    values = _bilinear(
+        framed, inside // SIDE**3, row[inside] + _CENTRE + 1, column[inside] + _CENTRE + 1
+    )
     volumes = np.zeros(count * SIDE**3, np.uint8)
     volumes[inside] = np.rint(values * np.minimum(thickness[inside], 1))
     return volumes.reshape(count, 1, SIDE, SIDE, SIDE)
 
 
 def _bilinear(
-    framed: NDArray[np.float32], picture: NDArray[np.intp], row: NDArray[np.float32], column: NDArray[np.float32]
+    framed: NDArray[np.float32],
+    picture: NDArray[np.intp],
+    row: NDArray[np.float32],
+    column: NDArray[np.float32],
 ) -> NDArray[np.float32]:
     side = SIDE + 2
     row, column = np.clip(row, 0, SIDE + 0.999), np.clip(column, 0, SIDE + 0.999)

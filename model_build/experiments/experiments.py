@@ -1,4 +1,6 @@
-"""What the learned networks are: network, data, how long and how they learn, and what their cards say."""
+"""What the learned networks are: network, data, how long and how they learn, and what their cards
+say.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,7 +26,9 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Lesson:
-    """What one training reads: examples to learn from, some of them held out, and those of the test."""
+    """What one training reads: examples to learn from, some of them held out, and those of the
+    test.
+    """
 
     learned: Split
     held_out: Split
@@ -33,7 +37,9 @@ class Lesson:
 
 @dataclass(frozen=True)
 class Course:
-    """A network that can be learned from nothing. `card` has no scores and no history yet; `credit` is for the data."""
+    """A network that can be learned from nothing. `card` has no scores and no history yet; `credit`
+    is for the data.
+    """
 
     network: Network
     plan: Plan
@@ -54,7 +60,14 @@ def _digits() -> Module:
 
 
 def _digits1d() -> Module:
-    stages = [Stage(32, 5), Stage(32, 5), Stage(64, 5, 2), Stage(64, 5), Stage(64, 5, 2), Stage(64, 5)]
+    stages = [
+        Stage(32, 5),
+        Stage(32, 5),
+        Stage(64, 5, 2),
+        Stage(64, 5),
+        Stage(64, 5, 2),
+        Stage(64, 5),
+    ]
     return Reader(Standardise(0.0, 1.0), SmallNet(1, (40,), stages))
 
 
@@ -96,13 +109,23 @@ COURSES: Mapping[str, Course] = {
                 _digits,
                 Example((28, 28, 1), ir.DataType.UINT8),
                 MovedPictures(
-                    (28, 28), Motions(turn=12, zoom=0.08, stretch=0.08, shear=0.2, shift=2, bend=0.5, knots=4)
+                    (28, 28),
+                    Motions(
+                        turn=12, zoom=0.08, stretch=0.08, shear=0.2, shift=2, bend=0.5, knots=4
+                    ),
                 ),
             ),
-            Plan(14, 128, Cosine(0.1), recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1)),
+            Plan(
+                14,
+                128,
+                Cosine(0.1),
+                recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1),
+            ),
             Card(
                 title="Handwritten digits",
-                description="Names the digit that is drawn or photographed, dark on light or light on dark.",
+                description=(
+                    "Names the digit that is drawn or photographed, dark on light or light on dark."
+                ),
                 labels=DIGITS,
                 input=ImageInput((28, 28), "L", Resize("digit", box=20), polarity="auto"),
                 provenance=f"Learned by `python -m model_build digits`. {mnist.PROVENANCE}",
@@ -118,10 +141,18 @@ COURSES: Mapping[str, Course] = {
                 Example((1, 40)),
                 DisturbedSignals(1, 40, Motions(zoom=0.1, shift=3), gain=0.2, noise=0.03),
             ),
-            Plan(150, 100, Cosine(3e-3), recipe=Recipe(AdamW(decay=0.05), smoothing=0.1, averaging=0.998)),
+            Plan(
+                150,
+                100,
+                Cosine(3e-3),
+                recipe=Recipe(AdamW(decay=0.05), smoothing=0.1, averaging=0.998),
+            ),
             Card(
                 title="Digits as signals",
-                description="Names the digit whose stroke a signal of 40 samples follows, under noise and distortion.",
+                description=(
+                    "Names the digit whose stroke a signal of 40 samples follows, under "
+                    "noise and distortion."
+                ),
                 labels=DIGITS,
                 input=SignalInput(1, 40),
                 provenance=f"Learned by `python -m model_build digits1d`. {mnist1d.PROVENANCE}",
@@ -138,10 +169,18 @@ COURSES: Mapping[str, Course] = {
                 TurnedSolids((28, 28)),
                 learns_from=Example((28, 28, 1), ir.DataType.UINT8),
             ),
-            Plan(6, 128, Cosine(0.1), recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1)),
+            Plan(
+                6,
+                128,
+                Cosine(0.1),
+                recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1),
+            ),
             Card(
                 title="Solid digits",
-                description="Names the digit that a volume of 16 x 16 x 16 voxels holds, turned by up to 30 degrees.",
+                description=(
+                    "Names the digit that a volume of 16 x 16 x 16 voxels holds, turned "
+                    "by up to 30 degrees."
+                ),
                 labels=DIGITS,
                 input=VolumeInput(1, (16, 16, 16)),
                 provenance=f"Learned by `python -m model_build voxels`. {voxels.PROVENANCE}",

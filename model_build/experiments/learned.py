@@ -20,7 +20,9 @@ from model_build.zoo.small import Probabilities
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """The model, its card with the scores, what the test said class by class, how the training went, and the test."""
+    """The model, its card with the scores, what the test said class by class, how the training
+    went, and the test.
+    """
 
     model: onnx.ModelProto
     card: Card
@@ -41,8 +43,8 @@ def learn(
 ) -> Learned:
     """Train the network of a course and score it on the test, which it has not seen.
 
-    `data` is the folder of the data set, where it is not in the cache. Raises DataError, TrainError, CheckpointError
-    and DeviceError.
+    `data` is the folder of the data set, where it is not in the cache. Raises DataError,
+    TrainError, CheckpointError and DeviceError.
     """
     lesson = course.lesson(data, say)
     training = train(
@@ -58,7 +60,11 @@ def learn(
     model = _exported(course, training)
     scores = evaluate(model.SerializeToString(), lesson.test)
     return Learned(
-        model, _described(course, training, scores, len(lesson.learned), device), scores, training, lesson.test
+        model,
+        _described(course, training, scores, len(lesson.learned), device),
+        scores,
+        training,
+        lesson.test,
     )
 
 
@@ -71,7 +77,9 @@ def _exported(course: Course, training: Trained) -> onnx.ModelProto:
     return export(Probabilities(network), signature, course.name)
 
 
-def _described(course: Course, training: Trained, scores: Scores, examples: int, device: Device) -> Card:
+def _described(
+    course: Course, training: Trained, scores: Scores, examples: int, device: Device
+) -> Card:
     low, high = scores.interval
     return replace(
         course.card,
@@ -87,7 +95,9 @@ def _described(course: Course, training: Trained, scores: Scores, examples: int,
             "examples": examples,
             "batch": course.plan.batch,
             "seconds": round(training.seconds, 1),
-            "images_per_second": round(examples * course.plan.epochs / max(training.seconds, 1e-9), 1),
+            "images_per_second": round(
+                examples * course.plan.epochs / max(training.seconds, 1e-9), 1
+            ),
             "device": device,
             "weights": int(sum(np.size(each) for each in training.weights.values())),
         },

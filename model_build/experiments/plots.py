@@ -1,4 +1,6 @@
-"""Pictures of what training did: the curve, the confusion matrix, the learned kernels, as PNG files."""
+"""Pictures of what training did: the curve, the confusion matrix, the learned kernels, as PNG
+files.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,9 +28,11 @@ class PlotError(ValueError):
 
 @dataclass(frozen=True)
 class Curve:
-    """What was noted during training: loss and learning rate at `epochs`, and scores on held-out examples.
+    """What was noted during training: loss and learning rate at `epochs`, and scores on held-out
+    examples.
 
-    `epochs` and `scored` count passes over the data and may be fractions; `accuracy` is a share from 0 to 1.
+    `epochs` and `scored` count passes over the data and may be fractions; `accuracy` is a share
+    from 0 to 1.
     """
 
     epochs: Sequence[float]
@@ -40,9 +44,17 @@ class Curve:
 
     def __post_init__(self) -> None:
         if not self.epochs or {len(self.loss), len(self.rate)} != {len(self.epochs)}:
-            raise PlotError(f"expected a loss and a rate for each of {len(self.epochs)} moments, and at least one")
-        if len(self.accuracy) != len(self.scored) or len(self.held_out_loss) not in (0, len(self.scored)):
-            raise PlotError(f"expected an accuracy, and a loss or none, for each of {len(self.scored)} scores")
+            raise PlotError(
+                f"expected a loss and a rate for each of {len(self.epochs)} moments, and at least "
+                "one"
+            )
+        if len(self.accuracy) != len(self.scored) or len(self.held_out_loss) not in (
+            0,
+            len(self.scored),
+        ):
+            raise PlotError(
+                f"expected an accuracy, and a loss or none, for each of {len(self.scored)} scores"
+            )
 
 
 def training_curve(curve: Curve, title: str, path: Path) -> None:
@@ -70,19 +82,27 @@ def training_curve(curve: Curve, title: str, path: Path) -> None:
 def _error(axes: Axes, curve: Curve) -> None:
     axes.set_ylabel("error, %")
     if not len(curve.scored):
-        axes.text(0.5, 0.5, "nothing was held out", ha="center", va="center", transform=axes.transAxes)
+        axes.text(
+            0.5, 0.5, "nothing was held out", ha="center", va="center", transform=axes.transAxes
+        )
         return
     errors = 100 * (1 - np.asarray(curve.accuracy))
     axes.plot(curve.scored, errors, color=_HELD_OUT, marker=".")
     best = int(errors.argmin())
     axes.axhline(errors[best], color=_QUIET, linewidth=0.8, linestyle=":")
     axes.plot(curve.scored[best], errors[best], "o", color=_HELD_OUT)
-    axes.set_title(f"least error {errors[best]:.2f} % at epoch {curve.scored[best]:.4g}", loc="right", fontsize=9)
+    axes.set_title(
+        f"least error {errors[best]:.2f} % at epoch {curve.scored[best]:.4g}",
+        loc="right",
+        fontsize=9,
+    )
     _logarithmic(axes, errors)
 
 
 def confusion_matrix(scores: Scores, classes: Sequence[str], title: str, path: Path) -> None:
-    """How many examples of each class (down) were taken for which (across); only the errors are coloured."""
+    """How many examples of each class (down) were taken for which (across); only the errors are
+    coloured.
+    """
     matrix, count = scores.confusion, len(scores.confusion)
     if len(classes) != count:
         raise PlotError(f"expected {count} names of classes, got {len(classes)}")
@@ -93,7 +113,15 @@ def confusion_matrix(scores: Scores, classes: Sequence[str], title: str, path: P
     axes.imshow(wrong, cmap="Reds", vmin=0, vmax=max(1.3 * wrong.max(), 10))
     for true, answer in np.argwhere(matrix > 0):
         colour = "#555" if true == answer else "#000"
-        axes.text(answer, true, str(matrix[true, answer]), ha="center", va="center", fontsize=8, color=colour)
+        axes.text(
+            answer,
+            true,
+            str(matrix[true, answer]),
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
     shares = zip(classes, scores.recall, strict=True)
     axes.set_xticks(range(count), classes)
     axes.set_yticks(range(count), [f"{name}  {recall:.1%}" for name, recall in shares])
@@ -108,21 +136,28 @@ def confusion_matrix(scores: Scores, classes: Sequence[str], title: str, path: P
 
 
 def kernel_sheet(kernels: Array, title: str, path: Path) -> None:
-    """The kernels of one layer, [out, in, spatial...] of one to three axes: red is positive, blue negative, white 0.
+    """The kernels of one layer, [out, in, spatial...] of one to three axes: red is positive, blue
+    negative, white 0.
 
-    A kernel of a signal is drawn as a line, one of a volume as its slices beside each other; each on a scale of its
-    own. Kernels that read three channels of a picture are drawn in colour, other channels follow each other.
+    A kernel of a signal is drawn as a line, one of a volume as its slices beside each other; each
+    on a scale of its own. Kernels that read three channels of a picture are drawn in colour, other
+    channels follow each other.
     """
     axes_count = kernels.ndim - 2
     if axes_count not in (1, 2, 3) or not kernels.size:
-        raise PlotError(f"expected kernels [out, in, spatial...] of one to three axes, got shape {list(kernels.shape)}")
+        raise PlotError(
+            "expected kernels [out, in, spatial...] of one to three axes, got shape "
+            f"{list(kernels.shape)}"
+        )
     coloured = axes_count == 2 and kernels.shape[1] == 3
     tiles = np.moveaxis(kernels, 1, -1) if coloured else kernels.reshape(-1, *kernels.shape[2:])
     if len(tiles) > MOST_TILES:
         raise PlotError(f"{len(tiles)} kernels are more than a sheet holds, {MOST_TILES}")
     columns, wide = _columns(len(tiles), axes_count, tiles.shape[1:])
     lines = -(-len(tiles) // columns)
-    figure = _figure(columns * wide + 0.3, lines * 0.75 + 0.7, title, gap=0.1 if axes_count == 3 else 0.02)
+    figure = _figure(
+        columns * wide + 0.3, lines * 0.75 + 0.7, title, gap=0.1 if axes_count == 3 else 0.02
+    )
     grid = figure.subplots(lines, columns, squeeze=False).ravel()
     for axes in grid:
         axes.set_axis_off()
@@ -137,7 +172,9 @@ def _columns(tiles: int, axes: int, shape: Sequence[int]) -> tuple[int, float]:
     most = {1: 8, 2: 16, 3: max(1, int(10 // wide))}[axes]
     even = [count for count in range(1, most + 1) if tiles % count == 0]
     square = min(most, max(1, round((1.2 * tiles / wide) ** 0.5)))
-    return min(even, key=lambda count: (abs(count - square), -count)) if max(even) > 2 else min(most, tiles), wide
+    return min(even, key=lambda count: (abs(count - square), -count)) if max(even) > 2 else min(
+        most, tiles
+    ), wide
 
 
 def _line(axes: Axes, kernel: Array, _coloured: bool) -> None:
@@ -151,7 +188,13 @@ def _picture(axes: Axes, kernel: Array, coloured: bool) -> None:
     if coloured:
         axes.imshow(kernel / (2 * _largest(kernel)) + 0.5, interpolation="nearest")
     else:
-        axes.imshow(kernel, cmap="RdBu_r", vmin=-_largest(kernel), vmax=_largest(kernel), interpolation="nearest")
+        axes.imshow(
+            kernel,
+            cmap="RdBu_r",
+            vmin=-_largest(kernel),
+            vmax=_largest(kernel),
+            interpolation="nearest",
+        )
 
 
 def _slices(axes: Axes, kernel: Array, _coloured: bool) -> None:

@@ -1,5 +1,6 @@
-"""`python -m model_build digits`: learn a network from nothing, and write its model file with pictures and samples
-beside it."""
+"""`python -m model_build digits`: learn a network from nothing, and write its model file with
+pictures and samples beside it.
+"""
 
 import argparse
 from dataclasses import replace
@@ -64,7 +65,9 @@ def chosen(options: argparse.Namespace) -> Course:
 
 
 def draw(course: Course, learned: Learned, folder: Path) -> None:
-    """The training curve, the confusion matrix and the kernels of the first layer, as pictures in `folder`."""
+    """The training curve, the confusion matrix and the kernels of the first layer, as pictures in
+    `folder`.
+    """
     history = learned.training.history
     epochs = [record["epoch"] for record in history]
     scored = [record for record in history if "score" in record]

@@ -25,11 +25,13 @@ rightly; `hard-…` are, of those that it names wrongly, the two whose class cam
 def write_examples(folder: Path, model: bytes | Path, card: Card, test: Split, credit: str) -> int:
     """Write the samples of a learned model anew, and their credits; how many.
 
-    Of each class the first test example that the network names rightly, `LABEL`; and of those that it names wrongly
-    the two that it was closest to naming rightly, `hard-LABEL`.
+    Of each class the first test example that the network names rightly, `LABEL`; and of those that
+    it names wrongly the two that it was closest to naming rightly, `hard-LABEL`.
     """
     given = probabilities(model, test.inputs)
-    chosen = {f"hard-{card.labels[test.labels[place]]}": place for place in _hard(given, test.labels)}
+    chosen = {
+        f"hard-{card.labels[test.labels[place]]}": place for place in _hard(given, test.labels)
+    }
     chosen |= {card.labels[test.labels[place]]: place for place in _right(given, test.labels)}
     ending, encode = FORMS["image" if card.input is None else card.input.kind]
     for old in [path for path in folder.glob("*") if path.suffix == ending]:
@@ -57,7 +59,9 @@ def _hard(given: Array, labels: NDArray[np.int64]) -> Array:
 
 def _png(pixels: Array) -> bytes:
     stream = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(stream, "PNG", optimize=True)
+    Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels).save(
+        stream, "PNG", optimize=True
+    )
     return stream.getvalue()
 
 

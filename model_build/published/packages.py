@@ -9,7 +9,9 @@ class MissingPackageError(Exception):
 
 
 def package_file(package: str, file: str) -> Path:
-    """The path of a file inside an installed package, found without importing it; raises MissingPackageError."""
+    """The path of a file inside an installed package, found without importing it; raises
+    MissingPackageError.
+    """
     spec = find_spec(package)
     for folder in (spec.submodule_search_locations or []) if spec else []:
         if (Path(folder) / file).is_file():

@@ -1,9 +1,10 @@
 """A reader of PyTorch's first (before 1.6) checkpoint format that executes nothing.
 
-Such a file is four pickles (magic number, protocol version, facts about the machine, the dictionary of tensors), a
-fifth one with the order of the storages, and the storages themselves: a count as int64, then the bare numbers. A
-pickle is a program; this reader resolves only the names that a dictionary of tensors needs, each to an inert object of
-our own, and refuses everything else before anything is called.
+Such a file is four pickles (magic number, protocol version, facts about the machine, the dictionary
+of tensors), a fifth one with the order of the storages, and the storages themselves: a count as
+int64, then the bare numbers. A pickle is a program; this reader resolves only the names that a
+dictionary of tensors needs, each to an inert object of our own, and refuses everything else before
+anything is called.
 """
 
 import io
@@ -36,7 +37,8 @@ _STORAGES = {
     "ByteStorage": "<u1",
     "BoolStorage": "?",
 }
-# What pickle.Unpickler raises for bytes that are no pickle of ours, by its own documentation and by experience.
+# What pickle.Unpickler raises for bytes that are no pickle of ours, by its own documentation and by
+# experience.
 _BROKEN = (
     pickle.UnpicklingError,
     AttributeError,
@@ -55,7 +57,8 @@ class WeightsError(ValueError):
     """The weights cannot be used; the message says what was expected and what was found."""
 
 
-# What a pickle can touch is made of tuples: its BUILD opcode sets attributes, and would alter even a frozen dataclass.
+# What a pickle can touch is made of tuples: its BUILD opcode sets attributes, and would alter even
+# a frozen dataclass.
 class _StorageType(NamedTuple):
     dtype: str
 
@@ -73,11 +76,18 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
     def view(self, numbers: Array) -> Array:
-        """The tensor as a contiguous array; raises WeightsError where it would reach outside its storage."""
+        """The tensor as a contiguous array; raises WeightsError where it would reach outside its
+        storage.
+        """
         count: int = math.prod(self.shape)
-        last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
+        last = self.offset + sum(
+            (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
+        )
         if count > numbers.size or (count and last >= numbers.size):
-            raise WeightsError(f"a tensor of shape {list(self.shape)} reaches outside its storage of {numbers.size}")
+            raise WeightsError(
+                f"a tensor of shape {list(self.shape)} reaches outside its storage of "
+                f"{numbers.size}"
+            )
         strides = tuple(stride * numbers.itemsize for stride in self.strides)
         return np.lib.stride_tricks.as_strided(numbers[self.offset :], self.shape, strides).copy()
 
@@ -108,7 +118,10 @@ class _Unpickler(pickle.Unpickler):
         """The inert object for a permitted name; raises WeightsError for every other."""
         name = f"{module_name}.{global_name}"
         if name not in self._names:
-            raise WeightsError(f"the pickle asks for {name!r}, which a file of weights does not need; it was not run")
+            raise WeightsError(
+                f"the pickle asks for {name!r}, which a file of weights does not need; it was not "
+                "run"
+            )
         return self._names[name]
 
     def persistent_load(self, pid: Any, /) -> _Storage:
@@ -132,11 +145,14 @@ class _Unpickler(pickle.Unpickler):
 def read_torch_legacy(path: Path) -> dict[str, Array]:
     """Every tensor of a checkpoint by its name, as contiguous arrays of the stored type.
 
-    Raises WeightsError for any other format, for a truncated file and for a pickle that asks for more than tensors.
+    Raises WeightsError for any other format, for a truncated file and for a pickle that asks for
+    more than tensors.
     """
     data = path.read_bytes()
     if data.startswith(_ZIP):
-        raise WeightsError(f"{path.name} is in torch's newer zip format; only the one before torch 1.6 is read")
+        raise WeightsError(
+            f"{path.name} is in torch's newer zip format; only the one before torch 1.6 is read"
+        )
     file = io.BytesIO(data)
     tensors, storages = _described(file, path.name)
     numbers = {key: _numbers(file, storages[key]) for key in _order(file, storages)}
@@ -156,7 +172,9 @@ def _described(file: io.BytesIO, name: str) -> tuple[dict[str, _Tensor], dict[st
     unpickler = _Unpickler(file)
     tensors = _load(unpickler)
     if not isinstance(tensors, dict):
-        raise WeightsError(f"{name} holds {type(tensors).__name__}, expected a dictionary of tensors")
+        raise WeightsError(
+            f"{name} holds {type(tensors).__name__}, expected a dictionary of tensors"
+        )
     for key, value in tensors.items():
         if not isinstance(key, str) or not isinstance(value, _Tensor):
             raise WeightsError(f"{name} holds something that is no tensor under {str(key)[:80]!r}")
@@ -169,7 +187,9 @@ def _load(unpickler: _Unpickler) -> Any:
     except WeightsError:
         raise
     except _BROKEN as error:
-        raise WeightsError(f"the file is truncated or corrupt ({type(error).__name__} in a pickle)") from None
+        raise WeightsError(
+            f"the file is truncated or corrupt ({type(error).__name__} in a pickle)"
+        ) from None
 
 
 def _order(file: io.BytesIO, storages: Mapping[str, _Storage]) -> list[str]:
@@ -193,10 +213,11 @@ def _numbers(file: io.BytesIO, storage: _Storage) -> Array:
 def renamed(
     tensors: Mapping[str, Array], rules: Mapping[str, str], unused: frozenset[str] = frozenset()
 ) -> dict[str, Array]:
-    r"""The tensors under other names: the one rule (regular expression -> replacement) that matches a whole name.
+    r"""The tensors under other names: the one rule (regular expression -> replacement) that matches
+    a whole name.
 
-    Names whose last part is in `unused` are left out. Raises WeightsError for a name that no rule knows and for two
-    tensors that would get one name.
+    Names whose last part is in `unused` are left out. Raises WeightsError for a name that no rule
+    knows and for two tensors that would get one name.
     """
     result: dict[str, Array] = {}
     for name, tensor in tensors.items():

@@ -1,4 +1,6 @@
-"""Photographs from a folder as a network takes them: opened, turned upright, cropped and resized by the card's rule."""
+"""Photographs from a folder as a network takes them: opened, turned upright, cropped and resized by
+the card's rule.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,10 +20,14 @@ class PictureError(Exception):
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder and its sub-folders that are named like pictures, in the order of their paths."""
+    """The files of a folder and its sub-folders that are named like pictures, in the order of their
+    paths.
+    """
     if not folder.is_dir():
         raise PictureError(f"{folder} is no folder of pictures")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(
+        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
+    )
 
 
 def prepared(paths: Sequence[Path], spec: ImageInput) -> Pixels:
@@ -30,7 +36,9 @@ def prepared(paths: Sequence[Path], spec: ImageInput) -> Pixels:
     Where a digit is to be cut out of its paper, the service has the only code that does it.
     """
     if spec.resize.rule == "digit" or spec.polarity != "as_is":
-        raise PictureError("the card asks for ink to be found on paper, which is not done of pictures in a folder")
+        raise PictureError(
+            "the card asks for ink to be found on paper, which is not done of pictures in a folder"
+        )
     return np.stack([_prepared(path, spec) for path in paths])
 
 
@@ -38,7 +46,9 @@ def _prepared(path: Path, spec: ImageInput) -> Pixels:
     try:
         with Image.open(path) as file:
             if file.mode.startswith(("I", "F")):
-                raise PictureError(f"{path} has more than 8 bits a pixel; save it with 8, as RGB or grey")
+                raise PictureError(
+                    f"{path} has more than 8 bits a pixel; save it with 8, as RGB or grey"
+                )
             plain = _on_white(ImageOps.exif_transpose(file)).convert(spec.colour)
     # Readers of pictures fail in a dozen ways on bad data.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):

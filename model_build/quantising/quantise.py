@@ -1,9 +1,11 @@
-"""A model with 8-bit weights and activations, made of a float one by ONNX Runtime's static quantisation.
+"""A model with 8-bit weights and activations, made of a float one by ONNX Runtime's static
+quantisation.
 
-QuantizeLinear and DequantizeLinear around every operator say what is rounded; a runtime joins them with the operator
-into one of integers. Weights have a scale for each output channel and no zero point; activations one range each, from
-the least to the greatest value that the calibration showed. What lies before the first operator with weights, and
-behind the last, stays in float: the normalisation of pixels and the softmax.
+QuantizeLinear and DequantizeLinear around every operator say what is rounded; a runtime joins them
+with the operator into one of integers. Weights have a scale for each output channel and no zero
+point; activations one range each, from the least to the greatest value that the calibration showed.
+What lies before the first operator with weights, and behind the last, stays in float: the
+normalisation of pixels and the softmax.
 """
 
 import tempfile
@@ -14,7 +16,13 @@ import numpy as np
 import onnx
 import onnx.checker
 from onnxruntime.capi import onnxruntime_pybind11_state as runtime
-from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
 
 from anatomy.model_file import ModelFile
 from model_build.datasets.split import Array
@@ -40,30 +48,42 @@ class Int8Error(ValueError):
 def check(model: ModelFile) -> None:
     """Raises Int8Error for a model that cannot be quantised, or is already."""
     operators = {node.operator for node in model.graph.nodes}
-    if found := sorted(name for name in operators if "quantize" in name.lower() or name in QUANTISED):
+    if found := sorted(
+        name for name in operators if "quantize" in name.lower() or name in QUANTISED
+    ):
         raise Int8Error(f"it is quantised already: its graph has {', '.join(found)}")
     if "Conv" not in operators:
         raise Int8Error("it has no Conv, and convolutions are what 8 bits make faster")
     if model.graph.opset < LEAST_OPSET:
         raise Int8Error(
-            f"it is of opset {model.graph.opset}, which has no scales per channel; export it in {LEAST_OPSET}"
+            f"it is of opset {model.graph.opset}, which has no scales per channel; export it in "
+            f"{LEAST_OPSET}"
         )
-    weights = {str(model.graph.dtype(node.inputs[1])) for node in model.graph.nodes if node.operator == "Conv"}
+    weights = {
+        str(model.graph.dtype(node.inputs[1]))
+        for node in model.graph.nodes
+        if node.operator == "Conv"
+    }
     if weights != {"float32"}:
-        raise Int8Error(f"its convolutions have weights in {', '.join(sorted(weights))}, expected float32")
+        raise Int8Error(
+            f"its convolutions have weights in {', '.join(sorted(weights))}, expected float32"
+        )
 
 
 def quantised(model: ModelFile, inputs: Array, batch: int) -> onnx.ModelProto:
-    """The model in 8 bits, its ranges calibrated by `inputs` [N, ...] in batches; equal inputs give equal bytes.
+    """The model in 8 bits, its ranges calibrated by `inputs` [N, ...] in batches; equal inputs give
+    equal bytes.
 
     Inputs, outputs and the names of nodes stay. Raises Int8Error.
     """
     check(model)
     proto = _named(model.proto)
-    # It says that nothing has to be inferred or folded before; without it the library warns of that.
+    # It says that nothing has to be inferred or folded before; without it the library warns of
+    # that.
     proto.metadata_props.add(key=_PREPARED[0], value=_PREPARED[1])
     with tempfile.TemporaryDirectory(prefix="fovea-int8-") as folder:
-        # The library leaves files beside its source, and takes models by path without changing them.
+        # The library leaves files beside its source, and takes models by path without changing
+        # them.
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(proto, source)
         try:
@@ -79,7 +99,10 @@ def quantised(model: ModelFile, inputs: Array, batch: int) -> onnx.ModelProto:
                 weight_type=QuantType.QInt8,
                 calibrate_method=CalibrationMethod.MinMax,
                 # The scores that a softmax reads keep their precision.
-                extra_options={"WeightSymmetric": True, "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"]},
+                extra_options={
+                    "WeightSymmetric": True,
+                    "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
+                },
             )
         except _FAILURES as error:
             reason = str(error).strip().splitlines()[0].rpartition("failed:")[2]
@@ -96,7 +119,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands the library one batch after another."""
 
     def __init__(self, name: str, inputs: Array, batch: int) -> None:
-        self._batches: Iterator[Array] = (inputs[at : at + batch] for at in range(0, len(inputs), batch))
+        self._batches: Iterator[Array] = (
+            inputs[at : at + batch] for at in range(0, len(inputs), batch)
+        )
         self._name = name
 
     def get_next(self) -> Mapping[str, Array] | None:
@@ -106,7 +131,9 @@ class _Reader(CalibrationDataReader):  # type: ignore[misc]
 
 
 def _named(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which every node has a name, which is how the library is told of it: that of its first output."""
+    """A copy in which every node has a name, which is how the library is told of it: that of its
+    first output.
+    """
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     for node in copy.graph.node:
@@ -127,5 +154,6 @@ def _between_weights(proto: onnx.ModelProto) -> list[str]:
     return [
         node.name
         for node in proto.graph.node
-        if node.op_type in WEIGHTED or (not behind.isdisjoint(node.input) and not before.isdisjoint(node.output))
+        if node.op_type in WEIGHTED
+        or (not behind.isdisjoint(node.input) and not before.isdisjoint(node.output))
     ]

@@ -1,4 +1,6 @@
-"""The 8-bit sibling of a model: calibrated, measured beside it, and written with a card that says so."""
+"""The 8-bit sibling of a model: calibrated, measured beside it, and written with a card that says
+so.
+"""
 
 import hashlib
 import time
@@ -33,8 +35,9 @@ VNNI = ("avx512_vnni", "avx_vnni")
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """Inputs that calibrate, others that measure, with their classes where these are known; `about` says what both
-    are."""
+    """Inputs that calibrate, others that measure, with their classes where these are known; `about`
+    says what both are.
+    """
 
     calibration: Array
     measured: Array
@@ -46,7 +49,8 @@ ERRORS = (Int8Error, PictureError, EvaluationError)
 
 
 def run(path: Path, target: Path, gather: Callable[[ModelFile], Material], say: Say) -> None:
-    """Write the sibling of the model at `path` to `target`, by the material that `gather` has for it.
+    """Write the sibling of the model at `path` to `target`, by the material that `gather` has for
+    it.
 
     Raises ModelFileError, those of `ERRORS`, and the errors of `gather`.
     """
@@ -57,34 +61,53 @@ def run(path: Path, target: Path, gather: Callable[[ModelFile], Material], say: 
     batch = _batch(model)
     proto = quantised(model, material.calibration, batch)
     sizes = {"bytes_float": _size(model.proto), "bytes_int8": _size(proto)}
-    answers = [probabilities(each.SerializeToString(), material.measured, batch, CPU) for each in (model.proto, proto)]
+    answers = [
+        probabilities(each.SerializeToString(), material.measured, batch, CPU)
+        for each in (model.proto, proto)
+    ]
     scores = measured(answers[0], answers[1], material.labels)
     card = described(
         model.card or Card(title=target.parent.parent.name),
         scores,
-        {"from": hashlib.sha256(data).hexdigest(), "calibrated_with": len(material.calibration), **sizes},
+        {
+            "from": hashlib.sha256(data).hexdigest(),
+            "calibrated_with": len(material.calibration),
+            **sizes,
+        },
         f"{path.parent.parent.name}/{path.parent.name}/{path.name}",
         material.about,
     )
     write(proto, target, card)
     for sample in sorted(each for each in (path.parent / FOLDER).glob("*") if each.is_file()):
         write_readable(target.parent / FOLDER / sample.name, sample.read_bytes())
-    say(f"{target}: {sizes['bytes_float']:,} -> {sizes['bytes_int8']:,} bytes without the card; {material.about}")
+    say(
+        f"{target}: {sizes['bytes_float']:,} -> {sizes['bytes_int8']:,} bytes without the card; "
+        f"{material.about}"
+    )
     say("  " + ", ".join(f"{name} {score:.6g}" for name, score in scores.items()))
     say(f"  {timing(model.proto, proto, material.measured[:1])}")
 
 
 def photographs(folder: Path | None, model: ModelFile) -> Material:
-    """Every second picture of a folder calibrates, the others measure; raises Int8Error and PictureError."""
+    """Every second picture of a folder calibrates, the others measure; raises Int8Error and
+    PictureError.
+    """
     spec = None if model.card is None else model.card.input
     if not isinstance(spec, ImageInput):
         raise Int8Error("its card does not say how a picture becomes its input; adopt it first")
     if folder is None:
-        raise Int8Error("name a folder of pictures like those that it will see with --calibrate DIR")
+        raise Int8Error(
+            "name a folder of pictures like those that it will see with --calibrate DIR"
+        )
     found = pictures_in(folder)
     if len(found) < LEAST:
-        raise Int8Error(f"{folder} has {len(found)} pictures; expected {LEAST} at least, hundreds for a good range")
-    taken = [found[index * len(found) // min(len(found), MOST)] for index in range(min(len(found), MOST))]
+        raise Int8Error(
+            f"{folder} has {len(found)} pictures; expected {LEAST} at least, hundreds for a good "
+            "range"
+        )
+    taken = [
+        found[index * len(found) // min(len(found), MOST)] for index in range(min(len(found), MOST))
+    ]
     calibration, held_out = prepared(taken[::2], spec), prepared(taken[1::2], spec)
     about = f"calibrated with {len(calibration)} pictures of a folder, measured on {len(held_out)} others of it"
     return Material(calibration, held_out, None, about)
@@ -98,10 +121,13 @@ def examples(calibration: Array, test: Array, labels: NDArray[np.int64]) -> Mate
 
 
 def measured(float_: Array, int8: Array, labels: NDArray[np.int64] | None) -> dict[str, float]:
-    """Scores of 8 bits beside float from the probabilities [N, classes] of both; raises Int8Error for other shapes."""
+    """Scores of 8 bits beside float from the probabilities [N, classes] of both; raises Int8Error
+    for other shapes.
+    """
     if float_.ndim != 2:
         raise Int8Error(
-            f"it answers each input with an array {list(float_.shape[1:])}, expected one score for each class"
+            f"it answers each input with an array {list(float_.shape[1:])}, expected one score "
+            "for each class"
         )
     difference = np.abs(int8.astype(np.float64) - float_)
     compared = {
@@ -125,12 +151,16 @@ def measured(float_: Array, int8: Array, labels: NDArray[np.int64] | None) -> di
     }
 
 
-def described(card: Card, scores: dict[str, float], figures: dict[str, int | str], source: str, about: str) -> Card:
+def described(
+    card: Card, scores: dict[str, float], figures: dict[str, int | str], source: str, about: str
+) -> Card:
     """The card of the sibling: what holds of the float model too, and how this one came of it."""
     version = onnxruntime.__version__
     made = (
-        f"Quantised by `python -m model_build --int8` from {source}, SHA-256 {figures['from']}, with ONNX Runtime "
-        f"{version} (static, QDQ; weights per channel and symmetric; ranges by least and greatest value); {about}."
+        f"Quantised by `python -m model_build --int8` from {source}, SHA-256 {figures['from']}, "
+        "with ONNX Runtime "
+        f"{version} (static, QDQ; weights per channel and symmetric; ranges by least and greatest "
+        f"value); {about}."
     )
     return replace(
         card,
@@ -138,12 +168,17 @@ def described(card: Card, scores: dict[str, float], figures: dict[str, int | str
         description=f"{card.description} With weights and activations of 8 bits.".strip(),
         provenance=f"{card.provenance} {made}".strip(),
         scores=scores,
-        history={**card.history, "int8": {**figures, "onnxruntime": version, "measured_on": scores["measured_on"]}},
+        history={
+            **card.history,
+            "int8": {**figures, "onnxruntime": version, "measured_on": scores["measured_on"]},
+        },
     )
 
 
 def timing(float_: onnx.ModelProto, int8: onnx.ModelProto, given: Array) -> str:
-    """How long one input takes on this machine, on one thread, the two models run in turns: a line to print."""
+    """How long one input takes on this machine, on one thread, the two models run in turns: a line
+    to print.
+    """
     sessions = [_session(each) for each in (float_, int8)]
     feeds = {sessions[0].get_inputs()[0].name: given}
     spent: tuple[list[float], list[float]] = ([], [])

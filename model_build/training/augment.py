@@ -1,8 +1,10 @@
-"""Augmentation inside the graph: a batch is altered by a few random numbers that are drawn outside and fed with it.
+"""Augmentation inside the graph: a batch is altered by a few random numbers that are drawn outside
+and fed with it.
 
-What a training step is fed stays small, equal seeds give equal batches wherever training resumes, and the runtime does
-the work. Everything here is a `model_build.export.Augmentation`: `draw` gives the random numbers, calling it writes
-the nodes. Pictures and volumes are moved where 0 is the background, before anything is normalised.
+What a training step is fed stays small, equal seeds give equal batches wherever training resumes,
+and the runtime does the work. Everything here is a `model_build.export.Augmentation`: `draw` gives
+the random numbers, calling it writes the nodes. Pictures and volumes are moved where 0 is the
+background, before anything is normalised.
 """
 # onnxscript makes operators by attribute access, which no type checker can see through.
 # mypy: no-warn-return-any
@@ -46,7 +48,8 @@ class Warp(Module):
         if len(self.size) > 1:
             grid = op.Reshape(places, [0, *self.size, len(self.size)])
             return _sampled(op, x, grid, self.beyond)
-        # GridSample begins at two axes: a signal is a picture of one row, and 0 is the middle of that row.
+        # GridSample begins at two axes: a signal is a picture of one row, and 0 is the middle of
+        # that row.
         grid = op.Unsqueeze(op.Pad(places, [0, 0, 0, 0, 0, 1]), [1])
         return op.Squeeze(_sampled(op, op.Unsqueeze(x, [2]), grid, self.beyond), [2])
 
@@ -62,22 +65,30 @@ class Extrude(Module):
         self.places = _constant(centred)
 
     def forward(self, op: OpBuilder, pictures: ir.Value, rotation: ir.Value) -> ir.Value:
-        """uint8 [N, H, W, 1], rotations [N, 3, 3] -> float32 [N, 1, 16, 16, 16], whole levels from 0 to 255."""
+        """uint8 [N, H, W, 1], rotations [N, 3, 3] -> float32 [N, 1, 16, 16, 16], whole levels from
+        0 to 255.
+        """
         side = voxels.SIDE
         flat = op.Squeeze(op.Cast(pictures, to=ir.DataType.FLOAT), [3])
         faces = op.Unsqueeze(op.MatMul(op.MatMul(self.down, flat), self.across), [1])
         # Coordinates as rows times the matrix: as columns, times its transpose, the inverse.
         on_face = op.Gather(rotation, [2, 1], axis=2)
-        grid = op.Reshape(op.MatMul(self.places, op.Mul(on_face, 2 / side)), [0, side * side, side, 2])
+        grid = op.Reshape(
+            op.MatMul(self.places, op.Mul(on_face, 2 / side)), [0, side * side, side, 2]
+        )
         seen = op.Reshape(_sampled(op, faces, grid), [0, 1, side, side, side])
-        depth = op.Reshape(op.MatMul(self.places, op.Gather(rotation, [0], axis=2)), [0, 1, *[side] * 3])
+        depth = op.Reshape(
+            op.MatMul(self.places, op.Gather(rotation, [0], axis=2)), [0, 1, *[side] * 3]
+        )
         thickness = op.Clip(op.Sub(voxels.HALF_THICKNESS + 0.5, op.Abs(depth)), 0.0, 1.0)
         return op.Round(op.Mul(seen, thickness))
 
 
 @dataclass(frozen=True)
 class MovedPictures:
-    """Pictures of `size` (height, width), uint8 [N, H, W, C], moved at random: the same type and shape."""
+    """Pictures of `size` (height, width), uint8 [N, H, W, C], moved at random: the same type and
+    shape.
+    """
 
     size: tuple[int, int]
     motions: Motions
@@ -86,7 +97,9 @@ class MovedPictures:
         """The motions of a batch."""
         return {MOTION: self.motions.draw(random, batch, self.size)}
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> ir.Value:
         """The moved pictures, rounded to whole levels."""
         x = op.Transpose(op.Cast(images, to=ir.DataType.FLOAT), perm=[0, 3, 1, 2])
         moved = op.Round(Warp(self.size, self.motions.knots)(op, x, random_inputs[MOTION]))
@@ -104,17 +117,21 @@ class MovedVolumes:
         """The motions of a batch."""
         return {MOTION: self.motions.draw(random, batch, self.size)}
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> ir.Value:
         """The moved volumes."""
         return Warp(self.size, self.motions.knots)(op, images, random_inputs[MOTION])
 
 
 @dataclass(frozen=True)
 class DisturbedSignals:
-    """Signals, float32 [N, C, length], moved at random, made louder or softer, and covered with noise.
+    """Signals, float32 [N, C, length], moved at random, made louder or softer, and covered with
+    noise.
 
-    A signal has no background of 0: `beyond` its ends lie its first and last values, unless told otherwise.
-    `gain` as a fraction (0.1: from 1 / 1.1 to 1.1 times), `noise` the deviation of what is added to each sample.
+    A signal has no background of 0: `beyond` its ends lie its first and last values, unless told
+    otherwise. `gain` as a fraction (0.1: from 1 / 1.1 to 1.1 times), `noise` the deviation of what
+    is added to each sample.
     """
 
     channels: int
@@ -128,20 +145,28 @@ class DisturbedSignals:
         """The motions, gains and noise of a batch."""
         motion = self.motions.draw(random, batch, (self.length,))
         gain = np.exp(np.log1p(self.gain) * random.uniform(-1, 1, (batch, 1, 1))).astype(np.float32)
-        noise = random.standard_normal((batch, self.channels, self.length), np.float32) * np.float32(self.noise)
+        noise = random.standard_normal(
+            (batch, self.channels, self.length), np.float32
+        ) * np.float32(self.noise)
         return {MOTION: motion, GAIN: gain, NOISE: noise}
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> ir.Value:
         """The disturbed signals."""
-        moved = Warp((self.length,), self.motions.knots, self.beyond)(op, images, random_inputs[MOTION])
+        moved = Warp((self.length,), self.motions.knots, self.beyond)(
+            op, images, random_inputs[MOTION]
+        )
         return op.Add(op.Mul(moved, random_inputs[GAIN]), random_inputs[NOISE])
 
 
 @dataclass(frozen=True)
 class TurnedSolids:
-    """Pictures of `size`, uint8 [N, H, W, 1], into the volumes of `datasets.voxels`, turned anew in every batch.
+    """Pictures of `size`, uint8 [N, H, W, 1], into the volumes of `datasets.voxels`, turned anew in
+    every batch.
 
-    A network learns from other views of a digit each time, from a fifth of the memory that volumes take.
+    A network learns from other views of a digit each time, from a fifth of the memory that volumes
+    take.
     """
 
     size: tuple[int, int]
@@ -151,7 +176,9 @@ class TurnedSolids:
         """The rotations of a batch."""
         return {ROTATION: voxels.turns(random, batch, self.degrees)}
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> ir.Value:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> ir.Value:
         """The volumes, float32 [N, 1, 16, 16, 16]."""
         return Extrude(self.size)(op, images, random_inputs[ROTATION])
 

@@ -1,4 +1,5 @@
-"""Batch norms as they are trained: normalised by the batch at hand, whose statistics are outputs of their own.
+"""Batch norms as they are trained: normalised by the batch at hand, whose statistics are outputs of
+their own.
 
 Ioffe and Szegedy 2015. The variance is the biased one, as ONNX has it.
 """
@@ -14,7 +15,9 @@ from model_build.training.flat_parameters import write_as
 
 
 class Statistics(NamedTuple):
-    """A batch norm's running mean and variance, which are inputs, and the tensors of those of the batch."""
+    """A batch norm's running mean and variance, which are inputs, and the tensors of those of the
+    batch.
+    """
 
     mean: str
     variance: str
@@ -28,13 +31,19 @@ def batch_norms(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def train_norms(graph: onnx.GraphProto) -> list[Statistics]:
-    """Put every batch norm into its training form, in place; with momentum 0 it gives the batch's own statistics."""
+    """Put every batch norm into its training form, in place; with momentum 0 it gives the batch's
+    own statistics.
+    """
     found = []
     for node in batch_norms(graph):
         kept = [attribute for attribute in node.attribute if attribute.name == "epsilon"]
         del node.attribute[:]
         node.attribute.extend(
-            [*kept, helper.make_attribute("training_mode", 1), helper.make_attribute("momentum", 0.0)]
+            [
+                *kept,
+                helper.make_attribute("training_mode", 1),
+                helper.make_attribute("momentum", 0.0),
+            ]
         )
         node.output.extend([f"{node.output[0]}.batch_mean", f"{node.output[0]}.batch_variance"])
         found.append(Statistics(node.input[3], node.input[4], node.output[1], node.output[2]))
@@ -42,7 +51,8 @@ def train_norms(graph: onnx.GraphProto) -> list[Statistics]:
 
 
 def spread_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
-    """Write every training batch norm as simpler operators, in place: CUDA refuses the one operator in training mode.
+    """Write every training batch norm as simpler operators, in place: CUDA refuses the one operator
+    in training mode.
 
     `ranks` has the number of axes of each batch norm's input.
     """
@@ -61,7 +71,9 @@ def spread_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
 
 def _spread(node: onnx.NodeProto, rank: int, builder: Builder) -> None:
     x, scale, bias = (Value(name, np.dtype(np.float32), builder) for name in node.input[:3])
-    epsilon = next((attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5)
+    epsilon = next(
+        (attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5
+    )
     axes = builder.integers([0, *range(2, rank)])
     per_channel = builder.integers([1, -1, *[1] * (rank - 2)])
     flat = builder.integers([-1])

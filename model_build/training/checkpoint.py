@@ -1,7 +1,8 @@
 """A training on disk: everything that is needed to go on as if it had never stopped.
 
-One `.npz` file: the vectors of the state, and a JSON document with the step, the history and what tells this training
-from others. It is written beside its place and then renamed: whatever kills the process, the file is a whole one.
+One `.npz` file: the vectors of the state, and a JSON document with the step, the history and what
+tells this training from others. It is written beside its place and then renamed: whatever kills the
+process, the file is a whole one.
 """
 
 import io
@@ -28,8 +29,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A training after `step` steps.
 
-    `identity` tells it from other trainings; `history` has one record for each epoch so far; `loss` and `correct` are
-    the sums over the epoch under way, `seconds` the time that it all took.
+    `identity` tells it from other trainings; `history` has one record for each epoch so far; `loss`
+    and `correct` are the sums over the epoch under way, `seconds` the time that it all took.
     """
 
     step: int
@@ -42,7 +43,10 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write the file, at once or not at all."""
-        about = {name: getattr(self, name) for name in ("step", "identity", "history", "loss", "correct", "seconds")}
+        about = {
+            name: getattr(self, name)
+            for name in ("step", "identity", "history", "loss", "correct", "seconds")
+        }
         arrays: dict[str, Any] = {_ABOUT: np.array(json.dumps(about)), **self.state}
         file = io.BytesIO()
         np.savez(file, **arrays)
@@ -55,7 +59,9 @@ class Checkpoint:
         part.replace(path)
 
 
-def read(path: Path, identity: Mapping[str, Any], layouts: Mapping[str, Layout]) -> Checkpoint | None:
+def read(
+    path: Path, identity: Mapping[str, Any], layouts: Mapping[str, Layout]
+) -> Checkpoint | None:
     """The checkpoint at `path`; None if there is none.
 
     Raises CheckpointError for a damaged file and for one of another training, naming what differs.
@@ -67,15 +73,22 @@ def read(path: Path, identity: Mapping[str, Any], layouts: Mapping[str, Layout])
     except FileNotFoundError:
         return None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"{path} is no whole checkpoint ({error}); delete it to begin anew") from None
-    wanted = json.loads(json.dumps(identity))
-    if differing := sorted(key for key in {*wanted, *found.identity} if wanted.get(key) != found.identity.get(key)):
         raise CheckpointError(
-            f"{path} is of another training: {', '.join(differing)} differ; go on as it began or delete it"
+            f"{path} is no whole checkpoint ({error}); delete it to begin anew"
+        ) from None
+    wanted = json.loads(json.dumps(identity))
+    if differing := sorted(
+        key for key in {*wanted, *found.identity} if wanted.get(key) != found.identity.get(key)
+    ):
+        raise CheckpointError(
+            f"{path} is of another training: {', '.join(differing)} differ; go on as it began or "
+            "delete it"
         )
     sizes = {name: (layout.size,) for name, layout in layouts.items()}
     if {name: array.shape for name, array in arrays.items()} != sizes:
-        raise CheckpointError(f"{path} holds other vectors than the training has; delete it to begin anew")
+        raise CheckpointError(
+            f"{path} holds other vectors than the training has; delete it to begin anew"
+        )
     return found
 
 

@@ -1,4 +1,6 @@
-"""Many tensors as one vector: a step then updates all weights with a dozen operators, not a dozen for each tensor."""
+"""Many tensors as one vector: a step then updates all weights with a dozen operators, not a dozen
+for each tensor.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,7 +18,9 @@ Vector = NDArray[np.float32]
 
 
 class LayoutError(ValueError):
-    """The arrays are not those that the layout has room for; the message names the first that differs."""
+    """The arrays are not those that the layout has room for; the message names the first that
+    differs.
+    """
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,16 @@ class Layout:
         return sum(self.sizes)
 
     def pack(self, arrays: Mapping[str, NDArray[Any]]) -> Vector:
-        """The vector of these arrays; raises LayoutError unless they are exactly those of the layout."""
+        """The vector of these arrays; raises LayoutError unless they are exactly those of the
+        layout.
+        """
         found = {name: array.shape for name, array in arrays.items()}
         wanted = dict(zip(self.names, self.shapes, strict=True))
         for name in [*wanted, *found]:
             if found.get(name) != wanted.get(name):
-                raise LayoutError(f"{name}: expected {_text(wanted.get(name))}, got {_text(found.get(name))}")
+                raise LayoutError(
+                    f"{name}: expected {_text(wanted.get(name))}, got {_text(found.get(name))}"
+                )
         parts = [np.ravel(arrays[name]).astype(np.float32) for name in self.names]
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
 
@@ -58,12 +66,15 @@ class Layout:
         """The arrays in a vector, by name, each its own copy."""
         parts = np.split(vector, np.cumsum(self.sizes)[:-1])
         return {
-            name: part.reshape(shape).copy() for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
+            name: part.reshape(shape).copy()
+            for name, shape, part in zip(self.names, self.shapes, parts, strict=True)
         }
 
     def write_unpack(self, builder: Builder, vector: Value) -> None:
         """Write the nodes that make the tensors, under their own names, of a vector in the graph."""
-        parts = builder.ops("Split", vector, builder.integers(self.sizes), types=[None] * len(self.names), axis=0)
+        parts = builder.ops(
+            "Split", vector, builder.integers(self.sizes), types=[None] * len(self.names), axis=0
+        )
         for part, name, shape in zip(parts, self.names, self.shapes, strict=True):
             write_as(builder, builder.op("Reshape", part, builder.integers(shape)), name)
 
@@ -71,7 +82,9 @@ class Layout:
 def write_pack(builder: Builder, tensors: Sequence[str]) -> Value:
     """Write the nodes that make one vector of float32 tensors in the graph."""
     flat = builder.integers([-1])
-    parts = [builder.op("Reshape", Value(name, np.dtype(np.float32), builder), flat) for name in tensors]
+    parts = [
+        builder.op("Reshape", Value(name, np.dtype(np.float32), builder), flat) for name in tensors
+    ]
     return builder.op("Concat", *parts, axis=0) if len(parts) > 1 else parts[0]
 
 

@@ -1,4 +1,6 @@
-"""Softmax cross-entropy with label smoothing, its gradient and the number of right answers, as ONNX operators."""
+"""Softmax cross-entropy with label smoothing, its gradient and the number of right answers, as ONNX
+operators.
+"""
 
 from typing import NamedTuple
 
@@ -11,24 +13,32 @@ FLOAT, WHOLE = np.dtype(np.float32), np.dtype(np.int64)
 
 
 class Loss(NamedTuple):
-    """Scalars `value` (the mean over the batch, in nats) and `correct`, and the gradient of `value` by the logits."""
+    """Scalars `value` (the mean over the batch, in nats) and `correct`, and the gradient of `value`
+    by the logits.
+    """
 
     value: Value
     correct: Value
     gradient: Value
 
 
-def cross_entropy(builder: Builder, logits: str, labels: str, size: tuple[int, int], smoothing: float) -> Loss:
-    """Write the loss of float32 `logits` [N, classes] given int64 `labels` [N]; `size` is (N, classes).
+def cross_entropy(
+    builder: Builder, logits: str, labels: str, size: tuple[int, int], smoothing: float
+) -> Loss:
+    """Write the loss of float32 `logits` [N, classes] given int64 `labels` [N]; `size` is (N,
+    classes).
 
-    The target is 1 - smoothing for the right class, and smoothing shared evenly by all (Szegedy et al. 2016). The
-    gradient is written as what it is, (softmax - target) / N: a walk through a logarithm of a softmax costs more.
+    The target is 1 - smoothing for the right class, and smoothing shared evenly by all (Szegedy et
+    al. 2016). The gradient is written as what it is, (softmax - target) / N: a walk through a
+    logarithm of a softmax costs more.
     """
     batch, classes = size
     z, y = Value(logits, FLOAT, builder), Value(labels, WHOLE, builder)
     shared = smoothing / classes
     values = builder.constant(np.array([shared, 1 - smoothing + shared], np.float32))
-    target = builder.op("OneHot", y, builder.constant(np.array(classes)), values, dtype=FLOAT, axis=-1)
+    target = builder.op(
+        "OneHot", y, builder.constant(np.array(classes)), values, dtype=FLOAT, axis=-1
+    )
     logarithms = builder.op("LogSoftmax", z, axis=-1)
     loss = -builder.op("ReduceSum", target * logarithms, keepdims=0) / batch
     gradient = (builder.op("Softmax", z, axis=-1) - target) / batch

@@ -1,4 +1,6 @@
-"""Where numbers first stopped being numbers: the layers of the step that failed, run once more one by one."""
+"""Where numbers first stopped being numbers: the layers of the step that failed, run once more one
+by one.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,12 +16,15 @@ Feeds = Mapping[str, NDArray[Any]]
 
 
 def first_bad(step: Step, state: Feeds, batch: Feeds) -> str:
-    """What first held NaN or infinity, in words: the batch, a weight, a layer, the loss or the gradient of a weight.
+    """What first held NaN or infinity, in words: the batch, a weight, a layer, the loss or the
+    gradient of a weight.
 
     `state` is that before the step, `batch` what the step read beside it.
     """
     for name in (WEIGHTS, STATISTICS):
-        if name in state and (bad := _first(step.state[name].unpack(np.asarray(state[name], np.float32)))):
+        if name in state and (
+            bad := _first(step.state[name].unpack(np.asarray(state[name], np.float32)))
+        ):
             return f"the weights {bad!r}"
     if bad := _first({name: array for name, array in batch.items() if array.dtype.kind == "f"}):
         return f"the input {bad!r}"

@@ -1,7 +1,7 @@
 """Optimisers as ONNX operators: each is a formula on the vector of all weights.
 
-`rate` is the learning rate and `count` the number of the step, from 1, a double. Weight decay acts where `decays` is
-1: on kernels and matrices, never on biases and the parameters of batch norms.
+`rate` is the learning rate and `count` the number of the step, from 1, a double. Weight decay acts
+where `decays` is 1: on kernels and matrices, never on biases and the parameters of batch norms.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,13 @@ class Optimiser(Protocol):
         """Names of the vectors beside the weights; all start with zeros."""
 
     def update(
-        self, weights: Value, gradient: Value, slots: Sequence[Value], rate: Value, count: Value, decays: Value
+        self,
+        weights: Value,
+        gradient: Value,
+        slots: Sequence[Value],
+        rate: Value,
+        count: Value,
+        decays: Value,
     ) -> tuple[Value, tuple[Value, ...]]:
         """The new weights and the new slots."""
 
@@ -31,9 +37,9 @@ class Optimiser(Protocol):
 class Momentum:
     """Stochastic gradient descent with momentum (Polyak 1964), as written by Sutskever et al. 2013.
 
-    v' = momentum * v - rate * g; w' = w + v'. With `nesterov`, w' = w + momentum * v' - rate * g: the gradient is the
-    one at the point that the momentum leads to, and the weights kept are that point (Bengio et al. 2013). The decay is
-    the classical one: g = gradient + decay * w.
+    v' = momentum * v - rate * g; w' = w + v'. With `nesterov`, w' = w + momentum * v' - rate * g:
+    the gradient is the one at the point that the momentum leads to, and the weights kept are that
+    point (Bengio et al. 2013). The decay is the classical one: g = gradient + decay * w.
     """
 
     momentum: float = 0.9
@@ -42,7 +48,13 @@ class Momentum:
     slots: ClassVar[tuple[str, ...]] = ("velocity",)
 
     def update(
-        self, weights: Value, gradient: Value, slots: Sequence[Value], rate: Value, count: Value, decays: Value
+        self,
+        weights: Value,
+        gradient: Value,
+        slots: Sequence[Value],
+        rate: Value,
+        count: Value,
+        decays: Value,
     ) -> tuple[Value, tuple[Value, ...]]:
         """The new weights and the new velocity."""
         slope = gradient + self.decay * (decays * weights) if self.decay else gradient
@@ -67,7 +79,13 @@ class AdamW:
     slots: ClassVar[tuple[str, ...]] = ("first_moment", "second_moment")
 
     def update(
-        self, weights: Value, gradient: Value, slots: Sequence[Value], rate: Value, count: Value, decays: Value
+        self,
+        weights: Value,
+        gradient: Value,
+        slots: Sequence[Value],
+        rate: Value,
+        count: Value,
+        decays: Value,
     ) -> tuple[Value, tuple[Value, ...]]:
         """The new weights and the new moments."""
         mean = self.first * slots[0] + (1 - self.first) * gradient

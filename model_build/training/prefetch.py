@@ -1,7 +1,7 @@
 """Work done ahead, in a thread, while the caller waits in the runtime with Python's lock released.
 
-Simpler than an executor, and for a reason: handing work to one takes locks that its thread holds as it wakes up, and
-the caller then waits for Python's lock before it reaches the runtime.
+Simpler than an executor, and for a reason: handing work to one takes locks that its thread holds as
+it wakes up, and the caller then waits for Python's lock before it reaches the runtime.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,9 @@ from typing import Self
 
 
 class Ahead:
-    """One thread that does one piece of work at a time; `ask` never blocks, `wait` is for what was asked for."""
+    """One thread that does one piece of work at a time; `ask` never blocks, `wait` is for what was
+    asked for.
+    """
 
     def __init__(self, work: Callable[[int, int], None]) -> None:
         self._work = work

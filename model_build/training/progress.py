@@ -37,7 +37,9 @@ class Silence:
 
 
 class Progress:
-    """A bar with loss, accuracy, images a second and the time left; a line an epoch where `stream` is no terminal."""
+    """A bar with loss, accuracy, images a second and the time left; a line an epoch where `stream`
+    is no terminal.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
@@ -81,7 +83,8 @@ class Progress:
         speed = self._images / max(time.monotonic() - self._since, 1e-9)
         score = f", score {record['score']:.2%}" if "score" in record else ""
         line = (
-            f"epoch {record['epoch']:.0f}: loss {record['loss']:.4f}, accuracy {record['accuracy']:.2%}{score}, "
+            f"epoch {record['epoch']:.0f}: loss {record['loss']:.4f}, accuracy "
+            f"{record['accuracy']:.2%}{score}, "
             f"{speed:.0f} images/s"
         )
         if self._bar is not None:

@@ -1,7 +1,9 @@
-"""Steps in a row: the state stays in the runtime's memory, on the device, and two sets of buffers change places.
+"""Steps in a row: the state stays in the runtime's memory, on the device, and two sets of buffers
+change places.
 
-The step that reads set A writes set B, the next one the other way round. Both ways are bound once; a step is one
-call, and what Python handles of it are a batch, the learning rate and three numbers of the outcome.
+The step that reads set A writes set B, the next one the other way round. Both ways are bound once;
+a step is one call, and what Python handles of it are a batch, the learning rate and three numbers
+of the outcome.
 """
 
 import time
@@ -22,7 +24,9 @@ Feeds = Mapping[str, NDArray[Any]]
 
 
 class Outcome(NamedTuple):
-    """What one step says: the mean loss of its batch, how many it had right, and the length of the gradient."""
+    """What one step says: the mean loss of its batch, how many it had right, and the length of the
+    gradient.
+    """
 
     loss: float
     correct: int
@@ -47,15 +51,24 @@ class _Side:
 class Stepper:
     """A training in motion.
 
-    `turn` is the set of buffers, 0 or 1, that the next step reads; `seconds` the time spent in the runtime so far.
+    `turn` is the set of buffers, 0 or 1, that the next step reads; `seconds` the time spent in the
+    runtime so far.
     """
 
     def __init__(
-        self, step: Step, state: Mapping[str, Vector], device: Device = "cpu", threads: int | None = None
+        self,
+        step: Step,
+        state: Mapping[str, Vector],
+        device: Device = "cpu",
+        threads: int | None = None,
     ) -> None:
         self._session = session(step.model, device, threads)
         self._device: Device = device
-        given = {value.name: _empty(value) for value in step.model.graph.input if value.name not in step.state}
+        given = {
+            value.name: _empty(value)
+            for value in step.model.graph.input
+            if value.name not in step.state
+        }
         self._takes = {name: (array.shape, array.dtype) for name, array in given.items()}
         sides = [self._side(step, state, given), self._side(step, state, given)]
         for side, other in zip(sides, reversed(sides), strict=True):
@@ -78,17 +91,22 @@ class Stepper:
     def fill(self, turn: int, batch: Feeds) -> None:
         """Put in place what the next step of this turn reads: examples, labels, rate, count.
 
-        Another thread may do so for one turn while the step of the other runs. Raises StepError for an array of
-        another type or shape: the runtime would copy as many bytes as it has room for, whatever they are.
+        Another thread may do so for one turn while the step of the other runs. Raises StepError for
+        an array of another type or shape: the runtime would copy as many bytes as it has room for,
+        whatever they are.
         """
         for name, array in batch.items():
             shape, dtype = self._takes[name]
             if (array.shape, array.dtype) != (shape, dtype):
-                raise StepError(f"{name}: expected {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}")
+                raise StepError(
+                    f"{name}: expected {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}"
+                )
             self._sides[turn].batch[name].update_inplace(array)
 
     def advance(self) -> Outcome:
-        """Run one step; its batch was filled in. After one that is not finite the state is still that before it."""
+        """Run one step; its batch was filled in. After one that is not finite the state is still
+        that before it.
+        """
         side = self._sides[self.turn]
         start = time.perf_counter()
         self._session.run_with_iobinding(side.binding)
@@ -103,7 +121,9 @@ class Stepper:
         binding = self._session.io_binding()
         batch = {name: on_device(array, self._device) for name, array in given.items()}
         vectors = {name: on_device(state[name], self._device) for name in step.state}
-        outcome = {name: on_device(np.zeros([], np.float32), "cpu") for name in (LOSS, CORRECT, NORM)}
+        outcome = {
+            name: on_device(np.zeros([], np.float32), "cpu") for name in (LOSS, CORRECT, NORM)
+        }
         for name, value in {**batch, **vectors}.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in outcome.items():

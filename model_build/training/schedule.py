@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Cosine:
-    """A linear warm-up to `peak`, then half a cosine down to `floor` (Loshchilov and Hutter 2017, without restarts).
+    """A linear warm-up to `peak`, then half a cosine down to `floor` (Loshchilov and Hutter 2017,
+    without restarts).
 
-    `warmup` is the share of all steps that the warm-up takes. Raises ValueError for numbers that make no schedule.
+    `warmup` is the share of all steps that the warm-up takes. Raises ValueError for numbers that
+    make no schedule.
     """
 
     peak: float
@@ -17,7 +19,9 @@ class Cosine:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.peak) and 0 <= self.floor <= self.peak and self.peak > 0):
-            raise ValueError(f"expected 0 <= floor <= peak and peak > 0, got {self.floor} and {self.peak}")
+            raise ValueError(
+                f"expected 0 <= floor <= peak and peak > 0, got {self.floor} and {self.peak}"
+            )
         if not 0 <= self.warmup <= 1:
             raise ValueError(f"expected a warm-up of 0 to 1 of the steps, got {self.warmup}")
 

@@ -1,4 +1,6 @@
-"""Answers of the network as it is being trained: with the averaged weights, in their buffer on the device."""
+"""Answers of the network as it is being trained: with the averaged weights, in their buffer on the
+device.
+"""
 
 import numpy as np
 import onnx
@@ -16,16 +18,24 @@ ANSWERS = f"{PREFIX}answers"
 
 
 class Scorer:
-    """The network that `export.trainable` gave, with running statistics, its parameters read from one vector."""
+    """The network that `export.trainable` gave, with running statistics, its parameters read from
+    one vector.
+    """
 
     def __init__(
-        self, forward: onnx.ModelProto, parameters: Layout, device: Device = "cpu", threads: int | None = None
+        self,
+        forward: onnx.ModelProto,
+        parameters: Layout,
+        device: Device = "cpu",
+        threads: int | None = None,
     ) -> None:
         self._session = session(_answering(forward, parameters), device, threads)
         self._device: Device = device
         self._examples = forward.graph.input[0].name
 
-    def answers(self, parameters: onnxruntime.OrtValue, examples: Split, batch: int = 500) -> NDArray[np.int64]:
+    def answers(
+        self, parameters: onnxruntime.OrtValue, examples: Split, batch: int = 500
+    ) -> NDArray[np.int64]:
         """The most probable class of each example."""
         found = []
         for start in range(0, len(examples), batch):
@@ -55,6 +65,8 @@ def _answering(forward: onnx.ModelProto, parameters: Layout) -> onnx.ModelProto:
     graph.node.extend([*before.nodes, *forward.graph.node, *after.nodes])
     graph.initializer.extend(before.initializers)
     graph.input.extend(value for value in forward.graph.input if value.name not in parameters.names)
-    graph.input.append(helper.make_tensor_value_info(AVERAGES, TensorProto.FLOAT, [parameters.size]))
+    graph.input.append(
+        helper.make_tensor_value_info(AVERAGES, TensorProto.FLOAT, [parameters.size])
+    )
     graph.output.append(helper.make_tensor_value_info(ANSWERS, TensorProto.INT64, ["N"]))
     return model

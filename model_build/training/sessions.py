@@ -17,22 +17,32 @@ class DeviceError(RuntimeError):
     """The device cannot be had; the message says what is missing."""
 
 
-def session(model: onnx.ModelProto, device: Device = "cpu", threads: int | None = None) -> onnxruntime.InferenceSession:
-    """A session on `device`, with as many threads as this process may have processors unless told otherwise.
+def session(
+    model: onnx.ModelProto, device: Device = "cpu", threads: int | None = None
+) -> onnxruntime.InferenceSession:
+    """A session on `device`, with as many threads as this process may have processors unless told
+    otherwise.
 
-    Raises DeviceError for `cuda` that cannot be had: training on the processor instead would be found out hours later.
+    Raises DeviceError for `cuda` that cannot be had: training on the processor instead would be
+    found out hours later.
     """
     if device not in get_args(Device):
-        raise DeviceError(f"expected one of {', '.join(get_args(Device))} as the device, got {device!r}")
+        raise DeviceError(
+            f"expected one of {', '.join(get_args(Device))} as the device, got {device!r}"
+        )
     provider = PROVIDERS[device]
     if provider not in onnxruntime.get_available_providers():
-        raise DeviceError(f'this ONNX Runtime has no {provider}; install with: pip install -e ".[gpu,build]"')
+        raise DeviceError(
+            f'this ONNX Runtime has no {provider}; install with: pip install -e ".[gpu,build]"'
+        )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or processors()
     options.use_deterministic_compute = True
-    # Threads that spin take the processor from the one that prepares the next batch: steps took twice as long.
+    # Threads that spin take the processor from the one that prepares the next batch: steps took
+    # twice as long.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # Errors only: of the many small nodes that CUDA runs on the processor it would warn at every start.
+    # Errors only: of the many small nodes that CUDA runs on the processor it would warn at every
+    # start.
     options.log_severity_level = 3
     if device == "cuda":
         onnxruntime.preload_dlls()
@@ -43,7 +53,9 @@ def session(model: onnx.ModelProto, device: Device = "cpu", threads: int | None 
         enable_fallback=0,
     )
     if made.get_providers()[0] != provider:
-        raise DeviceError(f"{provider} did not start; the GPU, its driver, CUDA or cuDNN is missing")
+        raise DeviceError(
+            f"{provider} did not start; the GPU, its driver, CUDA or cuDNN is missing"
+        )
     return made
 
 

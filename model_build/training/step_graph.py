@@ -1,7 +1,9 @@
-"""One step of training as one ONNX graph: forward, loss, backward, the optimiser's update, averages and statistics.
+"""One step of training as one ONNX graph: forward, loss, backward, the optimiser's update, averages
+and statistics.
 
-The state is a few vectors (`gradients.gradient` gives the gradients, `flat_parameters` says which weight lies where):
-inputs under a name, outputs under `new(name)`. What the runtime keeps between two steps never passes through Python.
+The state is a few vectors (`gradients.gradient` gives the gradients, `flat_parameters` says which
+weight lies where): inputs under a name, outputs under `new(name)`. What the runtime keeps between
+two steps never passes through Python.
 """
 
 from collections.abc import Collection, Mapping
@@ -38,8 +40,9 @@ class StepError(ValueError):
 class Recipe:
     """How weights are learned.
 
-    `smoothing` is that of the labels; `averaging` the decay of the moving average of weights and statistics, shorter
-    in the first steps, 0 for none; `running` what a batch norm's running statistics keep from step to step.
+    `smoothing` is that of the labels; `averaging` the decay of the moving average of weights and
+    statistics, shorter in the first steps, 0 for none; `running` what a batch norm's running
+    statistics keep from step to step.
     """
 
     optimiser: Optimiser = field(default_factory=Momentum)
@@ -50,15 +53,18 @@ class Recipe:
     def __post_init__(self) -> None:
         for name in ("smoothing", "averaging", "running"):
             if not 0 <= getattr(self, name) < 1:
-                raise StepError(f"{name}: expected 0 or more and less than 1, got {getattr(self, name)}")
+                raise StepError(
+                    f"{name}: expected 0 or more and less than 1, got {getattr(self, name)}"
+                )
 
 
 @dataclass(frozen=True, eq=False)
 class Step:
     """The graph of a step, and where in it things lie.
 
-    `inputs` are the batch and its random numbers; `state` has the layout of every vector that is kept; `gradients`
-    the tensor of each weight's gradient; `layers` names and tensors of the network's layers, in their order.
+    `inputs` are the batch and its random numbers; `state` has the layout of every vector that is
+    kept; `gradients` the tensor of each weight's gradient; `layers` names and tensors of the
+    network's layers, in their order.
     """
 
     model: onnx.ModelProto
@@ -82,8 +88,15 @@ class Step:
     def start(self, arrays: Mapping[str, NDArray[np.float32]]) -> dict[str, Vector]:
         """The state before the first step, from what `nn.initial` drew; raises LayoutError."""
         first = self.parameters.pack(arrays)
-        given = {WEIGHTS: first[: self.weights.size], STATISTICS: first[self.weights.size :], AVERAGES: first}
-        return {name: given.get(name, np.zeros(layout.size, np.float32)) for name, layout in self.state.items()}
+        given = {
+            WEIGHTS: first[: self.weights.size],
+            STATISTICS: first[self.weights.size :],
+            AVERAGES: first,
+        }
+        return {
+            name: given.get(name, np.zeros(layout.size, np.float32))
+            for name, layout in self.state.items()
+        }
 
 
 def new(name: str) -> str:
@@ -92,12 +105,17 @@ def new(name: str) -> str:
 
 
 def build(
-    forward: onnx.ModelProto, parameters: Collection[str], recipe: Recipe, batch: int, spread: bool = False
+    forward: onnx.ModelProto,
+    parameters: Collection[str],
+    recipe: Recipe,
+    batch: int,
+    spread: bool = False,
 ) -> Step:
     """The step of a network that `export.trainable` gave, for batches of `batch` examples.
 
-    `parameters` names those of its inputs that are learned. `spread` writes batch norms as operators that CUDA has.
-    Raises StepError for a network that does not end in [N, classes], GradientError where an operator has no gradient.
+    `parameters` names those of its inputs that are learned. `spread` writes batch norms as
+    operators that CUDA has. Raises StepError for a network that does not end in [N, classes],
+    GradientError where an operator has no gradient.
     """
     model = _of_batch(forward, parameters, batch)
     norms = train_norms(model.graph)
@@ -143,14 +161,20 @@ def _classes(graph: Graph, logits: str) -> int:
     shape = graph.shape(logits)
     classes = shape[1] if shape is not None and len(shape) == 2 else None
     if not isinstance(classes, int) or graph.dtype(logits) != _FLOAT:
-        raise StepError(f"expected a network that ends in float32 [N, classes], '{logits}' is {shape}")
+        raise StepError(
+            f"expected a network that ends in float32 [N, classes], '{logits}' is {shape}"
+        )
     return classes
 
 
-def _layouts(graph: Graph, parameters: Collection[str], norms: list[Statistics]) -> tuple[Layout, Layout]:
+def _layouts(
+    graph: Graph, parameters: Collection[str], norms: list[Statistics]
+) -> tuple[Layout, Layout]:
     running = [name for norm in norms for name in (norm.mean, norm.variance)]
     if shared := sorted({name for name in running if running.count(name) > 1}):
-        raise StepError(f"several batch norms keep their statistics in {shared[0]!r}; give each its own")
+        raise StepError(
+            f"several batch norms keep their statistics in {shared[0]!r}; give each its own"
+        )
     shapes: dict[str, list[int]] = {}
     for name in graph.inputs:
         if name in parameters:
@@ -164,9 +188,14 @@ def _layouts(graph: Graph, parameters: Collection[str], norms: list[Statistics])
 
 
 def _decays(graph: Graph, weights: Layout) -> np.ndarray:
-    """1 for each number of a kernel or matrix, 0 for biases, batch norms and whatever else is learned."""
+    """1 for each number of a kernel or matrix, 0 for biases, batch norms and whatever else is
+    learned.
+    """
     kernels = {name for node in graph.nodes for name in node.inputs[_first(node.operator) : 2]}
-    marks = [np.full(size, name in kernels) for name, size in zip(weights.names, weights.sizes, strict=True)]
+    marks = [
+        np.full(size, name in kernels)
+        for name, size in zip(weights.names, weights.sizes, strict=True)
+    ]
     return np.concatenate(marks).astype(np.float32)
 
 
@@ -175,7 +204,9 @@ def _first(operator: str) -> int:
     return {"Conv": 1, "ConvTranspose": 1, "Gemm": 0, "MatMul": 0}.get(operator, 2)
 
 
-def _with_loss(model: onnx.ModelProto, logits: str, size: tuple[int, int], smoothing: float) -> Loss:
+def _with_loss(
+    model: onnx.ModelProto, logits: str, size: tuple[int, int], smoothing: float
+) -> Loss:
     builder = Builder(f"{PREFIX}loss.")
     loss = cross_entropy(builder, logits, LABELS, size, smoothing)
     model.graph.input.append(helper.make_tensor_value_info(LABELS, TensorProto.INT64, [size[0]]))
@@ -185,10 +216,16 @@ def _with_loss(model: onnx.ModelProto, logits: str, size: tuple[int, int], smoot
 
 
 class _Writer:
-    """Writes what stands before the network (weights out of vectors) and behind its gradients (the new vectors)."""
+    """Writes what stands before the network (weights out of vectors) and behind its gradients (the
+    new vectors).
+    """
 
     def __init__(
-        self, recipe: Recipe, state: Mapping[str, Layout], decays: np.ndarray, norms: list[Statistics]
+        self,
+        recipe: Recipe,
+        state: Mapping[str, Layout],
+        decays: np.ndarray,
+        norms: list[Statistics],
     ) -> None:
         self._recipe, self._state, self._norms = recipe, state, norms
         self._builder = Builder(PREFIX)
@@ -197,14 +234,20 @@ class _Writer:
         self._rate = Value(RATE, _FLOAT, self._builder)
         self._count = Value(COUNT, np.dtype(np.float64), self._builder)
 
-    def model(self, extended: onnx.ModelProto, loss: Loss, gradients: tuple[str, ...]) -> onnx.ModelProto:
+    def model(
+        self, extended: onnx.ModelProto, loss: Loss, gradients: tuple[str, ...]
+    ) -> onnx.ModelProto:
         """The whole step."""
         for name in (WEIGHTS, STATISTICS):
             if name in self._state and self._state[name].names:
                 self._state[name].write_unpack(self._builder, self._vectors[name])
         before = len(self._builder.nodes)
         slope = write_pack(self._builder, gradients)
-        results = {NORM: self._builder.op("ReduceL2", slope, keepdims=0), LOSS: loss.value, CORRECT: loss.correct}
+        results = {
+            NORM: self._builder.op("ReduceL2", slope, keepdims=0),
+            LOSS: loss.value,
+            CORRECT: loss.correct,
+        }
         results |= {new(name): value for name, value in self._updated(slope).items()}
         for name, value in results.items():
             write_as(self._builder, value, name)
@@ -230,12 +273,15 @@ class _Writer:
 
     def _running(self) -> Value:
         batch = write_pack(
-            self._builder, [name for norm in self._norms for name in (norm.batch_mean, norm.batch_variance)]
+            self._builder,
+            [name for norm in self._norms for name in (norm.batch_mean, norm.batch_variance)],
         )
         return self._recipe.running * self._vectors[STATISTICS] + (1 - self._recipe.running) * batch
 
     def _averaged(self, kept: Value) -> Value:
-        """The decay grows with the steps, count / (count + 9), so that the first weights are soon forgotten."""
+        """The decay grows with the steps, count / (count + 9), so that the first weights are soon
+        forgotten.
+        """
         if not self._recipe.averaging:
             return kept
         growing = single(self._count / (self._count + 9.0))
@@ -243,7 +289,9 @@ class _Writer:
         decay = self._builder.op("Min", growing, most)
         return decay * self._vectors[AVERAGES] + (1 - decay) * kept
 
-    def _assembled(self, extended: onnx.ModelProto, before: int, results: tuple[str, ...]) -> onnx.ModelProto:
+    def _assembled(
+        self, extended: onnx.ModelProto, before: int, results: tuple[str, ...]
+    ) -> onnx.ModelProto:
         model = onnx.ModelProto()
         model.CopyFrom(extended)
         graph = model.graph
@@ -259,8 +307,12 @@ class _Writer:
         graph.input.append(helper.make_tensor_value_info(RATE, TensorProto.FLOAT, []))
         graph.input.append(helper.make_tensor_value_info(COUNT, TensorProto.DOUBLE, []))
         for name, layout in self._state.items():
-            graph.input.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [layout.size]))
+            graph.input.append(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, [layout.size])
+            )
         sizes = {new(name): [layout.size] for name, layout in self._state.items()}
         for name in results:
-            graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes.get(name, [])))
+            graph.output.append(
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes.get(name, []))
+            )
         return model

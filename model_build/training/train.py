@@ -1,7 +1,8 @@
-"""Learning: a network's weights out of examples, step after step, interrupted at will and resumed to the same end.
+"""Learning: a network's weights out of examples, step after step, interrupted at will and resumed
+to the same end.
 
-What a step reads follows from the seed and its number; a checkpoint therefore holds the state and the number. While
-the runtime computes one step, a thread puts the next one's batch in place.
+What a step reads follows from the seed and its number; a checkpoint therefore holds the state and
+the number. While the runtime computes one step, a thread puts the next one's batch in place.
 """
 
 import hashlib
@@ -29,7 +30,17 @@ from model_build.training.runner import Outcome, Stepper
 from model_build.training.schedule import Cosine
 from model_build.training.scorer import Scorer
 from model_build.training.sessions import Device
-from model_build.training.step_graph import AVERAGES, COUNT, LABELS, RATE, STATISTICS, WEIGHTS, Recipe, Step, build
+from model_build.training.step_graph import (
+    AVERAGES,
+    COUNT,
+    LABELS,
+    RATE,
+    STATISTICS,
+    WEIGHTS,
+    Recipe,
+    Step,
+    build,
+)
 
 Arrays = Mapping[str, NDArray[np.float32]]
 
@@ -52,8 +63,8 @@ class Example(NamedTuple):
 class Network:
     """What is trained: `make` gives the module up to its logits, anew at each call.
 
-    `takes` is one example as the module takes it; `learns_from` one as the augmentation takes it, where that is
-    something else.
+    `takes` is one example as the module takes it; `learns_from` one as the augmentation takes it,
+    where that is something else.
     """
 
     name: str
@@ -79,8 +90,8 @@ class Plan:
 class Trained:
     """What came of it: `weights` averaged, as `nn.load` takes them, `last` those of the last step.
 
-    `history` has a record for each epoch; `seconds` is the time of all steps, over interruptions too, of which
-    `outside` is the share that this run spent outside ONNX Runtime.
+    `history` has a record for each epoch; `seconds` is the time of all steps, over interruptions
+    too, of which `outside` is the share that this run spent outside ONNX Runtime.
     """
 
     weights: Arrays
@@ -103,9 +114,10 @@ def train(
 ) -> Trained:
     """Train a network; the averaged weights are scored on `held_out` after each epoch.
 
-    With `path`, checkpoints are written there, and training goes on from the one that is there. Raises TrainError for
-    examples that do not fit and for numbers that become NaN or infinite, with the step and what went bad first;
-    CheckpointError for the checkpoint of another training; DeviceError, StepError and GradientError before it begins.
+    With `path`, checkpoints are written there, and training goes on from the one that is there.
+    Raises TrainError for examples that do not fit and for numbers that become NaN or infinite, with
+    the step and what went bad first; CheckpointError for the checkpoint of another training;
+    DeviceError, StepError and GradientError before it begins.
     """
     _check(network, examples, plan, held_out)
     step, forward, state = _step(network, plan, device)
@@ -118,7 +130,11 @@ def train(
     scorer = Scorer(forward, step.parameters, device, threads)
     loop = _Loop(step, stepper, batches, plan, begun, report or Silence())
     with Ahead(loop.prepare) as ahead:
-        loop.run(ahead, path, lambda: scorer.accuracy(stepper.buffers[AVERAGES], held_out) if held_out else None)
+        loop.run(
+            ahead,
+            path,
+            lambda: scorer.accuracy(stepper.buffers[AVERAGES], held_out) if held_out else None,
+        )
     return loop.result()
 
 
@@ -126,11 +142,19 @@ def _check(network: Network, examples: Split, plan: Plan, held_out: Split | None
     if min(plan.epochs, plan.batch, plan.checkpoint_every) < 1:
         raise TrainError(f"expected epochs, batch and checkpoint_every of 1 or more, got {plan}")
     if len(examples) < plan.batch:
-        raise TrainError(f"{len(examples)} examples to learn from do not fill a batch of {plan.batch}")
+        raise TrainError(
+            f"{len(examples)} examples to learn from do not fill a batch of {plan.batch}"
+        )
     if held_out is not None and not len(held_out):
         raise TrainError("there are no examples to score the network on")
-    for split, wanted in ((examples, network.learns_from or network.takes), (held_out, network.takes)):
-        if split is not None and (split.inputs.shape[1:], split.inputs.dtype) != (wanted.shape, wanted.dtype.numpy()):
+    for split, wanted in (
+        (examples, network.learns_from or network.takes),
+        (held_out, network.takes),
+    ):
+        if split is not None and (split.inputs.shape[1:], split.inputs.dtype) != (
+            wanted.shape,
+            wanted.dtype.numpy(),
+        ):
             found = f"{split.inputs.dtype} {list(split.inputs.shape[1:])}"
             raise TrainError(f"{network.name} takes examples of {wanted}, got {found}")
 
@@ -142,11 +166,15 @@ def _check_labels(classes: int, *splits: Split | None) -> None:
             raise TrainError(f"expected labels from 0 to {classes - 1}, got {found}")
 
 
-def _step(network: Network, plan: Plan, device: Device) -> tuple[Step, onnx.ModelProto, dict[str, Any]]:
+def _step(
+    network: Network, plan: Plan, device: Device
+) -> tuple[Step, onnx.ModelProto, dict[str, Any]]:
     """The step, the network without augmentation as scoring needs it, and the state to begin with."""
     module = network.make()
     arrays = initial(module, plan.seed)
-    altered = trainable(module, _signature(network.learns_from or network.takes), network.name, network.augmentation)
+    altered = trainable(
+        module, _signature(network.learns_from or network.takes), network.name, network.augmentation
+    )
     step = build(altered, arrays, plan.recipe, plan.batch, spread=device == "cuda")
     plain = trainable(network.make(), _signature(network.takes), network.name)
     return step, plain, step.start(arrays)
@@ -156,18 +184,27 @@ def _signature(example: Example) -> Signature:
     return Signature("examples", example.dtype, ("N", *example.shape), "logits")
 
 
-def _identity(step: Step, plan: Plan, augmentation: Augmentation | None, examples: Split) -> dict[str, Any]:
+def _identity(
+    step: Step, plan: Plan, augmentation: Augmentation | None, examples: Split
+) -> dict[str, Any]:
     """What must be equal for a training to go on: by name, so that a message can say what is not."""
     labels = examples.labels
-    # From which ranges it draws is not in the graph. Rounded: another processor's sine may end in another bit.
+    # From which ranges it draws is not in the graph. Rounded: another processor's sine may end in
+    # another bit.
     drawn = augmentation.draw(np.random.default_rng(0), 4) if augmentation else {}
     settings = {**asdict(plan), "optimiser": type(plan.recipe.optimiser).__name__}
     del settings["checkpoint_every"]
     return {
         **settings,
         "network": hashlib.sha256(step.model.SerializeToString(deterministic=True)).hexdigest(),
-        "augmentation": {name: zlib.crc32(np.round(array, 3).tobytes()) for name, array in drawn.items()},
-        "examples": [len(labels), zlib.crc32(examples.inputs.tobytes()), zlib.crc32(labels.tobytes())],
+        "augmentation": {
+            name: zlib.crc32(np.round(array, 3).tobytes()) for name, array in drawn.items()
+        },
+        "examples": [
+            len(labels),
+            zlib.crc32(examples.inputs.tobytes()),
+            zlib.crc32(labels.tobytes()),
+        ],
     }
 
 
@@ -175,9 +212,21 @@ class _Loop:
     """The steps from where the training stands to its end."""
 
     def __init__(
-        self, step: Step, stepper: Stepper, batches: Batches, plan: Plan, begun: Checkpoint, report: Report
+        self,
+        step: Step,
+        stepper: Stepper,
+        batches: Batches,
+        plan: Plan,
+        begun: Checkpoint,
+        report: Report,
     ) -> None:
-        self._step, self._stepper, self._batches, self._plan, self._report = step, stepper, batches, plan, report
+        self._step, self._stepper, self._batches, self._plan, self._report = (
+            step,
+            stepper,
+            batches,
+            plan,
+            report,
+        )
         self._identity = begun.identity
         self._at, self._loss, self._correct = begun.step, begun.loss, begun.correct
         self._history = list(begun.history)
@@ -210,7 +259,13 @@ class _Loop:
         # Of a training that was complete already no step was run.
         outside = 1 - self._stepper.seconds / self._seconds if self._stepper.seconds else 0.0
         seconds = self._before + self._seconds
-        return Trained(unpack(state[AVERAGES]), unpack(np.concatenate(parts)), tuple(self._history), seconds, outside)
+        return Trained(
+            unpack(state[AVERAGES]),
+            unpack(np.concatenate(parts)),
+            tuple(self._history),
+            seconds,
+            outside,
+        )
 
     def _advance(self, ahead: Ahead) -> None:
         """One step, while the batch of the next is put in place."""
@@ -251,7 +306,15 @@ class _Loop:
     def _saved(self) -> Checkpoint:
         seconds = self._before + self._seconds
         history = tuple(self._history)
-        return Checkpoint(self._at, self._stepper.state, self._identity, history, self._loss, self._correct, seconds)
+        return Checkpoint(
+            self._at,
+            self._stepper.state,
+            self._identity,
+            history,
+            self._loss,
+            self._correct,
+            seconds,
+        )
 
     def _explained(self, outcome: Outcome) -> str:
         bad = nonfinite.first_bad(self._step, self._stepper.state, self._feeds(self._at))

@@ -1,7 +1,8 @@
-"""EfficientNet-Lite0: mobile inverted bottlenecks without squeeze-and-excitation, ReLU6, convolutions padded SAME.
+"""EfficientNet-Lite0: mobile inverted bottlenecks without squeeze-and-excitation, ReLU6,
+convolutions padded SAME.
 
-Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019; the Lite variants were
-published by their authors in 2020. 4.65 million parameters, input 224 by 224.
+Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019; the
+Lite variants were published by their authors in 2020. 4.65 million parameters, input 224 by 224.
 """
 
 from typing import NamedTuple
@@ -52,9 +53,13 @@ class ConvNormRelu(Module):
 
 
 class Block(Module):
-    """Mobile inverted bottleneck: widen with 1x1, one kernel per channel, narrow with 1x1, add the input if it fits."""
+    """Mobile inverted bottleneck: widen with 1x1, one kernel per channel, narrow with 1x1, add the
+    input if it fits.
+    """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int, stride: int, expansion: int
+    ) -> None:
         super().__init__()
         wide = channels_in * expansion
         self.expands = expansion != 1
@@ -93,7 +98,9 @@ class EfficientNetLite0(Module):
         for stage in STAGES:
             for index in range(stage.blocks):
                 stride = stage.stride if index == 0 else 1
-                blocks.append(Block(channels, stage.channels, stage.kernel, stride, stage.expansion))
+                blocks.append(
+                    Block(channels, stage.channels, stage.kernel, stride, stage.expansion)
+                )
                 channels = stage.channels
         self.blocks = ModuleList([*blocks])
         self.head = ConvNormRelu(channels, HEAD, kernel=1, stride=1)

@@ -1,8 +1,10 @@
-"""A small convolutional network of any number of spatial axes, for the data sets that train in minutes.
+"""A small convolutional network of any number of spatial axes, for the data sets that train in
+minutes.
 
-Convolutions with batch norm and Relu, strides in place of pools; then each channel has one kernel as large as its map,
-so that the head knows where it found what; then a linear layer. Nearly all weights are in the convolutions (LeCun et
-al. 1998 for the plan; Ioffe and Szegedy 2015 for the norms; Howard et al. 2017 for convolutions of single channels).
+Convolutions with batch norm and Relu, strides in place of pools; then each channel has one kernel
+as large as its map, so that the head knows where it found what; then a linear layer. Nearly all
+weights are in the convolutions (LeCun et al. 1998 for the plan; Ioffe and Szegedy 2015 for the
+norms; Howard et al. 2017 for convolutions of single channels).
 """
 # onnxscript makes operators by attribute access, which no type checker can see through.
 # mypy: no-warn-return-any
@@ -40,7 +42,15 @@ class Block(Module):
     ) -> None:
         super().__init__()
         padding: Padding = "valid" if whole else "same"
-        self.conv = Conv(channels_in, channels_out, kernel, stride=stride, groups=groups, padding=padding, bias=False)
+        self.conv = Conv(
+            channels_in,
+            channels_out,
+            kernel,
+            stride=stride,
+            groups=groups,
+            padding=padding,
+            bias=False,
+        )
         self.norm = BatchNorm(channels_out)
 
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
@@ -62,7 +72,9 @@ class Standardise(Module):
 
 
 class Reader(Module):
-    """Raw input to logits: its arithmetic first, then the network, whose layers keep their own names."""
+    """Raw input to logits: its arithmetic first, then the network, whose layers keep their own
+    names.
+    """
 
     def __init__(self, preprocess: Module, network: Module) -> None:
         super().__init__(name="")
@@ -90,7 +102,9 @@ class Probabilities(Module):
 class SmallNet(Module):
     """[N, channels, size...] -> logits [N, classes]."""
 
-    def __init__(self, channels: int, size: Sequence[int], stages: Sequence[Stage], classes: int = 10) -> None:
+    def __init__(
+        self, channels: int, size: Sequence[int], stages: Sequence[Stage], classes: int = 10
+    ) -> None:
         super().__init__(name="")
         widths = [channels, *(stage.channels for stage in stages)]
         sides = tuple(size)

@@ -1,1 +1,3 @@
-"""HTTP only: routes, bodies, problem responses and pages. The use cases are in `predictor` and `inspector`."""
+"""HTTP only: routes, bodies, problem responses and pages. The use cases are in `predictor` and
+`inspector`.
+"""

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 
 def choose(accept: str | None, offers: Sequence[str]) -> str | None:
-    """The offer that an Accept header (RFC 9110) ranks highest, the first of equals; None if it takes none of them."""
+    """The offer that an Accept header (RFC 9110) ranks highest, the first of equals; None if it
+    takes none of them.
+    """
     ranges = [_range(part) for part in (accept or "*/*").split(",") if part.strip()]
     ranked = [(_quality(offer, ranges), -index, offer) for index, offer in enumerate(offers)]
     quality, _, best = max(ranked)

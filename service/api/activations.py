@@ -1,4 +1,6 @@
-"""What a layer answers to an input: JSON with statistics, .npy, or a picture. The routes differ in the input."""
+"""What a layer answers to an input: JSON with statistics, .npy, or a picture. The routes differ in
+the input.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -29,30 +31,49 @@ class Selection:
     tap: Annotated[
         Tap,
         Query(
-            description="`post`: after the operators that follow; `pre`: the anchor's own output; `input`: what the "
-            "anchor reads"
+            description=(
+                "`post`: after the operators that follow; `pre`: the anchor's own output; "
+                "`input`: what the "
+                "anchor reads"
+            )
         ),
     ] = "post"
-    operand: Annotated[int, Query(ge=0, description="which of the tensors that it reads, with `tap=input`")] = 0
-    channel: Annotated[tuple[int, ...], Query(description="only these channels; may be repeated")] = ()
+    operand: Annotated[
+        int, Query(ge=0, description="which of the tensors that it reads, with `tap=input`")
+    ] = 0
+    channel: Annotated[
+        tuple[int, ...], Query(description="only these channels; may be repeated")
+    ] = ()
     strongest: Annotated[
         int | None,
-        Query(ge=1, le=MOST_STRONGEST, description="only so many channels, of the largest maxima, largest first"),
+        Query(
+            ge=1,
+            le=MOST_STRONGEST,
+            description="only so many channels, of the largest maxima, largest first",
+        ),
     ] = None
-    units: Annotated[int, Query(ge=0, le=1000, description="how many of the strongest units (JSON only)")] = 10
-    full: Annotated[bool, Query(description="also the values themselves, as nested lists (JSON only)")] = False
+    units: Annotated[
+        int, Query(ge=0, le=1000, description="how many of the strongest units (JSON only)")
+    ] = 10
+    full: Annotated[
+        bool, Query(description="also the values themselves, as nested lists (JSON only)")
+    ] = False
 
     @property
     def part(self) -> Part:
         """What the inspector is asked for; raises InvalidRequest."""
         if self.channel and self.strongest is not None:
-            raise errors.InvalidRequest("ask for channels by number or for the strongest, not for both in one request")
+            raise errors.InvalidRequest(
+                "ask for channels by number or for the strongest, not for both in one request"
+            )
         return Part(self.tap, self.operand, self.channel, self.strongest)
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A request for activations, before its input is looked at; raises UnknownLayer or InvalidRequest when made."""
+    """A request for activations, before its input is looked at; raises UnknownLayer or
+    InvalidRequest when made.
+    """
 
     model: Model
     layer: Layer
@@ -84,7 +105,10 @@ async def of_posted(services: Services, asked: Asked, given: Posted) -> Response
 async def of_kept(services: Services, asked: Asked, input_id: str) -> Response:
     """The answer to an input that was posted before."""
     return await _queued(
-        services, asked, deadline_of(services), lambda: (services.prepared.get(asked.model, input_id), input_id)
+        services,
+        asked,
+        deadline_of(services),
+        lambda: (services.prepared.get(asked.model, input_id), input_id),
     )
 
 
@@ -99,7 +123,9 @@ async def _queued(
     return (await queued(services, deadline, work, asked.model)).result
 
 
-def _answer(services: Services, asked: Asked, found: Activations, feed: Feed, input_id: str | None) -> Response:
+def _answer(
+    services: Services, asked: Asked, found: Activations, feed: Feed, input_id: str | None
+) -> Response:
     model, selection = asked.model, asked.selection
     headers = VARIES | ({"X-Input-Id": input_id} if input_id else {})
     if asked.kind != JSON:
@@ -115,7 +141,9 @@ def _answer(services: Services, asked: Asked, found: Activations, feed: Feed, in
         "version": model.version,
         "input_id": input_id,
         "tap": selection.tap,
-        "layer": reference if selection.tap == "input" else reference | {"output_shape": list(found.shape)},
+        "layer": reference
+        if selection.tap == "input"
+        else reference | {"output_shape": list(found.shape)},
         "tensor": tensor_body(found.tensor, found.shape),
         "channels": statistics(found),
         "units": [_unit(each) for each in strongest],

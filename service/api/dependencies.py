@@ -1,4 +1,6 @@
-"""What the routes share: the services, the limits, and work done on the queue's threads instead of the event loop's."""
+"""What the routes share: the services, the limits, and work done on the queue's threads instead of
+the event loop's.
+"""
 
 import time
 from asyncio import CancelledError
@@ -26,7 +28,10 @@ async def services_of(request: Request) -> Services:
 Serving = Annotated[Services, Depends(services_of)]
 ModelSpec = Annotated[
     str | None,
-    Query(description="NAME or NAME:VERSION; without it the default model answers", examples=["imagenet"]),
+    Query(
+        description="NAME or NAME:VERSION; without it the default model answers",
+        examples=["imagenet"],
+    ),
 ]
 
 
@@ -52,17 +57,23 @@ def deadline_of(services: Services) -> float:
 async def queued(
     services: Services, deadline: float, work: Callable[[], Result], model: Model | None = None
 ) -> Done[Result]:
-    """Run blocking work for a model on the queue; raises QueueFull, or DeadlinePassed if it is not done in time.
+    """Run blocking work for a model on the queue; raises QueueFull, or DeadlinePassed if it is not
+    done in time.
 
-    Work whose turn did not come by then is dropped; what is running ends by itself, a run of the network at once.
+    Work whose turn did not come by then is dropped; what is running ends by itself, a run of the
+    network at once.
     """
-    done: Done[Result] = await services.batcher.ask(lambda _: [work()], None, deadline, None, owner=model)
+    done: Done[Result] = await services.batcher.ask(
+        lambda _: [work()], None, deadline, None, owner=model
+    )
     services.statistics.waited(done.waited)
     return done
 
 
 def failed(services: Services, model: Model, error: object, came: float) -> None:
-    """Count a request to a model that failed with this error; it came at this point of `time.monotonic()`."""
+    """Count a request to a model that failed with this error; it came at this point of
+    `time.monotonic()`.
+    """
     services.statistics.failed(model.name, model.version, _reason(error), time.monotonic() - came)
 
 

@@ -15,7 +15,9 @@ router = APIRouter(include_in_schema=False)
 
 @router.get("/docs")
 async def docs() -> HTMLResponse:
-    """Swagger UI, from this service's own files. All addresses are relative: the service may live behind a prefix."""
+    """Swagger UI, from this service's own files. All addresses are relative: the service may live
+    behind a prefix.
+    """
     return get_swagger_ui_html(
         openapi_url="openapi.json",
         title="Fovea API",

@@ -16,12 +16,16 @@ class UnitField(Body):
     model: str
     version: str
     layer: LayerReference
-    of: LayerReference | None = Field(default=None, description="the layer on which the intervals lie; else the input")
+    of: LayerReference | None = Field(
+        default=None, description="the layer on which the intervals lie; else the input"
+    )
     unit: list[int]
     status: Literal["exact", "whole_input", "upper_bound"]
     interval: list[Interval]
     clipped: list[Interval]
-    picture: list[Interval] | None = Field(description="with input_id: rows, then columns, in pixels of that picture")
+    picture: list[Interval] | None = Field(
+        description="with input_id: rows, then columns, in pixels of that picture"
+    )
 
 
 class WholeField(LayerField):
@@ -41,32 +45,46 @@ class ProjectiveField(Body):
     layer: LayerReference
     of: LayerReference | None = None
     pixel: list[int]
-    units: list[Interval] = Field(description="half-open per spatial axis of the layer; [0, 0] where none sees it")
+    units: list[Interval] = Field(
+        description="half-open per spatial axis of the layer; [0, 0] where none sees it"
+    )
 
 
 class AxisTable(Body):
     """What all units of a layer see along one spatial axis of the source."""
 
     follows: int | None = Field(
-        description="which spatial axis of the layer's map counts the entries; null: one entry for all units"
+        description=(
+            "which spatial axis of the layer's map counts the entries; null: one entry "
+            "for all units"
+        )
     )
     size: int = Field(description="how many indices the source has along this axis")
     interval: list[Interval] = Field(description="with padding")
-    clipped: list[Interval] = Field(description="within the source; a unit with [0, 0] along any axis sees nothing")
+    clipped: list[Interval] = Field(
+        description="within the source; a unit with [0, 0] along any axis sees nothing"
+    )
     picture: list[Interval] | None = Field(description="with input_id: in pixels of that picture")
     frame: tuple[float, float] | None = Field(
-        description="with input_id: where the network's whole input begins and ends in that picture; beyond the "
-        "picture where it is filled up"
+        description=(
+            "with input_id: where the network's whole input begins and ends in that "
+            "picture; beyond the "
+            "picture where it is filled up"
+        )
     )
 
 
 class FieldTable(Body):
-    """The receptive fields of all units of a layer: that of a unit is the product of its entries along the axes."""
+    """The receptive fields of all units of a layer: that of a unit is the product of its entries
+    along the axes.
+    """
 
     model: str
     version: str
     layer: LayerReference
-    of: LayerReference | None = Field(default=None, description="the layer on which the intervals lie; else the input")
+    of: LayerReference | None = Field(
+        default=None, description="the layer on which the intervals lie; else the input"
+    )
     status: Literal["exact", "whole_input", "upper_bound"]
     axes: list[AxisTable] = Field(description="one for each spatial axis of the source")
 

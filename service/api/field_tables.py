@@ -1,4 +1,6 @@
-"""What an explorer draws without asking again: `…/receptive-fields` of all units, `…/pyramid` of one unit."""
+"""What an explorer draws without asking again: `…/receptive-fields` of all units, `…/pyramid` of
+one unit.
+"""
 
 from typing import Annotated
 
@@ -16,12 +18,15 @@ from service.api.responses import as_json
 router = APIRouter(tags=["layers"])
 
 InputId = Annotated[
-    str | None, Query(description="an input posted before: of a picture, the fields in its pixels as well")
+    str | None,
+    Query(description="an input posted before: of a picture, the fields in its pixels as well"),
 ]
 Unit = Annotated[
     str | None,
     Query(
-        description="position on the map: one index per spatial axis; left out where the layer has none",
+        description=(
+            "position on the map: one index per spatial axis; left out where the layer has none"
+        ),
         examples=["3,5"],
     ),
 ]
@@ -89,12 +94,20 @@ async def pyramid(
     layer = model.layer(n)
     position = (numbers("unit", unit) if unit else None) or []
     if layer.spatial_axes and not position:
-        raise errors.InvalidRequest(f"layer '{layer.name}' has a map: say which unit of it, as in unit=3,5")
+        raise errors.InvalidRequest(
+            f"layer '{layer.name}' has a map: say which unit of it, as in unit=3,5"
+        )
     sizes = shape_of(services, model, shape)
 
     def work() -> Response:
         feed, fields = looked_up(services, model, input_id, sizes)
-        missing = errors.UnknownUnit if layer.spatial_axes else errors.NoSpatialAxes if position else errors.Impossible
+        missing = (
+            errors.UnknownUnit
+            if layer.spatial_axes
+            else errors.NoSpatialAxes
+            if position
+            else errors.Impossible
+        )
         with explained(missing):
             body = pyramid_body(layer, position, model.layers, fields)
         if feed is not None:

@@ -17,7 +17,10 @@ from service.inputs.preprocess import Document, posted_of
 router = APIRouter(tags=["inputs"])
 
 # What was posted is a stranger's file: it is shown as what it was posted as, or not at all.
-GUARDED = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
+GUARDED = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "default-src 'none'; sandbox",
+}
 _MEDIA = (*(each.media_type for each in FORMATS), NPY, CSV, JSON)
 _TYPES = {each: {"schema": {"type": "string", "format": "binary"}} for each in _MEDIA}
 _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The input", "content": _TYPES}}
@@ -25,8 +28,11 @@ _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The input", "conte
 View = Annotated[
     Literal["posted", "network"],
     Query(
-        description="`posted`: the bytes as posted; `network`: what the chosen model is given, of a picture as PNG, "
-        "of numbers as .npy"
+        description=(
+            "`posted`: the bytes as posted; `network`: what the chosen model is given, of "
+            "a picture as PNG, "
+            "of numbers as .npy"
+        )
     ),
 ]
 
@@ -46,14 +52,22 @@ View = Annotated[
         errors.DeadlinePassed,
     ),
 )
-async def posted(services: Serving, input_id: str, view: View = "posted", model: ModelSpec = None) -> Response:
-    """The bytes as posted, or with `view=network` what a model makes of them: a picture resized, or an array."""
+async def posted(
+    services: Serving, input_id: str, view: View = "posted", model: ModelSpec = None
+) -> Response:
+    """The bytes as posted, or with `view=network` what a model makes of them: a picture resized, or
+    an array.
+    """
     deadline = deadline_of(services)
 
     def work() -> Response:
         if view == "posted":
             given = posted_of(services.store.get(input_id))
-            kind = given.media_type if isinstance(given, Document) else recognise(given.data).media_type
+            kind = (
+                given.media_type
+                if isinstance(given, Document)
+                else recognise(given.data).media_type
+            )
             return Response(given.data, headers=GUARDED | {"Content-Type": kind})
         feed = services.prepared.get(services.repository.get(model), input_id)
         if feed.prepared is None:

@@ -21,10 +21,20 @@ router = APIRouter(tags=["layers"])
 
 Selected = Annotated[Selection, Depends()]
 LayerPath = Annotated[
-    str, Path(description="index or name of a layer; a name is percent-encoded and may hold slashes", examples=["0"])
+    str,
+    Path(
+        description="index or name of a layer; a name is percent-encoded and may hold slashes",
+        examples=["0"],
+    ),
 ]
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_LOOK_UPS = (errors.UnknownModel, errors.UnknownLayer, errors.QueueFull, errors.NotReady, errors.DeadlinePassed)
+_LOOK_UPS = (
+    errors.UnknownModel,
+    errors.UnknownLayer,
+    errors.QueueFull,
+    errors.NotReady,
+    errors.DeadlinePassed,
+)
 
 
 def offered(schema: type[schemas.Body], text: str) -> dict[int | str, dict[str, Any]]:
@@ -50,16 +60,24 @@ async def layers(model: ChosenModel) -> Response:
     response_class=Response,
     responses=offered(schemas.Activations, "The activations")
     | problems.documented(
-        *PICTURE_PROBLEMS, errors.InvalidRequest, errors.UnknownLayer, errors.UnknownChannel, NotAcceptable
+        *PICTURE_PROBLEMS,
+        errors.InvalidRequest,
+        errors.UnknownLayer,
+        errors.UnknownChannel,
+        NotAcceptable,
     ),
     openapi_extra=request_bodies.documented(several=False),
 )
 async def post_activations(
     request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
 ) -> Response:
-    """What the layer answers to the input: statistics and strongest units, the whole array, or an image of it."""
+    """What the layer answers to the input: statistics and strongest units, the whole array, or an
+    image of it.
+    """
     asked = Asked.of(model, n, selection, _kind(request))
-    return await of_posted(services, asked, await request_bodies.read_one(request, limits_of(services)))
+    return await of_posted(
+        services, asked, await request_bodies.read_one(request, limits_of(services))
+    )
 
 
 @router.get(
@@ -102,9 +120,13 @@ async def get_kernels(
     services: Serving,
     model: ChosenModel,
     n: LayerPath,
-    channel: Annotated[tuple[int, ...], Query(description="only these outputs; may be repeated")] = (),
+    channel: Annotated[
+        tuple[int, ...], Query(description="only these outputs; may be repeated")
+    ] = (),
 ) -> Response:
-    """The layer's weights, [out, in, ...]: as nested lists with the bias, as an array, or as a picture."""
+    """The layer's weights, [out, in, ...]: as nested lists with the bias, as an array, or as a
+    picture.
+    """
     layer = model.layer(n)
     kind = _kind(request)
 
@@ -127,6 +149,7 @@ def _kind(request: Request) -> str:
     kind = choose(accept, (JSON, NPY, PNG))
     if kind is None:
         raise NotAcceptable(
-            f"this route gives {JSON}, {NPY} or {PNG}; Accept: {(accept or '')[:80]} takes none of them"
+            f"this route gives {JSON}, {NPY} or {PNG}; Accept: {(accept or '')[:80]} takes none "
+            "of them"
         )
     return kind

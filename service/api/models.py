@@ -17,12 +17,19 @@ from service.repository.model import Model
 router = APIRouter(tags=["models"])
 
 
-@router.get("/models", summary="What is served", response_model=Models, responses=problems.documented())
+@router.get(
+    "/models", summary="What is served", response_model=Models, responses=problems.documented()
+)
 async def models(services: Serving) -> Response:
-    """Each model by its newest version, with its card and the provider really in use; and the files refused."""
+    """Each model by its newest version, with its card and the provider really in use; and the files
+    refused.
+    """
     repository = services.repository
     served = [_summary(repository, versions) for versions in repository.models.values()]
-    refused = [{"name": each.name, "version": each.version, "reason": each.reason} for each in repository.refused]
+    refused = [
+        {"name": each.name, "version": each.version, "reason": each.reason}
+        for each in repository.refused
+    ]
     return as_json({"models": served, "refused": refused})
 
 
@@ -35,10 +42,14 @@ async def models(services: Serving) -> Response:
 async def model(services: Serving, name: str) -> Response:
     """The newest version of a model; `NAME:VERSION` asks for another."""
     model = services.repository.get(name)
-    return as_json(_summary(services.repository, services.repository.models.get(model.name, {}), model))
+    return as_json(
+        _summary(services.repository, services.repository.models.get(model.name, {}), model)
+    )
 
 
-def _summary(repository: Repository, served: Mapping[str, Model], chosen: Model | None = None) -> dict[str, Any]:
+def _summary(
+    repository: Repository, served: Mapping[str, Model], chosen: Model | None = None
+) -> dict[str, Any]:
     """A model by one of the versions served, the newest unless chosen."""
     model = chosen or served[newest(served)]
     graph, name = model.file.graph, model.file.input
@@ -82,7 +93,11 @@ def _gpu(model: Model) -> dict[str, Any] | None:
 
 def _nodes(model: Model) -> dict[str, Any] | None:
     placement = model.lean.placement
-    return None if placement is None else {"by_provider": placement.nodes, "fallen_back": placement.fallen}
+    return (
+        None
+        if placement is None
+        else {"by_provider": placement.nodes, "fallen_back": placement.fallen}
+    )
 
 
 def _is_default(repository: Repository, model: Model, newest_version: str) -> bool:

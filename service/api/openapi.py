@@ -1,4 +1,6 @@
-"""The OpenAPI document, finished: schemas that routes refer to by name, and only the problems they really answer."""
+"""The OpenAPI document, finished: schemas that routes refer to by name, and only the problems they
+really answer.
+"""
 
 from typing import Any
 
@@ -27,7 +29,9 @@ def describe(app: FastAPI) -> None:
 
 
 def _finish(document: dict[str, Any]) -> dict[str, Any]:
-    _, definitions = models_json_schema([(model, "serialization") for model in REFERRED], ref_template=_TEMPLATE)
+    _, definitions = models_json_schema(
+        [(model, "serialization") for model in REFERRED], ref_template=_TEMPLATE
+    )
     components = document.setdefault("components", {}).setdefault("schemas", {})
     for name, schema in (definitions["$defs"] | v2_schemas.components()).items():
         components.setdefault(name, schema)

@@ -40,7 +40,11 @@ PICTURE_PROBLEMS: Sequence[type[errors.FoveaError]] = (
 
 TopK = Annotated[
     int | None,
-    Query(ge=1, description="how many classes, at most as many as the network has; 5 if not given", examples=[5]),
+    Query(
+        ge=1,
+        description="how many classes, at most as many as the network has; 5 if not given",
+        examples=[5],
+    ),
 ]
 
 
@@ -51,17 +55,26 @@ TopK = Annotated[
     responses=problems.documented(*PICTURE_PROBLEMS),
     openapi_extra=request_bodies.documented(several=True),
 )
-async def predict(request: Request, services: Serving, model: ChosenModel, top_k: TopK = None) -> Response:
-    """The strongest classes of what is in the body. Several files in a form are answered as `{"results": [...]}`.
+async def predict(
+    request: Request, services: Serving, model: ChosenModel, top_k: TopK = None
+) -> Response:
+    """The strongest classes of what is in the body. Several files in a form are answered as
+    `{"results": [...]}`.
 
     The model's card says what it takes, see `GET /models`. The input is kept for a while: its
     `input_id` stands for it in the routes of the layers.
     """
-    return await predicted(services, model, await request_bodies.read_all(request, limits_of(services)), top_k)
+    return await predicted(
+        services, model, await request_bodies.read_all(request, limits_of(services)), top_k
+    )
 
 
-async def predicted(services: Services, model: Model, given: Sequence[Posted], top_k: int | None) -> Response:
-    """The answer to inputs that were read: one may share its run with other requests, several make one of their own."""
+async def predicted(
+    services: Services, model: Model, given: Sequence[Posted], top_k: int | None
+) -> Response:
+    """The answer to inputs that were read: one may share its run with other requests, several make
+    one of their own.
+    """
     came, deadline = time.monotonic(), deadline_of(services)
     wanted = [Wanted(each, top_k, deadline, came) for each in given]
     try:
@@ -71,7 +84,8 @@ async def predicted(services: Services, model: Model, given: Sequence[Posted], t
         raise
     answers = [body_of(model, each, waited) for each in results]
     return as_json(
-        answers[0] if len(answers) == 1 else {"results": answers}, {"Server-Timing": server_timing(results, waited)}
+        answers[0] if len(answers) == 1 else {"results": answers},
+        {"Server-Timing": server_timing(results, waited)},
     )
 
 
@@ -93,13 +107,19 @@ async def _results(
     several = await services.batcher.ask(
         lambda _: [services.predictor.predict_all(model, wanted)], None, deadline, None, owner=model
     )
-    return [_found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)], several.waited
+    return [
+        _found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)
+    ], several.waited
 
 
 def server_timing(results: Sequence[Prediction], waited: float) -> str:
-    """The stages of all inputs together, as browsers' developer tools show them (W3C Server Timing)."""
+    """The stages of all inputs together, as browsers' developer tools show them (W3C Server
+    Timing).
+    """
     decode, run = sum(each.decode for each in results), sum(each.run for each in results)
-    return f"decode;dur={decode * 1000:.3f}, queue;dur={waited * 1000:.3f}, run;dur={run * 1000:.3f}"
+    return (
+        f"decode;dur={decode * 1000:.3f}, queue;dur={waited * 1000:.3f}, run;dur={run * 1000:.3f}"
+    )
 
 
 def at_once(model: Model, given: Posted) -> bool:
@@ -122,7 +142,8 @@ def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, An
         "provider": model.provider,
         "input_id": prediction.input_id,
         "predictions": [
-            {"index": each.index, "label": each.label, "probability": each.probability} for each in prediction.classes
+            {"index": each.index, "label": each.label, "probability": each.probability}
+            for each in prediction.classes
         ],
         "timings_ms": {
             "decode": prediction.decode * 1000,

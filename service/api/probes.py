@@ -36,7 +36,9 @@ async def readyz(request: Request, services: Serving) -> Response:
         raise NotReady(services.repository.trouble)
     repository = services.repository
     refused = "; ".join(f"{each.name}:{each.version}: {each.reason}" for each in repository.refused)
-    notes = [note for note in (repository.without_default, refused and f"refused: {refused}") if note]
+    notes = [
+        note for note in (repository.without_default, refused and f"refused: {refused}") if note
+    ]
     return as_json({"status": "ready"} | ({"detail": "; ".join(notes)} if notes else {}))
 
 
@@ -45,11 +47,16 @@ async def readyz(request: Request, services: Serving) -> Response:
     summary="Prometheus metrics",
     response_class=Response,
     responses={
-        200: {"description": "Prometheus text format", "content": {"text/plain": {"schema": {"type": "string"}}}}
+        200: {
+            "description": "Prometheus text format",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
     },
 )
 async def prometheus(request: Request, services: Serving) -> Response:
-    """Requests, latencies, models, the queue, caches and processes; of all workers, whichever answers."""
+    """Requests, latencies, models, the queue, caches and processes; of all workers, whichever
+    answers.
+    """
     own: Metrics = request.app.state.metrics
     text = await asyncio.to_thread(lambda: own.text(_seen(services)))
     return Response(text, media_type=CONTENT_TYPE)

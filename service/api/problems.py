@@ -1,4 +1,6 @@
-"""Errors as RFC 9457 problems: one table from the error tree to status, type and title, one body for every failure."""
+"""Errors as RFC 9457 problems: one table from the error tree to status, type and title, one body
+for every failure.
+"""
 
 import json
 import math
@@ -91,12 +93,18 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    type: str = Field(description="Stable identifier of the kind of problem", examples=["/problems/unknown-layer"])
+    type: str = Field(
+        description="Stable identifier of the kind of problem", examples=["/problems/unknown-layer"]
+    )
     title: str = Field(description="The kind of problem, in words")
     status: int = Field(description="The HTTP status")
     detail: str = Field(description="What was wrong, and what to do")
-    request_id: str | None = Field(default=None, description="The X-Request-ID under which it is logged")
-    errors: list[dict[str, str]] | None = Field(default=None, description="Each parameter that was refused, and why")
+    request_id: str | None = Field(
+        default=None, description="The X-Request-ID under which it is logged"
+    )
+    errors: list[dict[str, str]] | None = Field(
+        default=None, description="Each parameter that was refused, and why"
+    )
 
 
 def kind_of(error: FoveaError) -> Kind:
@@ -122,8 +130,13 @@ def response(
 
 
 def documented(*kinds: type[FoveaError] | Kind) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` of a route that fails in these ways; a wrong parameter and a failure always count."""
-    found = [kind if isinstance(kind, Kind) else KINDS[kind] for kind in kinds] + [INVALID_PARAMETER, INTERNAL]
+    """OpenAPI's `responses` of a route that fails in these ways; a wrong parameter and a failure
+    always count.
+    """
+    found = [kind if isinstance(kind, Kind) else KINDS[kind] for kind in kinds] + [
+        INVALID_PARAMETER,
+        INTERNAL,
+    ]
     by_status: dict[int | str, list[Kind]] = {}
     for kind in found:
         by_status.setdefault(kind.status, []).append(kind)
@@ -132,7 +145,10 @@ def documented(*kinds: type[FoveaError] | Kind) -> dict[int | str, dict[str, Any
 
 def _document(kinds: list[Kind]) -> dict[str, Any]:
     text = "; ".join(f"{kind.title} (`{kind.uri}`)" for kind in kinds)
-    return {"description": text, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}
+    return {
+        "description": text,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -148,7 +164,9 @@ def request_id(request: Request) -> str | None:
 
 
 def answer(error: FoveaError, request_id: str | None, path: str = "") -> Response:
-    """The response to an error of the tree at this path; one that is not in the table is raised again."""
+    """The response to an error of the tree at this path; one that is not in the table is raised
+    again.
+    """
     kind = kind_of(error)
     if kind is INTERNAL:
         raise error
@@ -169,9 +187,13 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    each = [{"parameter": _place(item["loc"]), "message": str(item["msg"])} for item in error.errors()]
+    each = [
+        {"parameter": _place(item["loc"]), "message": str(item["msg"])} for item in error.errors()
+    ]
     detail = "; ".join(f"{item['parameter']}: {item['message']}" for item in each)
-    return response(INVALID_PARAMETER, detail, request_id(request), more={"errors": each}, path=request.url.path)
+    return response(
+        INVALID_PARAMETER, detail, request_id(request), more={"errors": each}, path=request.url.path
+    )
 
 
 async def _on_http(request: Request, error: Exception) -> Response:
@@ -179,12 +201,16 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 405:
         allowed = _allowed(request)
         detail = f"{request.url.path} does not take {request.method}; it takes {allowed or 'other methods'}"
-        return response(WRONG_METHOD, detail, request_id(request), {"Allow": allowed}, path=request.url.path)
+        return response(
+            WRONG_METHOD, detail, request_id(request), {"Allow": allowed}, path=request.url.path
+        )
     if error.status_code == 404:
         detail = f"there is no {request.url.path} here; GET /docs lists every route"
         return response(NO_ROUTE, detail, request_id(request), path=request.url.path)
     kind = Kind(error.status_code, "invalid-request", KINDS[errors.InvalidRequest].title)
-    return response(kind, str(error.detail), request_id(request), error.headers, path=request.url.path)
+    return response(
+        kind, str(error.detail), request_id(request), error.headers, path=request.url.path
+    )
 
 
 def _allowed(request: Request) -> str:
@@ -222,4 +248,6 @@ async def problem_type(slug: str) -> JSONResponse:
 
 
 def _explained(kind: Kind, text: str) -> JSONResponse:
-    return JSONResponse({"type": kind.uri, "title": kind.title, "status": kind.status, "description": text})
+    return JSONResponse(
+        {"type": kind.uri, "title": kind.title, "status": kind.status, "description": text}
+    )

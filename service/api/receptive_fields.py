@@ -26,26 +26,44 @@ from service.services import Services
 
 router = APIRouter(tags=["layers"])
 
-Unit = Annotated[str | None, Query(description="position on the map: one index per spatial axis", examples=["3,5"])]
-Of = Annotated[str | None, Query(description="index or name of an earlier layer: the field on it, not on the input")]
+Unit = Annotated[
+    str | None,
+    Query(description="position on the map: one index per spatial axis", examples=["3,5"]),
+]
+Of = Annotated[
+    str | None,
+    Query(description="index or name of an earlier layer: the field on it, not on the input"),
+]
 Pixel = Annotated[
     str | None,
-    Query(description="position on the input (or `of`): which units of the layer see it", examples=["100,80"]),
+    Query(
+        description="position on the input (or `of`): which units of the layer see it",
+        examples=["100,80"],
+    ),
 ]
 InputId = Annotated[
     str | None,
-    Query(description="an input posted before: with `unit`, of a picture the rectangle in its pixels as well"),
+    Query(
+        description=(
+            "an input posted before: with `unit`, of a picture the rectangle in its pixels as well"
+        )
+    ),
 ]
 Shape = Annotated[
     str | None,
-    Query(description="shape of the input, batch first, where the model leaves sizes open", examples=["1,2,400"]),
+    Query(
+        description="shape of the input, batch first, where the model leaves sizes open",
+        examples=["1,2,400"],
+    ),
 ]
 
 
 @router.get(
     "/layers/{n:path}/receptive-field",
     summary="What a layer or a unit sees",
-    response_model=field_schemas.UnitField | field_schemas.ProjectiveField | field_schemas.WholeField,
+    response_model=field_schemas.UnitField
+    | field_schemas.ProjectiveField
+    | field_schemas.WholeField,
     responses=problems.documented(
         errors.InvalidRequest,
         errors.UnknownModel,
@@ -71,13 +89,17 @@ async def receptive_field(
     input_id: InputId = None,
     shape: Shape = None,
 ) -> Response:
-    """The field of every unit of the layer; with `unit`, of that one; with `pixel`, the units that see that pixel."""
+    """The field of every unit of the layer; with `unit`, of that one; with `pixel`, the units that
+    see that pixel.
+    """
     layer = model.layer(n)
     source = None if of is None else model.layer(of)
     if unit is not None and pixel is not None:
         raise errors.InvalidRequest("ask for a unit or for a pixel, not for both in one request")
     if input_id is not None and (unit is None or of is not None):
-        raise errors.InvalidRequest("input_id shows a unit's field in a picture: it needs unit, and cannot go with of")
+        raise errors.InvalidRequest(
+            "input_id shows a unit's field in a picture: it needs unit, and cannot go with of"
+        )
     position = numbers("unit", unit) or numbers("pixel", pixel)
     sizes = shape_of(services, model, shape)
 
@@ -100,7 +122,9 @@ async def receptive_field(
 def looked_up(
     services: Services, model: Model, input_id: str | None, sizes: Sequence[int] | None
 ) -> tuple[Feed | None, ReceptiveFields]:
-    """The input posted before, if one is named, and the fields for these sizes or else for those of that input."""
+    """The input posted before, if one is named, and the fields for these sizes or else for those of
+    that input.
+    """
     if input_id is None:
         return None, services.inspector.fields(model, sizes or model.input_shape)
     feed = services.prepared.get(model, input_id)
@@ -109,7 +133,9 @@ def looked_up(
 
 
 def shape_of(services: Services, model: Model, text: str | None) -> Sequence[int] | None:
-    """The input's shape that the request gives, if it does; what it makes of the graph is bounded by its size."""
+    """The input's shape that the request gives, if it does; what it makes of the graph is bounded
+    by its size.
+    """
     shape = numbers("shape", text)
     if shape is None:
         return None
@@ -117,7 +143,9 @@ def shape_of(services: Services, model: Model, text: str | None) -> Sequence[int
     if declared is not None and not fits(shape, declared):
         raise errors.Impossible(f"shape {text} does not fit the network's input {shown(declared)}")
     if min(shape, default=1) < 1 or prod(shape) > services.settings.max_pixels:
-        raise errors.Impossible(f"shape {text} is empty or beyond the {services.settings.max_pixels} numbers allowed")
+        raise errors.Impossible(
+            f"shape {text} is empty or beyond the {services.settings.max_pixels} numbers allowed"
+        )
     _check_axes(shape)
     return shape
 
@@ -125,7 +153,8 @@ def shape_of(services: Services, model: Model, text: str | None) -> Sequence[int
 def _check_axes(shape: Sequence[int]) -> None:
     if max(shape) > LONGEST_AXIS:
         raise errors.Impossible(
-            f"shape {shown(shape)} has an axis beyond the {LONGEST_AXIS} for which fields are worked out"
+            f"shape {shown(shape)} has an axis beyond the {LONGEST_AXIS} for which fields are "
+            "worked out"
         )
 
 
@@ -145,4 +174,8 @@ def explained(kind: type[errors.FoveaError]) -> Iterator[None]:
     try:
         yield
     except UnitError as error:
-        raise kind(str(error).replace("give the input's shape", "give the input's shape, as in shape=1,3,64")) from None
+        raise kind(
+            str(error).replace(
+                "give the input's shape", "give the input's shape, as in shape=1,3,64"
+            )
+        ) from None

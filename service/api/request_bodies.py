@@ -1,7 +1,8 @@
 """Request bodies: a picture or numbers, or several in a form; bytes are counted as they arrive.
 
-Raw `image/*` or `application/octet-stream`, a multipart form with `file`, JSON with `image` in base64 or `inputs` as
-nested lists, `text/csv` and `application/x-npy`. Nothing here decodes a picture or reads a number.
+Raw `image/*` or `application/octet-stream`, a multipart form with `file`, JSON with `image` in
+base64 or `inputs` as nested lists, `text/csv` and `application/x-npy`. Nothing here decodes a
+picture or reads a number.
 """
 
 import asyncio
@@ -15,7 +16,13 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive
 
-from service.errors import EmptyBody, InvalidRequest, StalledUpload, TooManyBytes, UnsupportedContentType
+from service.errors import (
+    EmptyBody,
+    InvalidRequest,
+    StalledUpload,
+    TooManyBytes,
+    UnsupportedContentType,
+)
 from service.inputs.array_formats import CSV, JSON, MAGIC, NPY
 from service.inputs.preprocess import Document, Picture, Posted
 
@@ -39,16 +46,26 @@ class _InMemory(MultiPartParser):
 
 
 async def read_all(request: Request, limits: Limits) -> list[Posted]:
-    """What the request carries, at least one; raises the errors of the tree for what cannot be read."""
-    kind = request.headers.get("content-type", "application/octet-stream").partition(";")[0].strip().lower()
+    """What the request carries, at least one; raises the errors of the tree for what cannot be
+    read.
+    """
+    kind = (
+        request.headers.get("content-type", "application/octet-stream")
+        .partition(";")[0]
+        .strip()
+        .lower()
+    )
     encoding = request.headers.get("content-encoding", "identity")
     if encoding.lower() != "identity":
-        raise UnsupportedContentType(f"a body with Content-Encoding {encoding[:40]} is not accepted; send it as it is")
+        raise UnsupportedContentType(
+            f"a body with Content-Encoding {encoding[:40]} is not accepted; send it as it is"
+        )
     reader = _READERS.get("image/*" if kind.startswith("image/") else kind)
     if reader is None:
         raise UnsupportedContentType(
             f"Content-Type {kind[:80]} is not accepted; send {ACCEPTED}, "
-            "as in curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg or curl -F file=@cat.jpg"
+            "as in curl -H 'Content-Type: image/jpeg' --data-binary @cat.jpg or curl -F "
+            "file=@cat.jpg"
         )
     return await reader(request, limits)
 
@@ -57,7 +74,9 @@ async def read_one(request: Request, limits: Limits) -> Posted:
     """The one input that the request carries; raises InvalidRequest for several."""
     given = await read_all(request, limits)
     if len(given) > 1:
-        raise InvalidRequest(f"this route takes one input, {len(given)} were posted; post them one by one")
+        raise InvalidRequest(
+            f"this route takes one input, {len(given)} were posted; post them one by one"
+        )
     return given[0]
 
 
@@ -66,7 +85,9 @@ async def _raw(request: Request, limits: Limits) -> list[Posted]:
 
 
 async def _form(request: Request, limits: Limits) -> list[Posted]:
-    parser = _InMemory(request.headers, counted(request, limits), max_files=limits.max_files, max_fields=16)
+    parser = _InMemory(
+        request.headers, counted(request, limits), max_files=limits.max_files, max_fields=16
+    )
     try:
         form = await parser.parse()
     except MultiPartException as error:
@@ -81,13 +102,18 @@ async def _files(form: FormData) -> list[Posted]:
     files = form.getlist("file")
     if not files:
         fields = ", ".join(sorted({name[:40] for name in form})) or "none"
-        raise EmptyBody(f"the form has no field 'file'; its fields: {fields}; send one as in curl -F file=@cat.jpg")
+        raise EmptyBody(
+            f"the form has no field 'file'; its fields: {fields}; send one as in curl -F "
+            "file=@cat.jpg"
+        )
     return [await _file(each) for each in files]
 
 
 async def _file(item: UploadFile | str) -> Posted:
     if isinstance(item, str):
-        raise InvalidRequest("the field 'file' holds text; send a file, as in curl -F file=@cat.jpg")
+        raise InvalidRequest(
+            "the field 'file' holds text; send a file, as in curl -F file=@cat.jpg"
+        )
     data = await item.read()
     if not data:
         raise EmptyBody("a file of the form is empty; post the bytes of a picture")
@@ -95,7 +121,9 @@ async def _file(item: UploadFile | str) -> Posted:
 
 
 def _recognised(data: bytes, content_type: str, name: str) -> Posted:
-    """Numbers by their first bytes, their type or the end of their name; whatever is left is taken for a picture."""
+    """Numbers by their first bytes, their type or the end of their name; whatever is left is taken
+    for a picture.
+    """
     kind = content_type.partition(";")[0].strip().lower()
     if data.startswith(MAGIC):
         return Document(data, NPY)
@@ -120,10 +148,14 @@ async def _body(request: Request, limits: Limits) -> bytes:
 
 
 async def counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    """The body's chunks; raises TooManyBytes as soon as it is known, at best before the first, or StalledUpload."""
+    """The body's chunks; raises TooManyBytes as soon as it is known, at best before the first, or
+    StalledUpload.
+    """
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and int(declared) > limits.max_bytes:
-        raise TooManyBytes(f"the body has {int(declared)} bytes; at most {limits.max_bytes} are taken")
+        raise TooManyBytes(
+            f"the body has {int(declared)} bytes; at most {limits.max_bytes} are taken"
+        )
     count, more = 0, True
     while more:
         message = await _next(request.receive, limits.seconds)
@@ -132,7 +164,9 @@ async def counted(request: Request, limits: Limits) -> AsyncGenerator[bytes, Non
         chunk, more = message.get("body", b""), message.get("more_body", False)
         count += len(chunk)
         if count > limits.max_bytes:
-            raise TooManyBytes(f"the body has more than the {limits.max_bytes} bytes that are taken")
+            raise TooManyBytes(
+                f"the body has more than the {limits.max_bytes} bytes that are taken"
+            )
         yield chunk
 
 
@@ -141,7 +175,9 @@ async def _next(receive: Receive, seconds: float) -> Message:
         async with asyncio.timeout(seconds):
             return await receive()
     except TimeoutError:
-        raise StalledUpload(f"nothing of the body arrived for {seconds:g} s; post it again") from None
+        raise StalledUpload(
+            f"nothing of the body arrived for {seconds:g} s; post it again"
+        ) from None
 
 
 Reader = Callable[[Request, Limits], Coroutine[Any, Any, list[Posted]]]
@@ -164,7 +200,13 @@ def documented(several: bool) -> dict[str, Any]:
         "title": "A picture",
         "required": ["image"],
         "additionalProperties": False,
-        "properties": {"image": {"type": "string", "contentEncoding": "base64", "description": "The picture's bytes"}},
+        "properties": {
+            "image": {
+                "type": "string",
+                "contentEncoding": "base64",
+                "description": "The picture's bytes",
+            }
+        },
     }
     nested = {
         "type": "object",
@@ -172,7 +214,11 @@ def documented(several: bool) -> dict[str, Any]:
         "required": ["inputs"],
         "additionalProperties": False,
         "properties": {
-            "inputs": {"type": "array", "items": {}, "description": "Nested lists of numbers, channels first"}
+            "inputs": {
+                "type": "array",
+                "items": {},
+                "description": "Nested lists of numbers, channels first",
+            }
         },
     }
     content = {
@@ -180,7 +226,18 @@ def documented(several: bool) -> dict[str, Any]:
         "application/octet-stream": {"schema": binary},
         "multipart/form-data": {"schema": form},
         JSON: {"schema": {"oneOf": [base64_image, nested]}},
-        CSV: {"schema": {"type": "string", "description": "A signal: a row, a column, or a column for each channel"}},
+        CSV: {
+            "schema": {
+                "type": "string",
+                "description": "A signal: a row, a column, or a column for each channel",
+            }
+        },
         NPY: {"schema": binary},
     }
-    return {"requestBody": {"required": True, "description": "The input of the network", "content": content}}
+    return {
+        "requestBody": {
+            "required": True,
+            "description": "The input of the network",
+            "content": content,
+        }
+    }

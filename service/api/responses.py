@@ -18,7 +18,9 @@ JSON = "application/json"
 
 def as_json(body: Any, headers: Mapping[str, str] | None = None) -> Response:
     """A JSON response, see `json_bytes`."""
-    return Response(json_bytes(body), media_type=JSON, headers=None if headers is None else dict(headers))
+    return Response(
+        json_bytes(body), media_type=JSON, headers=None if headers is None else dict(headers)
+    )
 
 
 def json_bytes(body: Any) -> bytes:
@@ -27,7 +29,9 @@ def json_bytes(body: Any) -> bytes:
         return orjson.dumps(body, _listed, orjson.OPT_NON_STR_KEYS)
     except TypeError:
         # Text that is no UTF-8, as names in a stranger's file may be.
-        return json.dumps(_plain(body), ensure_ascii=False, allow_nan=False).encode("utf-8", "replace")
+        return json.dumps(_plain(body), ensure_ascii=False, allow_nan=False).encode(
+            "utf-8", "replace"
+        )
 
 
 def _listed(value: Any) -> Any:
@@ -54,28 +58,41 @@ def _plain(value: Any) -> Any:
 
 
 class NpyResponse(Response):
-    """An array as .npy: its head, and as the body the array's own memory, copied nowhere on its way to the socket."""
+    """An array as .npy: its head, and as the body the array's own memory, copied nowhere on its way
+    to the socket.
+    """
 
     media_type = NPY
 
     def __init__(self, array: np.ndarray, headers: Mapping[str, str]) -> None:
         ordered = np.asarray(array, order="C")
         described = io.BytesIO()
-        np.lib.format.write_array_header_1_0(described, np.lib.format.header_data_from_array_1_0(ordered))
+        np.lib.format.write_array_header_1_0(
+            described, np.lib.format.header_data_from_array_1_0(ordered)
+        )
         self.head = described.getvalue()
         length = len(self.head) + ordered.nbytes
-        super().__init__(ordered.reshape(-1).view(np.uint8).data, headers={"content-length": str(length), **headers})
+        super().__init__(
+            ordered.reshape(-1).view(np.uint8).data,
+            headers={"content-length": str(length), **headers},
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the answer."""
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         await send({"type": "http.response.body", "body": self.head, "more_body": True})
         await send({"type": "http.response.body", "body": self.body, "more_body": False})
 
 
 def as_npy(array: np.ndarray, headers: Mapping[str, str] | None = None) -> NpyResponse:
-    """A response that numpy.load reads anywhere; types that numpy itself has not (bfloat16) become float32."""
-    return NpyResponse(array if array.dtype.isbuiltin == 1 else array.astype(np.float32), headers or {})
+    """A response that numpy.load reads anywhere; types that numpy itself has not (bfloat16) become
+    float32.
+    """
+    return NpyResponse(
+        array if array.dtype.isbuiltin == 1 else array.astype(np.float32), headers or {}
+    )
 
 
 def as_png(data: bytes, headers: Mapping[str, str] | None = None) -> Response:

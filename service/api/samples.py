@@ -14,7 +14,10 @@ from service.inputs.samples import MEDIA_TYPES, Sample, find, samples
 
 router = APIRouter(tags=["models"])
 
-_TYPES = {each: {"schema": {"type": "string", "format": "binary"}} for each in dict.fromkeys(MEDIA_TYPES.values())}
+_TYPES = {
+    each: {"schema": {"type": "string", "format": "binary"}}
+    for each in dict.fromkeys(MEDIA_TYPES.values())
+}
 _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The sample", "content": _TYPES}}
 _PROBLEMS = (errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.DeadlinePassed)
 
@@ -26,12 +29,18 @@ _PROBLEMS = (errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.Dead
     responses=problems.documented(*_PROBLEMS),
 )
 async def listed(services: Serving, name: str) -> Response:
-    """The files in the folder `samples` of the model's version, by name; each can be posted as it is."""
+    """The files in the folder `samples` of the model's version, by name; each can be posted as it
+    is.
+    """
     model = services.repository.get(name)
 
     def work() -> Response:
         found = samples(model.file.path, services.settings.max_bytes)
-        body = {"model": model.name, "version": model.version, "samples": [_summary(each) for each in found]}
+        body = {
+            "model": model.name,
+            "version": model.version,
+            "samples": [_summary(each) for each in found],
+        }
         return as_json(body)
 
     return (await queued(services, deadline_of(services), work)).result
@@ -44,17 +53,26 @@ async def listed(services: Serving, name: str) -> Response:
     responses=_OK | problems.documented(*_PROBLEMS, errors.UnknownSample),
 )
 async def sample(
-    services: Serving, name: str, file: Annotated[str, Path(description="as the list names it", examples=["7.png"])]
+    services: Serving,
+    name: str,
+    file: Annotated[str, Path(description="as the list names it", examples=["7.png"])],
 ) -> Response:
     """The bytes of a sample, in its media type."""
     path = services.repository.get(name).file.path
 
     def work() -> Response:
         found = find(samples(path, services.settings.max_bytes), file)
-        return Response(found.path.read_bytes(), headers=GUARDED | {"Content-Type": found.media_type})
+        return Response(
+            found.path.read_bytes(), headers=GUARDED | {"Content-Type": found.media_type}
+        )
 
     return (await queued(services, deadline_of(services), work)).result
 
 
 def _summary(each: Sample) -> dict[str, Any]:
-    return {"name": each.name, "file": each.path.name, "media_type": each.media_type, "bytes": each.size}
+    return {
+        "name": each.name,
+        "file": each.path.name,
+        "media_type": each.media_type,
+        "bytes": each.size,
+    }

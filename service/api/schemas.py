@@ -1,6 +1,8 @@
-"""The bodies of answers, as pydantic models: what /openapi.json says, and what the tests hold the answers to.
+"""The bodies of answers, as pydantic models: what /openapi.json says, and what the tests hold the
+answers to.
 
-Intervals are half-open [start, stop), one for each spatial axis in the order of the axes. What is not finite is null.
+Intervals are half-open [start, stop), one for each spatial axis in the order of the axes. What is
+not finite is null.
 """
 
 from typing import Any, Literal
@@ -40,7 +42,9 @@ class Prediction(Body):
     model: str
     version: str
     provider: str = Field(description="ONNX Runtime's execution provider in use")
-    input_id: str = Field(description="stands for the input in other routes; of a picture, its SHA-256")
+    input_id: str = Field(
+        description="stands for the input in other routes; of a picture, its SHA-256"
+    )
     predictions: list[Scored]
     timings_ms: Timings
 
@@ -55,17 +59,29 @@ class Gpu(Body):
     """How a model uses its GPU, as ONNX Runtime's CUDA provider says."""
 
     device: int
-    tf32: bool = Field(description="whether sums are of 10-bit fractions: then the numbers are not those of the CPU")
-    memory_limit_bytes: int | None = Field(description="what each session of it may take; null: all there is")
+    tf32: bool = Field(
+        description=(
+            "whether sums are of 10-bit fractions: then the numbers are not those of the CPU"
+        )
+    )
+    memory_limit_bytes: int | None = Field(
+        description="what each session of it may take; null: all there is"
+    )
     cudnn_search: str = Field(description="how cuDNN chooses the algorithm of a convolution")
-    batch_sizes: list[int] = Field(description="what runs are padded to, each run before it was served; empty: nothing")
+    batch_sizes: list[int] = Field(
+        description="what runs are padded to, each run before it was served; empty: nothing"
+    )
 
 
 class Nodes(Body):
     """Where the nodes of a model's graph run."""
 
-    by_provider: dict[str, int] = Field(description="how many each provider runs, before it fuses them")
-    fallen_back: list[str] = Field(description="operators of the nodes that `provider` does not run")
+    by_provider: dict[str, int] = Field(
+        description="how many each provider runs, before it fuses them"
+    )
+    fallen_back: list[str] = Field(
+        description="operators of the nodes that `provider` does not run"
+    )
 
 
 class ModelSummary(Body):
@@ -73,7 +89,9 @@ class ModelSummary(Body):
 
     name: str
     versions: list[str]
-    version: str = Field(description="the version described here; the newest unless another was asked for")
+    version: str = Field(
+        description="the version described here; the newest unless another was asked for"
+    )
     default: bool = Field(description="whether it answers where a request names no model")
     provider: str
     gpu: Gpu | None = Field(description="null where it runs on no GPU")
@@ -81,7 +99,9 @@ class ModelSummary(Body):
     layers: int
     parameters: int
     macs: int | None = Field(description="multiply-adds for one input; null where a size is open")
-    input: dict[str, Any] = Field(description="name, type and shape of the network's input, and its kind by the card")
+    input: dict[str, Any] = Field(
+        description="name, type and shape of the network's input, and its kind by the card"
+    )
     card: dict[str, Any] | None
 
 
@@ -118,7 +138,9 @@ class Samples(Body):
 
 
 class LayerField(Body):
-    """The receptive field of a layer: size, stride, padding per axis; null, with a reason, where there is none."""
+    """The receptive field of a layer: size, stride, padding per axis; null, with a reason, where
+    there is none.
+    """
 
     status: Literal["exact", "whole_input", "upper_bound"]
     size: list[int] | None
@@ -133,7 +155,9 @@ class LayerTensor(Body):
 
     name: str
     shape: list[int | None] = Field(description="without the batch axis")
-    channel_axis: int | None = Field(description="which axis of `shape` is that of the channels; null if none")
+    channel_axis: int | None = Field(
+        description="which axis of `shape` is that of the channels; null if none"
+    )
 
 
 class Layer(Body):
@@ -145,14 +169,18 @@ class Layer(Body):
     operator: str
     tensor: str = Field(description="the tensor that is served as its activations")
     inputs: list[str] = Field(description="the layers it reads")
-    operands: list[LayerTensor] = Field(description="the tensors its operator reads, constants left out: `tap=input`")
+    operands: list[LayerTensor] = Field(
+        description="the tensors its operator reads, constants left out: `tap=input`"
+    )
     kernel_shape: list[int] | None
     strides: list[int] | None
     pads: list[int] | None
     dilations: list[int] | None
     groups: int | None
     output_shape: list[int | None] = Field(description="without the batch axis")
-    channel_axis: int | None = Field(description="which axis of `output_shape` is that of the channels; null if none")
+    channel_axis: int | None = Field(
+        description="which axis of `output_shape` is that of the channels; null if none"
+    )
     attributes: dict[str, Plain | list[Plain]] = Field(
         description="the operator's own, as the file has them: numbers, texts and lists of these"
     )
@@ -224,8 +252,12 @@ class Activations(Body):
     layer: LayerReference
     tensor: LayerTensor = Field(description="what the channels and units below are of")
     channels: list[Channel]
-    units: list[Unit] = Field(description="the largest values of the channels asked for, largest first")
-    values: list[Any] | None = Field(default=None, description="with full=true: nested lists, channels first")
+    units: list[Unit] = Field(
+        description="the largest values of the channels asked for, largest first"
+    )
+    values: list[Any] | None = Field(
+        default=None, description="with full=true: nested lists, channels first"
+    )
 
 
 class Kernels(Body):
@@ -236,8 +268,12 @@ class Kernels(Body):
     layer: LayerReference
     shape: list[int]
     channels: list[int] = Field(description="the outputs that the first axis counts")
-    kernels: list[Any] = Field(description="[out, in, ...], `in` of one group; of a Gemm times its alpha")
-    bias: list[Number] | None = Field(description="of each output, of a Gemm times its beta; null if it has none")
+    kernels: list[Any] = Field(
+        description="[out, in, ...], `in` of one group; of a Gemm times its alpha"
+    )
+    bias: list[Number] | None = Field(
+        description="of each output, of a Gemm times its beta; null if it has none"
+    )
 
 
 class ProblemType(Body):

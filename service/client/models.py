@@ -1,4 +1,6 @@
-"""What the clients give back: the service's answers as frozen dataclasses, and its refusals as an exception."""
+"""What the clients give back: the service's answers as frozen dataclasses, and its refusals as an
+exception.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,7 +12,8 @@ Interval = tuple[int, int]
 class ProblemError(Exception):
     """The service refused (RFC 9457): `type`, `title`, `status`, `detail`.
 
-    `retry_after` in seconds if it said when to come back; `request_id` is what its logs know the request by.
+    `retry_after` in seconds if it said when to come back; `request_id` is what its logs know the
+    request by.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Prediction:
 
 @dataclass(frozen=True)
 class LayerField:
-    """The receptive field of a layer, per spatial axis; None with a `reason` where there is no single number."""
+    """The receptive field of a layer, per spatial axis; None with a `reason` where there is no
+    single number.
+    """
 
     status: str
     size: tuple[float, ...] | None
@@ -66,7 +71,9 @@ class LayerField:
 
 @dataclass(frozen=True)
 class UnitField:
-    """What one unit sees: half-open per axis, also clipped to the input, and in pixels of the picture named, if any."""
+    """What one unit sees: half-open per axis, also clipped to the input, and in pixels of the
+    picture named, if any.
+    """
 
     status: str
     unit: tuple[int, ...]
@@ -114,7 +121,9 @@ class Model:
 
 @dataclass(frozen=True)
 class Sample:
-    """An input to try a model with: its name for people, its file, what it is and how many bytes it has."""
+    """An input to try a model with: its name for people, its file, what it is and how many bytes it
+    has.
+    """
 
     name: str
     file: str

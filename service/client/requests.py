@@ -1,6 +1,8 @@
-"""What the clients say and hear: each function here makes one `Call`, a request with the way to read its answer.
+"""What the clients say and hear: each function here makes one `Call`, a request with the way to
+read its answer.
 
-Nothing is sent here, so that `service/client/sync_async.py` can send the same calls with and without waiting.
+Nothing is sent here, so that `service/client/sync_async.py` can send the same calls with and
+without waiting.
 """
 
 import io
@@ -13,7 +15,16 @@ from urllib.parse import quote
 import httpx
 import numpy as np
 
-from service.client.models import Layer, LayerField, Model, Prediction, ProblemError, Sample, Scored, UnitField
+from service.client.models import (
+    Layer,
+    LayerField,
+    Model,
+    Prediction,
+    ProblemError,
+    Sample,
+    Scored,
+    UnitField,
+)
 
 Array = np.ndarray[Any, Any]
 Input = bytes | Path | Array
@@ -42,7 +53,13 @@ class Call(Generic[Answer]):
         """The arguments of `httpx.Client.request`; parameters that are None are left out."""
         params = {name: value for name, value in self.params.items() if value is not None}
         body = {"content": self.content, "files": self.files}
-        return {"method": self.method, "url": self.path, "params": params, "headers": dict(self.headers), **body}
+        return {
+            "method": self.method,
+            "url": self.path,
+            "params": params,
+            "headers": dict(self.headers),
+            **body,
+        }
 
     def answer(self, response: httpx.Response) -> Answer:
         """The answer in a response; raises ProblemError."""
@@ -53,7 +70,11 @@ class Call(Generic[Answer]):
         except (AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
             detail = f"the answer is not one of this service's: {error!r}; is {response.url} its address?"
             raise ProblemError(
-                "about:blank", "Unreadable answer", response.status_code, detail, request_id=_request_id(response)
+                "about:blank",
+                "Unreadable answer",
+                response.status_code,
+                detail,
+                request_id=_request_id(response),
             ) from error
 
 
@@ -64,19 +85,29 @@ def predict(
     params = {"top_k": top_k, "model": model}
     if isinstance(given, bytes | Path | np.ndarray):
         data, kind = _body(given)
-        return Call("POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data)
+        return Call(
+            "POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data
+        )
     files = [("file", (f"{number}", *_body(each))) for number, each in enumerate(given)]
     return Call("POST", "predict", _predictions, params, files=files)
 
 
 def models() -> Call[tuple[Model, ...]]:
     """`GET /models`."""
-    return Call("GET", "models", lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]))
+    return Call(
+        "GET",
+        "models",
+        lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]),
+    )
 
 
 def samples(model: str | None) -> Call[tuple[Sample, ...]]:
     """`GET /models/{name}/samples`; raises ValueError where no model is named."""
-    return Call("GET", _samples(model), lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]))
+    return Call(
+        "GET",
+        _samples(model),
+        lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]),
+    )
 
 
 def sample(file: str, model: str | None) -> Call[bytes]:
@@ -86,7 +117,12 @@ def sample(file: str, model: str | None) -> Call[bytes]:
 
 def layers(model: str | None) -> Call[tuple[Layer, ...]]:
     """`GET /layers`."""
-    return Call("GET", "layers", lambda answer: tuple(map(_layer, answer.json()["layers"])), {"model": model})
+    return Call(
+        "GET",
+        "layers",
+        lambda answer: tuple(map(_layer, answer.json()["layers"])),
+        {"model": model},
+    )
 
 
 def activations(
@@ -99,7 +135,9 @@ def activations(
     operand: int | None = None,
     strongest: int | None = None,
 ) -> Call[Array]:
-    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or an input_id."""
+    """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or
+    an input_id.
+    """
     if (given is None) == (input_id is None):
         raise ValueError("give either an input or the input_id of one posted before")
     path, accept = _path(layer, "activations"), {"Accept": NPY}
@@ -112,13 +150,19 @@ def activations(
 
 
 def receptive_field(
-    layer: int | str, unit: Sequence[int] | None, input_id: str | None, of: int | str | None, model: str | None
+    layer: int | str,
+    unit: Sequence[int] | None,
+    input_id: str | None,
+    of: int | str | None,
+    model: str | None,
 ) -> Call[LayerField | UnitField]:
     """`GET /layers/{n}/receptive-field`, of the layer or of one unit."""
     position = None if unit is None else ",".join(str(index) for index in unit)
     params = {"unit": position, "input_id": input_id, "of": of, "model": model}
     kind: type[LayerField | UnitField] = LayerField if unit is None else UnitField
-    return Call("GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params)
+    return Call(
+        "GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params
+    )
 
 
 def _samples(model: str | None) -> str:
@@ -166,7 +210,9 @@ def _array(answer: httpx.Response) -> Array:
 
 
 def _make(kind: type[Answer], body: Any) -> Answer:
-    """The dataclass from the fields of a JSON object that it knows; KeyError where one without a default is absent."""
+    """The dataclass from the fields of a JSON object that it knows; KeyError where one without a
+    default is absent.
+    """
     known = [each for each in fields(kind) if each.name in body or each.default is MISSING]  # type: ignore[arg-type]
     return kind(**{each.name: _frozen(body[each.name]) for each in known})
 

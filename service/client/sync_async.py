@@ -4,8 +4,9 @@
         prediction = fovea.predict(Path("cat.jpg"))
         maps = fovea.activations("stem.conv", input_id=prediction.input_id)
 
-A refused request raises ProblemError; a service that cannot be reached raises httpx.TransportError. What is said and
-how the answer is read is in `service/client/requests.py`, once for both; these two only send.
+A refused request raises ProblemError; a service that cannot be reached raises httpx.TransportError.
+What is said and how the answer is read is in `service/client/requests.py`, once for both; these two
+only send.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +25,9 @@ TIMEOUT = 60.0
 
 
 class Client:
-    """Calls the service at `address`; `model` (NAME or NAME:VERSION) answers where a call names none."""
+    """Calls the service at `address`; `model` (NAME or NAME:VERSION) answers where a call names
+    none.
+    """
 
     def __init__(
         self,
@@ -48,7 +51,9 @@ class Client:
         self._http.close()
 
     @overload
-    def predict(self, given: Input, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
+    def predict(
+        self, given: Input, *, top_k: int | None = None, model: str | None = None
+    ) -> Prediction: ...
 
     @overload
     def predict(
@@ -60,8 +65,8 @@ class Client:
     ) -> Prediction | tuple[Prediction, ...]:
         """The strongest classes of an input, or of each of several in one request.
 
-        An input is the bytes of a picture; a file, a picture or .npy, .csv or .json by its name; or an array, of a
-        signal [C, L] or a volume [C, D, H, W].
+        An input is the bytes of a picture; a file, a picture or .npy, .csv or .json by its name; or
+        an array, of a signal [C, L] or a volume [C, D, H, W].
         """
         return self._send(requests.predict(given, top_k, model or self._model))
 
@@ -93,13 +98,16 @@ class Client:
         strongest: int | None = None,
         model: str | None = None,
     ) -> Array:
-        """The layer's tensor [C, ...] for an input, or for one posted before; `channel` picks some of its channels.
+        """The layer's tensor [C, ...] for an input, or for one posted before; `channel` picks some
+        of its channels.
 
-        `tap="input"` asks for what the layer reads (which `operand`, if several), `strongest` for so many channels of
-        the largest maximum.
+        `tap="input"` asks for what the layer reads (which `operand`, if several), `strongest` for
+        so many channels of the largest maximum.
         """
         model = model or self._model
-        return self._send(requests.activations(layer, given, input_id, channel, tap, model, operand, strongest))
+        return self._send(
+            requests.activations(layer, given, input_id, channel, tap, model, operand, strongest)
+        )
 
     @overload
     def receptive_field(
@@ -158,7 +166,9 @@ class AsyncClient:
         await self._http.aclose()
 
     @overload
-    async def predict(self, given: Input, *, top_k: int | None = None, model: str | None = None) -> Prediction: ...
+    async def predict(
+        self, given: Input, *, top_k: int | None = None, model: str | None = None
+    ) -> Prediction: ...
 
     @overload
     async def predict(
@@ -201,7 +211,9 @@ class AsyncClient:
     ) -> Array:
         """See `Client.activations`."""
         model = model or self._model
-        build = partial(requests.activations, layer, given, input_id, channel, tap, model, operand, strongest)
+        build = partial(
+            requests.activations, layer, given, input_id, channel, tap, model, operand, strongest
+        )
         return await self._send(build)
 
     @overload
@@ -230,7 +242,9 @@ class AsyncClient:
         model: str | None = None,
     ) -> LayerField | UnitField:
         """See `Client.receptive_field`."""
-        return await self._send(partial(requests.receptive_field, layer, unit, input_id, of, model or self._model))
+        return await self._send(
+            partial(requests.receptive_field, layer, unit, input_id, of, model or self._model)
+        )
 
     async def _send(self, build: Callable[[], Call[Answer]]) -> Answer:
         # Building reads files, which must not block the event loop.

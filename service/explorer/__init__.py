@@ -1,1 +1,3 @@
-"""The explorer: one page that shows what every unit sees, a client of the public REST API and of nothing else."""
+"""The explorer: one page that shows what every unit sees, a client of the public REST API and of
+nothing else.
+"""

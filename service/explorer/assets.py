@@ -34,23 +34,35 @@ class Assets:
 
     @property
     def page(self) -> bytes:
-        """The page, which names its files below the digest, and all modules at once: not one import after another."""
+        """The page, which names its files below the digest, and all modules at once: not one import
+        after another.
+        """
         modules = (name for name in self.files if name.endswith(".js") and name != THEME)
-        preloads = "".join(f'<link rel="modulepreload" href="{FOLDER}{name}">\n' for name in modules)
+        preloads = "".join(
+            f'<link rel="modulepreload" href="{FOLDER}{name}">\n' for name in modules
+        )
         text = self.files[PAGE].data.decode().replace("</head>", f"{preloads}</head>")
         return text.replace(FOLDER, f"{FOLDER}{self.digest}/").encode()
 
 
 def load(folder: Path = STATIC) -> Assets:
     """Read every file of the folder."""
-    paths = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    paths = {
+        path.relative_to(folder).as_posix(): path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
     files = {name: _asset(path) for name, path in paths.items()}
-    whole = hashlib.sha256("\n".join(f"{name} {each.etag}" for name, each in files.items()).encode())
+    whole = hashlib.sha256(
+        "\n".join(f"{name} {each.etag}" for name, each in files.items()).encode()
+    )
     return Assets(files, whole.hexdigest()[:16], newest(folder))
 
 
 def newest(folder: Path = STATIC) -> int:
-    """When a file or folder of it last changed, in nanoseconds; looking takes a fraction of a millisecond."""
+    """When a file or folder of it last changed, in nanoseconds; looking takes a fraction of a
+    millisecond.
+    """
     return max(path.stat().st_mtime_ns for path in (folder, *folder.rglob("*")))
 
 

@@ -1,4 +1,6 @@
-"""Serves the page at `/` and its files under `explorer/`: plain ES modules and CSS, nothing from elsewhere."""
+"""Serves the page at `/` and its files under `explorer/`: plain ES modules and CSS, nothing from
+elsewhere.
+"""
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import Response
@@ -8,7 +10,8 @@ from service.explorer.assets import Asset, Assets, load, newest
 
 # The page runs its own scripts and styles, talks to its own service, and may be framed by nobody.
 POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
@@ -23,7 +26,9 @@ KEPT = "public, max-age=31536000, immutable"
 
 
 class Pages:
-    """The routes of the page. Files that change while the service runs are read again when the page is asked for."""
+    """The routes of the page. Files that change while the service runs are read again when the page
+    is asked for.
+    """
 
     def __init__(self) -> None:
         self._assets = load()

@@ -1,1 +1,3 @@
-"""Bytes of a connection become an ASGI request, or go down the fast path, before any route sees them."""
+"""Bytes of a connection become an ASGI request, or go down the fast path, before any route sees
+them.
+"""

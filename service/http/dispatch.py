@@ -1,7 +1,7 @@
 """Hot routes past the framework, whose machinery costs as much as a small network.
 
-Everything out of the ordinary (a parameter that is not as it should be, an origin of another site) is left to the
-framework's route; both answer by the same code.
+Everything out of the ordinary (a parameter that is not as it should be, an origin of another site)
+is left to the framework's route; both answer by the same code.
 """
 
 from collections.abc import Awaitable, Callable

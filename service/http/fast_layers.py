@@ -46,16 +46,27 @@ def route(scope: Scope) -> Plain | None:
 async def _answer(wanted: Wanted, request: Request, services: Services) -> Response:
     asked = Asked.of(services.repository.get(wanted.model), wanted.n, wanted.selection, NPY)
     if wanted.input_id is None:
-        return await of_posted(services, asked, await request_bodies.read_one(request, limits_of(services)))
+        return await of_posted(
+            services, asked, await request_bodies.read_one(request, limits_of(services))
+        )
     return await of_kept(services, asked, wanted.input_id)
 
 
 def plain(scope: Mapping[str, Any]) -> Wanted | None:
     """What is asked for; None for what the framework is to look at."""
-    if scope["type"] != "http" or not (path := scope["path"]).startswith(_BEFORE) or not path.endswith(_AFTER):
+    if (
+        scope["type"] != "http"
+        or not (path := scope["path"]).startswith(_BEFORE)
+        or not path.endswith(_AFTER)
+    ):
         return None
     method, n = scope["method"], path[len(_BEFORE) : -len(_AFTER)]
-    if not n or scope.get("root_path") or method not in ("GET", "POST") or not _npy_only(scope["headers"]):
+    if (
+        not n
+        or scope.get("root_path")
+        or method not in ("GET", "POST")
+        or not _npy_only(scope["headers"])
+    ):
         return None
     pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     given = {name: value for name, value in pairs if name != "channel"}
@@ -67,7 +78,11 @@ def plain(scope: Mapping[str, Any]) -> Wanted | None:
     ):
         return None
     selection = _selection(given, channels)
-    return None if selection is None else Wanted(n, given.get("model"), given.get("input_id"), selection)
+    return (
+        None
+        if selection is None
+        else Wanted(n, given.get("model"), given.get("input_id"), selection)
+    )
 
 
 def _npy_only(headers: Any) -> bool:
@@ -76,7 +91,11 @@ def _npy_only(headers: Any) -> bool:
 
 
 def _selection(given: Mapping[str, str], channels: list[str]) -> Selection | None:
-    tap, operand, strongest = given.get("tap", "post"), given.get("operand", "0"), given.get("strongest", "1")
+    tap, operand, strongest = (
+        given.get("tap", "post"),
+        given.get("operand", "0"),
+        given.get("strongest", "1"),
+    )
     if tap not in _TAPS or not all(map(_is_number, (operand, strongest, *channels))):
         return None
     if not 1 <= int(strongest) <= MOST_STRONGEST:

@@ -1,8 +1,9 @@
 """`POST /predict` of a small input, from the bytes of a connection to those of the answer.
 
-A task, a scope, a route and a response object cost more than a small network. Here is none of them: what came in one
-turn of the event loop goes through the network together, and each answer is a few bytes around its JSON. Only what is
-plain comes here, see `Lane.plan`; whatever is not goes the ordinary way, and both answer by the same code.
+A task, a scope, a route and a response object cost more than a small network. Here is none of them:
+what came in one turn of the event loop goes through the network together, and each answer is a few
+bytes around its JSON. Only what is plain comes here, see `Lane.plan`; whatever is not goes the
+ordinary way, and both answer by the same code.
 """
 
 import asyncio
@@ -39,13 +40,17 @@ MOST = 16
 """Inputs of one run: more gain nothing, and keep the others waiting."""
 
 NEEDED = frozenset((b"content-type", b"content-length"))
-KEPT = frozenset((b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection"))
+KEPT = frozenset(
+    (b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection")
+)
 """What changes nothing here, and is the same for all requests of a client."""
 ITS_OWN = frozenset(
     b"x-request-id traceparent tracestate baggage b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled "
     b"x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip forwarded".split()
 )
-"""What a request has for itself, and changes nothing but its id. Any other header leads the ordinary way."""
+"""What a request has for itself, and changes nothing but its id. Any other header leads the
+ordinary way.
+"""
 KEEP = b"keep-alive"
 
 log = structlog.get_logger(__name__)
@@ -89,12 +94,19 @@ class Lane:
         headers = dict(scope["headers"])
         if asked is None or scope["http_version"] != "1.1" or len(headers) < len(scope["headers"]):
             return None
-        if not NEEDED <= headers.keys() <= NEEDED | KEPT | ITS_OWN or headers.get(b"connection", KEEP).lower() != KEEP:
+        if (
+            not NEEDED <= headers.keys() <= NEEDED | KEPT | ITS_OWN
+            or headers.get(b"connection", KEEP).lower() != KEEP
+        ):
             return None
         kind = headers[b"content-type"].decode("latin-1").partition(";")[0].strip().lower()
         length = headers[b"content-length"]
         picture = kind.startswith("image/") or kind == "application/octet-stream"
-        if not (picture or kind == NPY) or not length.isdigit() or not 0 < int(length) <= SMALL_BYTES:
+        if (
+            not (picture or kind == NPY)
+            or not length.isdigit()
+            or not 0 < int(length) <= SMALL_BYTES
+        ):
             return None
         given = headers.get(b"x-request-id")
         name = None if given is None else given.decode("latin-1")
@@ -109,7 +121,9 @@ class Lane:
             model = services.repository.get(plan.asked.model)
         except FoveaError:
             return False
-        given: Posted = Document(body, NPY) if plan.numbers or body.startswith(MAGIC) else Picture(body)
+        given: Posted = (
+            Document(body, NPY) if plan.numbers or body.startswith(MAGIC) else Picture(body)
+        )
         if not at_once(model, given):
             return False
         came = time.monotonic()
@@ -130,7 +144,9 @@ class Lane:
     def _answer(self, together: Sequence[_Waiting]) -> None:
         model, started = together[0].model, time.monotonic()
         predictor = self._services.predictor
-        found = outcomes(lambda wanted: predictor.predict_all(model, wanted), [each.wanted for each in together])
+        found = outcomes(
+            lambda wanted: predictor.predict_all(model, wanted), [each.wanted for each in together]
+        )
         lines = []
         for each, outcome in zip(together, found, strict=True):
             name, waited = request_id(each.request_id), started - each.came
@@ -141,7 +157,9 @@ class Lane:
                 refusal = _refusal(outcome, name)
                 status, body = refusal.status_code, bytes(refusal.body)
                 headers = b"".join(b"%b: %b\r\n" % pair for pair in refusal.raw_headers)
-            each.connection.reply(status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body)
+            each.connection.reply(
+                status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body
+            )
             seconds = time.monotonic() - each.came
             self._metrics.request("POST", PATH, status, seconds)
             lines.append(logged("POST", PATH, status, seconds, name))
@@ -152,7 +170,10 @@ def _answer(model: Model, prediction: Prediction, waited: float) -> tuple[bytes,
     """The headers and the body that `predicted` would give."""
     body = json_bytes(body_of(model, prediction, waited))
     timing = server_timing([prediction], waited).encode()
-    return b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n" % (timing, len(body)), body
+    return b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n" % (
+        timing,
+        len(body),
+    ), body
 
 
 def _refusal(error: object, name: str) -> Response:

@@ -52,6 +52,8 @@ def plain(scope: Mapping[str, Any]) -> Asked | None:
     top_k = given.get("top_k")
     if len(given) < len(pairs) or not given.keys() <= _PARAMETERS:
         return None
-    if top_k is not None and not (top_k.isascii() and top_k.isdecimal() and int(top_k[:9]) > 0 and len(top_k) < 9):
+    if top_k is not None and not (
+        top_k.isascii() and top_k.isdecimal() and int(top_k[:9]) > 0 and len(top_k) < 9
+    ):
         return None
     return Asked(given.get("model"), None if top_k is None else int(top_k))

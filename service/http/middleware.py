@@ -1,4 +1,6 @@
-"""Around every request: its id, the access log, metrics, refusal while draining, and the last resort for failures."""
+"""Around every request: its id, the access log, metrics, refusal while draining, and the last
+resort for failures.
+"""
 
 import asyncio
 import logging
@@ -27,7 +29,9 @@ log = structlog.get_logger(__name__)
 
 
 class Requests:
-    """Pure ASGI: bodies and answers pass through untouched. HEAD is answered as GET, without the body."""
+    """Pure ASGI: bodies and answers pass through untouched. HEAD is answered as GET, without the
+    body.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics, health: DrainState) -> None:
         self._app = app
@@ -65,7 +69,9 @@ class Requests:
                 kind = problems.KINDS[errors.NotReady]
                 text = "the service is shutting down; ask another instance, or try again later"
                 headers = {"Retry-After": "5", "Connection": "close"}
-                refusal = problems.response(kind, text, exchange.request_id, headers, path=exchange.scope["path"])
+                refusal = problems.response(
+                    kind, text, exchange.request_id, headers, path=exchange.scope["path"]
+                )
                 await refusal(exchange.scope, receive, exchange.send)
                 return
             await self._app(exchange.scope, receive, exchange.send)
@@ -81,7 +87,9 @@ class Requests:
             if exchange.status:
                 raise
             path = exchange.scope["path"]
-            failure = problems.response(problems.INTERNAL, problems.FAILED, exchange.request_id, path=path)
+            failure = problems.response(
+                problems.INTERNAL, problems.FAILED, exchange.request_id, path=path
+            )
             await failure(exchange.scope, receive, exchange.send)
 
     def _record(self, exchange: "_Exchange", work: bool) -> None:
@@ -95,9 +103,17 @@ class Requests:
         )
 
 
-def logged(method: str, path: str, status: int, seconds: float, request_id: str) -> Mapping[str, Any]:
+def logged(
+    method: str, path: str, status: int, seconds: float, request_id: str
+) -> Mapping[str, Any]:
     """What the access log says of a request."""
-    return {"method": method, "path": path, "status": status, "ms": round(seconds * 1000, 3), "request_id": request_id}
+    return {
+        "method": method,
+        "path": path,
+        "status": status,
+        "ms": round(seconds * 1000, 3),
+        "request_id": request_id,
+    }
 
 
 class _Exchange:
@@ -117,7 +133,10 @@ class _Exchange:
         """Pass a message on; the head of the answer gets the request's id."""
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (_ID_HEADER, self.request_id.encode("ascii"))]
+            message["headers"] = [
+                *message.get("headers", ()),
+                (_ID_HEADER, self.request_id.encode("ascii")),
+            ]
         elif self.method == "HEAD":
             message = {**message, "body": b""}
         await self._send(message)

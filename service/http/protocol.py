@@ -1,9 +1,11 @@
-"""Uvicorn's HTTP protocol, with a lane for plain requests and with the head and the body of an answer in one write.
+"""Uvicorn's HTTP protocol, with a lane for plain requests and with the head and the body of an
+answer in one write.
 
-A request whose head is plain is kept from the app until its body is there, and then goes down the lane. Besides,
-clients send the same head again and again: one that the HTTP parser has read is remembered with what it asks for, and
-the same bytes in the same place are not parsed again. Only at the beginning of a message are they looked for, and only
-for a request that is there as a whole: in every other case the parser gets every byte.
+A request whose head is plain is kept from the app until its body is there, and then goes down the
+lane. Besides, clients send the same head again and again: one that the HTTP parser has read is
+remembered with what it asks for, and the same bytes in the same place are not parsed again. Only at
+the beginning of a message are they looked for, and only for a request that is there as a whole: in
+every other case the parser gets every byte.
 """
 
 import asyncio
@@ -11,7 +13,11 @@ from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 REMEMBERED = 4096
 """Heads that are known at a time."""
@@ -77,7 +83,9 @@ class Lane(Protocol):
 
 
 class Gathered:
-    """A transport that keeps what is written in one turn of the event loop and writes it at its end."""
+    """A transport that keeps what is written in one turn of the event loop and writes it at its
+    end.
+    """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -133,7 +141,8 @@ class HttpProtocol(HttpToolsProtocol):
         self._between = True
         # The head that the parser is reading, if it is one to be remembered.
         self._head = b""
-        # What was not there as a whole: all of it, or what the parser has read the head of; and until when to wait.
+        # What was not there as a whole: all of it, or what the parser has read the head of; and
+        # until when to wait.
         self._held = b""
         self._deferred: _Deferred | None = None
         self._late: asyncio.TimerHandle | None = None
@@ -159,7 +168,8 @@ class HttpProtocol(HttpToolsProtocol):
         """Part of a request came, or all of it, or several."""
         if self._lane is not None:
             if self._taken:
-                # Answers go out in the order of the requests, whether or not the client waits for them.
+                # Answers go out in the order of the requests, whether or not the client waits for
+                # them.
                 self._lane.work()
             if self._held:
                 data = self._let_go() + data
@@ -202,7 +212,9 @@ class HttpProtocol(HttpToolsProtocol):
         cycle, self._cycle = self._cycle, None
         if not self.transport.is_closing():
             usual = b"".join([b"%b: %b\r\n" % pair for pair in self.server_state.default_headers])
-            self.transport.write_whole(b"%b%b%b\r\n%b" % (STATUS_LINE[status], usual, headers, body))
+            self.transport.write_whole(
+                b"%b%b%b\r\n%b" % (STATUS_LINE[status], usual, headers, body)
+            )
         if cycle is None:
             self.server_state.total_requests += 1
         else:
@@ -221,7 +233,12 @@ class HttpProtocol(HttpToolsProtocol):
         head, self._head = self._head, b""
         deferred = self._deferred
         # Where a line may end differently for the parser, this is not where the head ends.
-        if self._lane is None or deferred is None or not head or head.count(b"\n") != head.count(b"\r\n"):
+        if (
+            self._lane is None
+            or deferred is None
+            or not head
+            or head.count(b"\n") != head.count(b"\r\n")
+        ):
             return
         if deferred.plan.repeats:
             if len(self._lane.plans) >= REMEMBERED:
@@ -244,7 +261,11 @@ class HttpProtocol(HttpToolsProtocol):
             return
         self._let_go()
         cycle = deferred.cycle
-        if whole and not self.flow.write_paused and self._lane.take(deferred.plan, bytes(cycle.body), self):
+        if (
+            whole
+            and not self.flow.write_paused
+            and self._lane.take(deferred.plan, bytes(cycle.body), self)
+        ):
             self._taken, self._cycle = True, cycle
         else:
             super()._start_asgi_task(cycle, deferred.app)
@@ -259,7 +280,9 @@ class HttpProtocol(HttpToolsProtocol):
             self.flow.resume_reading()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Nothing was heard for a while, or only in the lane, which does not wind the clock for each request."""
+        """Nothing was heard for a while, or only in the lane, which does not wind the clock for
+        each request.
+        """
         rest = self._heard + self.timeout_keep_alive - self.loop.time()
         if rest > 0:
             self._keep_alive(rest)
@@ -267,7 +290,9 @@ class HttpProtocol(HttpToolsProtocol):
             super().timeout_keep_alive_handler()
 
     def _keep_alive(self, seconds: float) -> None:
-        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+        self.timeout_keep_alive_task = self.loop.call_later(
+            seconds, self.timeout_keep_alive_handler
+        )
 
     def _let_go(self) -> bytes:
         if self._late is not None:

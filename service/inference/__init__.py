@@ -1,1 +1,3 @@
-"""What a route asks for: predictions, activations with their receptive fields, kernels, and pictures of them."""
+"""What a route asks for: predictions, activations with their receptive fields, kernels, and
+pictures of them.
+"""

@@ -1,8 +1,8 @@
 """Arrays as pictures: sheets of feature maps and of kernels, as PNG.
 
-Feature maps are grey, each scaled for itself: its minimum is black, its maximum white, a constant map black. Kernels
-are scaled about zero, which is mid-grey, by the largest weight of their output channel; those of three input channels
-are shown in colour. What is not a number is shown as zero.
+Feature maps are grey, each scaled for itself: its minimum is black, its maximum white, a constant
+map black. Kernels are scaled about zero, which is mid-grey, by the largest weight of their output
+channel; those of three input channels are shown in colour. What is not a number is shown as zero.
 """
 
 import io
@@ -35,7 +35,8 @@ def as_picture(array: Bytes) -> bytes:
 def feature_maps(maps: Array) -> bytes:
     """A sheet of maps [channels, *map] of any rank; raises Impossible if it would be too large.
 
-    1-D maps are strips, the slices of 3-D maps lie side by side, and channels without a map make one strip together.
+    1-D maps are strips, the slices of 3-D maps lie side by side, and channels without a map make
+    one strip together.
     """
     tiles = _planes(_finite(maps if maps.ndim > 1 else maps[None]), leading=1)
     low = tiles.min(axis=(1, 2), keepdims=True, initial=np.inf)
@@ -44,9 +45,11 @@ def feature_maps(maps: Array) -> bytes:
 
 
 def kernels(weights: Array) -> bytes:
-    """A sheet of kernels [out, in, *kernel]: a tile for each output where they are colours, else a row of tiles.
+    """A sheet of kernels [out, in, *kernel]: a tile for each output where they are colours, else a
+    row of tiles.
 
-    Weights without a kernel, [out, in], are one tile. Raises Impossible if the sheet would be too large.
+    Weights without a kernel, [out, in], are one tile. Raises Impossible if the sheet would be too
+    large.
     """
     values = _finite(weights if weights.ndim > 2 else weights[None, None])
     top = np.abs(values).max(axis=tuple(range(1, values.ndim)), keepdims=True, initial=0)
@@ -79,7 +82,9 @@ def _planes(values: Array, leading: int) -> Array:
 
 
 def _sheet(tiles: Bytes, columns: int | None) -> bytes:
-    """Tiles [N, h, w] or [N, h, w, 3], enlarged to be seen, row by row; about as wide as high unless `columns` says."""
+    """Tiles [N, h, w] or [N, h, w, 3], enlarged to be seen, row by row; about as wide as high
+    unless `columns` says.
+    """
     count, height, width = tiles.shape[:3]
     if not tiles.size:
         raise Impossible("there is nothing to show: the tensor is empty")
@@ -97,5 +102,7 @@ def _sheet(tiles: Bytes, columns: int | None) -> bytes:
     sheet = np.full((rows * tall + GAP, columns * wide + GAP, *tiles.shape[3:]), GAP_GREY, np.uint8)
     for number, tile in enumerate(tiles):
         top, left = GAP + number // columns * tall, GAP + number % columns * wide
-        sheet[top : top + tall - GAP, left : left + wide - GAP] = tile.repeat(upright, axis=0).repeat(zoom, axis=1)
+        sheet[top : top + tall - GAP, left : left + wide - GAP] = tile.repeat(
+            upright, axis=0
+        ).repeat(zoom, axis=1)
     return as_picture(sheet)

@@ -1,4 +1,6 @@
-"""The use cases of `/layers`: activations with what each unit sees, and receptive fields. Knows no HTTP."""
+"""The use cases of `/layers`: activations with what each unit sees, and receptive fields. Knows no
+HTTP.
+"""
 
 import time
 import weakref
@@ -22,12 +24,15 @@ from service.telemetry.statistics import Statistics
 Tap = Literal["post", "pre", "input"]
 
 LONGEST_AXIS = 1 << 18
-"""Of an input for which fields of units are worked out: that goes index by index, and takes a second by then."""
+"""Of an input for which fields of units are worked out: that goes index by index, and takes a
+second by then.
+"""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What of a layer is wanted: the tensor served, the anchor's own output, or that which it reads as an operand.
+    """What of a layer is wanted: the tensor served, the anchor's own output, or that which it reads
+    as an operand.
 
     Of its channels all, these, or the `strongest` so many by their largest value.
     """
@@ -40,7 +45,8 @@ class Part:
 
 @dataclass(frozen=True, eq=False)
 class Activations:
-    """A tensor of a layer: `values` is [channels, *map], `channels` are the numbers of its first axis.
+    """A tensor of a layer: `values` is [channels, *map], `channels` are the numbers of its first
+    axis.
 
     `array` is the same part of the tensor in its own order of axes, without the batch.
     """
@@ -55,13 +61,19 @@ class Activations:
 
     @property
     def mapped(self) -> bool:
-        """Whether the axes of the map are the tensor's spatial axes, so that its positions have a receptive field."""
-        return bool(self.tensor.spatial_axes) and self.values.ndim - 1 == len(self.tensor.spatial_axes)
+        """Whether the axes of the map are the tensor's spatial axes, so that its positions have a
+        receptive field.
+        """
+        return bool(self.tensor.spatial_axes) and self.values.ndim - 1 == len(
+            self.tensor.spatial_axes
+        )
 
 
 @dataclass(frozen=True)
 class Field:
-    """What a unit sees: half-open intervals on the network's input, and in pixels of the posted picture if any."""
+    """What a unit sees: half-open intervals on the network's input, and in pixels of the posted
+    picture if any.
+    """
 
     interval: Sequence[Sequence[int]]
     clipped: Sequence[Sequence[int]]
@@ -83,7 +95,9 @@ WHOLE = Part()
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Latest:
-    """What the latest run for all layers gave: who asks for one layer after another asks of the same input."""
+    """What the latest run for all layers gave: who asks for one layer after another asks of the
+    same input.
+    """
 
     feed: Feed
     session: weakref.ref[Session]
@@ -91,20 +105,32 @@ class _Latest:
 
 
 class Inspector:
-    """Looks into models. Receptive fields of models with open sizes are worked out once per input shape."""
+    """Looks into models. Receptive fields of models with open sizes are worked out once per input
+    shape.
+    """
 
     def __init__(self, statistics: Statistics | None = None, kept: int = 32) -> None:
         self._statistics = statistics or Statistics()
         self._fields: Cache[ReceptiveFields] = Cache(kept)
         self._latest: _Latest | None = None
 
-    def activations(self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE) -> Activations:
-        """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run raises."""
+    def activations(
+        self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE
+    ) -> Activations:
+        """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run
+        raises.
+        """
         tensor = tensor_of(layer, part)
-        array = feed.array if tensor.name == feed.name else self._run(model, tensor.name, feed, deadline)
+        array = (
+            feed.array
+            if tensor.name == feed.name
+            else self._run(model, tensor.name, feed, deadline)
+        )
         array = array[0] if array.ndim and array.shape[0] == 1 else array
         axis = (tensor.channel_axis or 1) - 1
-        values = np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
+        values = (
+            np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
+        )
         picked = _picked(layer, part, values)
         if picked is None:
             return Activations(layer, tensor, range(len(values)), values, array, array.shape)
@@ -131,21 +157,29 @@ class Inspector:
         fields = self._seen(model, found, feed, positions)
         return [
             Unit(found.channels[int(index[0])], position, float(flat[place]), field)
-            for place, index, position, field in zip(ranked, indices, positions, fields, strict=True)
+            for place, index, position, field in zip(
+                ranked, indices, positions, fields, strict=True
+            )
         ]
 
     def fields(self, model: Model, shape: Sequence[int] | None = None) -> ReceptiveFields:
         """Receptive fields of a model, for an input of this shape where the graph leaves it open."""
         declared = model.file.graph.shape(model.file.input)
-        if shape is None or (declared is not None and all(isinstance(size, int) for size in declared[1:])):
+        if shape is None or (
+            declared is not None and all(isinstance(size, int) for size in declared[1:])
+        ):
             return model.fields
         sizes = tuple(shape)
-        return self._fields.get(sizes, lambda: ReceptiveFields(Graph(model.file.proto, sizes)), model)
+        return self._fields.get(
+            sizes, lambda: ReceptiveFields(Graph(model.file.proto, sizes)), model
+        )
 
     def _seen(
         self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]
     ) -> list[Field | None]:
-        layer = replace(found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes)
+        layer = replace(
+            found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes
+        )
         own = found.tensor.name in (found.layer.tensor, found.layer.anchor_tensor)
         if own and not layer.spatial_axes:
             whole = _whole_input(model, feed)
@@ -172,7 +206,8 @@ def tensor_of(layer: Layer, part: Part) -> LayerTensor:
     if part.operand >= len(layer.operands):
         count = len(layer.operands)
         raise Impossible(
-            f"layer '{layer.name}' has no operand {part.operand}: its {layer.operator} reads {count} computed "
+            f"layer '{layer.name}' has no operand {part.operand}: its {layer.operator} reads "
+            f"{count} computed "
             f"{'tensor' if count == 1 else 'tensors'}, counted from 0"
         )
     return layer.operands[part.operand]
@@ -184,7 +219,12 @@ def statistics(found: Activations) -> list[Mapping[str, Any]]:
     if not flat.size:
         return []
     with np.errstate(all="ignore"):
-        columns = (flat.min(axis=1), flat.max(axis=1), flat.mean(axis=1, dtype=np.float64), (flat == 0).mean(axis=1))
+        columns = (
+            flat.min(axis=1),
+            flat.max(axis=1),
+            flat.mean(axis=1, dtype=np.float64),
+            (flat == 0).mean(axis=1),
+        )
     rows = zip(found.channels, *(column.tolist() for column in columns), strict=True)
     return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
 
@@ -197,7 +237,9 @@ def _picked(layer: Layer, part: Part, values: np.ndarray) -> list[int] | None:
     for channel in part.channels:
         if not 0 <= channel <= last:
             whose = f"operand {part.operand} of layer" if part.tap == "input" else "layer"
-            raise UnknownChannel(f"{whose} '{layer.name}' has no channel {channel}; its channels are 0 to {last}")
+            raise UnknownChannel(
+                f"{whose} '{layer.name}' has no channel {channel}; its channels are 0 to {last}"
+            )
     return list(dict.fromkeys(part.channels)) or None
 
 

@@ -14,9 +14,11 @@ from service.repository.model import Model
 
 @dataclass(frozen=True, eq=False)
 class Kernels:
-    """Weights [out, in, *kernel], where `in` is that of one group, and the bias [out] if there is one.
+    """Weights [out, in, *kernel], where `in` is that of one group, and the bias [out] if there is
+    one.
 
-    `channels` are the numbers of the outputs. What the layer reads, put through these, is what its operator answers.
+    `channels` are the numbers of the outputs. What the layer reads, put through these, is what its
+    operator answers.
     """
 
     channels: Sequence[int]
@@ -25,9 +27,11 @@ class Kernels:
 
 
 def kernels(layer: Layer, model: Model, channels: Sequence[int] = ()) -> Kernels:
-    """The kernels of these outputs, or of all: what the operator multiplies by, of a Gemm times its alpha and beta.
+    """The kernels of these outputs, or of all: what the operator multiplies by, of a Gemm times its
+    alpha and beta.
 
-    Quantised ones are told as the numbers that their codes stand for; a QLinearConv multiplies by the codes themselves.
+    Quantised ones are told as the numbers that their codes stand for; a QLinearConv multiplies by
+    the codes themselves.
 
     Raises Impossible for a layer that has none, UnknownChannel.
     """
@@ -37,11 +41,17 @@ def kernels(layer: Layer, model: Model, channels: Sequence[int] = ()) -> Kernels
         raise Impossible(f"layer '{layer.name}' is a {layer.operator} and has no kernels")
     operand = _operand(node, layer.kernel, graph)
     weights = _scaled(_outputs_first(layer, operand, node, graph), node, "alpha")
-    bias = None if layer.bias is None else _bias(_operand(node, layer.bias, graph), len(weights), layer, node, graph)
+    bias = (
+        None
+        if layer.bias is None
+        else _bias(_operand(node, layer.bias, graph), len(weights), layer, node, graph)
+    )
     last = len(weights) - 1
     for channel in channels:
         if not 0 <= channel <= last:
-            raise UnknownChannel(f"layer '{layer.name}' has no kernel {channel}; its outputs are 0 to {last}")
+            raise UnknownChannel(
+                f"layer '{layer.name}' has no kernel {channel}; its outputs are 0 to {last}"
+            )
     if not channels:
         return Kernels(range(len(weights)), weights, bias)
     picked = list(dict.fromkeys(channels))
@@ -49,10 +59,16 @@ def kernels(layer: Layer, model: Model, channels: Sequence[int] = ()) -> Kernels
 
 
 def _operand(node: Node, constant: str, graph: Graph) -> str:
-    """What a node reads of this constant: the constant itself, or what a dequantisation or a cast makes of it."""
+    """What a node reads of this constant: the constant itself, or what a dequantisation or a cast
+    makes of it.
+    """
     for operand in node.inputs:
         name = operand
-        while (producer := graph.producer(name)) is not None and name != constant and producer.operator in PASSING:
+        while (
+            (producer := graph.producer(name)) is not None
+            and name != constant
+            and producer.operator in PASSING
+        ):
             name = producer.inputs[0]
         if name == constant:
             return operand
@@ -66,7 +82,11 @@ def _outputs_first(layer: Layer, kernel: str, node: Node, graph: Graph) -> np.nd
         return np.swapaxes(grouped, 1, 2).reshape(-1, grouped.shape[1], *weights.shape[2:])
     if weights.ndim == 1:
         return weights[None]
-    return np.swapaxes(weights, -1, -2) if layer.kind == "dense" and _inputs_first(node, kernel) else weights
+    return (
+        np.swapaxes(weights, -1, -2)
+        if layer.kind == "dense" and _inputs_first(node, kernel)
+        else weights
+    )
 
 
 def _inputs_first(node: Node, kernel: str) -> bool:
@@ -77,7 +97,9 @@ def _inputs_first(node: Node, kernel: str) -> bool:
 
 
 def _on_the_right(node: Node, kernel: str) -> bool:
-    """Whether a Gemm or MatMul multiplies by the weights from the right: outputs are columns then, else rows."""
+    """Whether a Gemm or MatMul multiplies by the weights from the right: outputs are columns then,
+    else rows.
+    """
     return node.inputs[1] == kernel
 
 
@@ -86,7 +108,11 @@ def _bias(operand: str, outputs: int, layer: Layer, node: Node, graph: Graph) ->
     stored = real(graph, operand)
     if layer.kind != "dense":
         return stored
-    shape = (1, outputs) if _on_the_right(node, _operand(node, str(layer.kernel), graph)) else (outputs, 1)
+    shape = (
+        (1, outputs)
+        if _on_the_right(node, _operand(node, str(layer.kernel), graph))
+        else (outputs, 1)
+    )
     try:
         return _scaled(np.broadcast_to(stored, shape).reshape(-1), node, "beta")
     except ValueError:

@@ -1,4 +1,6 @@
-"""The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's lean session."""
+"""The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's
+lean session.
+"""
 
 import math
 import time
@@ -28,7 +30,9 @@ class Scored:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The strongest classes first; `input_id` is None for arrays that were not posted; times in seconds."""
+    """The strongest classes first; `input_id` is None for arrays that were not posted; times in
+    seconds.
+    """
 
     classes: Sequence[Scored]
     input_id: str | None
@@ -38,7 +42,8 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """An input, how many classes of it (5, or all where there are fewer), when it is to be done, and when it came.
+    """An input, how many classes of it (5, or all where there are fewer), when it is to be done,
+    and when it came.
 
     Both are points of `time.monotonic()`; without the latter it did not wait.
     """
@@ -59,9 +64,13 @@ class _Ready:
 
 
 class Predictor:
-    """What was posted is kept in `store` once it is known to fit; `max_pixels` bounds them before decoding."""
+    """What was posted is kept in `store` once it is known to fit; `max_pixels` bounds them before
+    decoding.
+    """
 
-    def __init__(self, store: InputStore, max_pixels: int, statistics: Statistics | None = None) -> None:
+    def __init__(
+        self, store: InputStore, max_pixels: int, statistics: Statistics | None = None
+    ) -> None:
         self._store = store
         self._statistics = statistics or Statistics()
         self._max_pixels = max_pixels
@@ -74,7 +83,9 @@ class Predictor:
         return found
 
     def predict_all(self, model: Model, wanted: Sequence[Wanted]) -> list[Prediction | FoveaError]:
-        """Each input's classes, or what is wrong with it; those of one shape go through the network together."""
+        """Each input's classes, or what is wrong with it; those of one shape go through the network
+        together.
+        """
         began = time.monotonic()
         found: dict[int, Prediction | FoveaError] = {}
         ready: list[_Ready] = []
@@ -90,7 +101,9 @@ class Predictor:
             scores = _scores(model, [each.feed for each in together], deadline)
             ran = time.monotonic()
             took, waits = ran - started, []
-            for one, classes in zip(together, _strongest(scores, together, model.labels), strict=True):
+            for one, classes in zip(
+                together, _strongest(scores, together, model.labels), strict=True
+            ):
                 if isinstance(classes, FoveaError):
                     found[one.place] = classes
                     continue

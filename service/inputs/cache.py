@@ -1,8 +1,9 @@
-"""Inputs that were posted before, as a model is given them: decoded once, not for each layer that is asked for.
+"""Inputs that were posted before, as a model is given them: decoded once, not for each layer that
+is asked for.
 
-What is kept is the network's small array and the way back to the picture's pixels, never the picture. It stands for
-nothing by itself: an input that the store has no more is no more, whatever is kept of it here, and each look-up counts
-there as a use.
+What is kept is the network's small array and the way back to the picture's pixels, never the
+picture. It stands for nothing by itself: an input that the store has no more is no more, whatever
+is kept of it here, and each look-up counts there as a use.
 """
 
 import threading
@@ -28,7 +29,9 @@ class _Entry:
 
 
 class PreparedInputs:
-    """What `store` keeps, ready for a model; at most `kept_bytes` of it stay here, the least recently used go first."""
+    """What `store` keeps, ready for a model; at most `kept_bytes` of it stay here, the least
+    recently used go first.
+    """
 
     def __init__(self, store: InputStore, max_pixels: int, kept_bytes: int = KEPT_BYTES) -> None:
         self._store = store
@@ -52,7 +55,9 @@ class PreparedInputs:
         return feed
 
     def kept(self, model: Model, input_id: str) -> Feed | None:
-        """The input if it is ready here, without any decoding; raises UnknownInput if the store has it no more."""
+        """The input if it is ready here, without any decoding; raises UnknownInput if the store has
+        it no more.
+        """
         key = id(model), input_id
         with self._lock:
             entry = self._entries.get(key)
@@ -87,7 +92,9 @@ class PreparedInputs:
 
 
 def _alone(feed: Feed) -> Feed:
-    """The same with an array of its own: it may be a view of a whole picture, or of the bytes posted."""
+    """The same with an array of its own: it may be a view of a whole picture, or of the bytes
+    posted.
+    """
     array = np.array(feed.array, order="C")
     array.flags.writeable = False
     prepared = None if feed.prepared is None else replace(feed.prepared, array=array[0])

@@ -1,9 +1,10 @@
 """Pictures: bytes in, upright 8-bit grey or RGB out, and from there the array that a network takes.
 
-What a picture is, its content says, not its name. The header is read and the pixels are counted before anything is
-decoded, and only the first frame ever is. Alpha is laid on white, deeper pixels are scaled to 8 bits, CMYK is converted
-without a profile. Embedded colour profiles (ICC) and gamma are ignored: networks are trained on pictures read that way.
-Pillow's process-wide pixel limit is neither used nor touched; `Image.open` is avoided because it warns by that limit.
+What a picture is, its content says, not its name. The header is read and the pixels are counted
+before anything is decoded, and only the first frame ever is. Alpha is laid on white, deeper pixels
+are scaled to 8 bits, CMYK is converted without a profile. Embedded colour profiles (ICC) and gamma
+are ignored: networks are trained on pictures read that way. Pillow's process-wide pixel limit is
+neither used nor touched; `Image.open` is avoided because it warns by that limit.
 """
 
 import struct
@@ -53,7 +54,12 @@ FORMATS = (
     Format("WebP", "image/webp", (b"RIFF",), WebPImagePlugin.WebPImageFile),
     Format("GIF", "image/gif", (b"GIF87a", b"GIF89a"), GifImagePlugin.GifImageFile),
     Format("BMP", "image/bmp", (b"BM",), BmpImagePlugin.BmpImageFile),
-    Format("TIFF", "image/tiff", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), TiffImagePlugin.TiffImageFile),
+    Format(
+        "TIFF",
+        "image/tiff",
+        (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+        TiffImagePlugin.TiffImageFile,
+    ),
 )
 
 
@@ -69,7 +75,9 @@ class Prepared:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """x0, y0, x1, y1 of the whole network input in the upright picture; beyond the picture where padded."""
+        """x0, y0, x1, y1 of the whole network input in the upright picture; beyond the picture
+        where padded.
+        """
         return self.geometry.box
 
     @property
@@ -81,7 +89,8 @@ class Prepared:
 def recognise(data: bytes) -> Format:
     """The format of these bytes by their signature.
 
-    Raises EmptyBody for none and UnsupportedPicture for anything that is not an accepted picture format.
+    Raises EmptyBody for none and UnsupportedPicture for anything that is not an accepted picture
+    format.
     """
     if not data:
         raise EmptyBody(f"the body is empty; post the bytes of a picture ({ACCEPTED})")
@@ -128,10 +137,12 @@ def _with_pillow(found: Format, data: bytes, max_pixels: int) -> Image.Image:
 
 
 def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) -> Prepared:
-    """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was taken from.
+    """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was
+    taken from.
 
-    With `like`, in the frame and the tones of that one, which has the same size: where the card asks for ink, both are
-    found by looking at every pixel. Raises Impossible for a picture without the ink that the rule `digit` needs.
+    With `like`, in the frame and the tones of that one, which has the same size: where the card
+    asks for ink, both are found by looking at every pixel. Raises Impossible for a picture without
+    the ink that the rule `digit` needs.
     """
     image = _in_mode(image, spec.colour)
     sheet = None if like is not None else _sheet(image, spec)
@@ -139,7 +150,9 @@ def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) 
     pixels = _resized(image, geometry, spec)
     toned = like.tones if like is not None else _tones(sheet, pixels, geometry, spec)
     if toned is not None:
-        pixels = toned.applied(pixels[:, :, 0], *(axis.centres for axis in geometry.axes))[:, :, None]
+        pixels = toned.applied(pixels[:, :, 0], *(axis.centres for axis in geometry.axes))[
+            :, :, None
+        ]
     return Prepared(_padded(pixels, geometry, spec), geometry, toned)
 
 
@@ -148,12 +161,16 @@ def _resized(image: Image.Image, geometry: Geometry, spec: ImageInput) -> np.nda
     (top, bottom), (left, right) = geometry.inner
     size = (right - left, bottom - top)
     if image.size != size or geometry.crop != (0, 0, *size):
-        image = image.resize(size, Image.Resampling[spec.resize.interpolation.upper()], geometry.crop)
+        image = image.resize(
+            size, Image.Resampling[spec.resize.interpolation.upper()], geometry.crop
+        )
     shape = (bottom - top, right - left, spec.channels)
     return np.frombuffer(image.tobytes(), np.uint8).reshape(shape)
 
 
-def _padded(pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput) -> np.ndarray[Any, Any]:
+def _padded(
+    pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput
+) -> np.ndarray[Any, Any]:
     """These pixels [h, w, C] in their place of the input, [H, W, C], the rest black."""
     if pixels.shape[:2] == spec.size:
         return pixels
@@ -177,12 +194,15 @@ def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometr
         return frame(size, spec)
     if sheet is None or sheet.ink is None:
         raise Impossible(
-            "no ink is to be seen in the picture: nothing stands out from its border; post one digit on plain paper"
+            "no ink is to be seen in the picture: nothing stands out from its border; post one "
+            "digit on plain paper"
         )
     return frame_of_ink(size, sheet.ink, spec)
 
 
-def _tones(sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput) -> Tones | None:
+def _tones(
+    sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput
+) -> Tones | None:
     if sheet is None or spec.polarity == "as_is":
         return None
     return tones(sheet, pixels[:, :, 0], *(axis.centres for axis in geometry.axes))
@@ -190,7 +210,9 @@ def _tones(sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry
 
 @contextmanager
 def _reading(found: Format) -> Iterator[None]:
-    """Whatever the reader of a file raises, the file is to blame: readers fail in a dozen ways on bad data."""
+    """Whatever the reader of a file raises, the file is to blame: readers fail in a dozen ways on
+    bad data.
+    """
     try:
         yield
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -199,7 +221,8 @@ def _reading(found: Format) -> Iterator[None]:
         raise
     except Exception as error:
         raise BrokenPicture(
-            f"the {found.name} picture cannot be decoded: it is truncated, corrupt or of a rare kind; "
+            f"the {found.name} picture cannot be decoded: it is truncated, corrupt or of a rare "
+            "kind; "
             "save it again as JPEG or PNG"
         ) from error
 
@@ -208,13 +231,16 @@ def _count(size: tuple[int, int], max_pixels: int) -> None:
     width, height = size
     if width * height > max_pixels:
         raise TooManyPixels(
-            f"the picture has {width} x {height} = {width * height} pixels, more than the {max_pixels} allowed; "
+            f"the picture has {width} x {height} = {width * height} pixels, more than the "
+            f"{max_pixels} allowed; "
             "make it smaller"
         )
 
 
 def _webp_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk (RFC 9649); 0, 0 where there is none, for the reader to refuse."""
+    """Width and height from the first chunk (RFC 9649); 0, 0 where there is none, for the reader to
+    refuse.
+    """
     kind, head = data[12:16], data[20:30].ljust(10, b"\0")
     if kind == b"VP8X":
         return int.from_bytes(head[4:7], "little") + 1, int.from_bytes(head[7:10], "little") + 1
@@ -222,7 +248,9 @@ def _webp_size(data: bytes) -> tuple[int, int]:
         bits = int.from_bytes(head[1:5], "little")
         return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
     if kind == b"VP8 ":
-        return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(head[8:10], "little") & 0x3FFF
+        return int.from_bytes(head[6:8], "little") & 0x3FFF, int.from_bytes(
+            head[8:10], "little"
+        ) & 0x3FFF
     return 0, 0
 
 
@@ -232,10 +260,21 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _orientation(picture: ImageFile.ImageFile) -> int:
-    """The EXIF orientation; 1 (upright) where the EXIF data is absent or unreadable, as every viewer has it."""
+    """The EXIF orientation; 1 (upright) where the EXIF data is absent or unreadable, as every
+    viewer has it.
+    """
     try:
         return int(picture.getexif().get(ORIENTATION, 1))
-    except (ArithmeticError, AttributeError, LookupError, OSError, SyntaxError, TypeError, ValueError, struct.error):
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        OSError,
+        SyntaxError,
+        TypeError,
+        ValueError,
+        struct.error,
+    ):
         return 1
 
 
@@ -262,12 +301,16 @@ def _on_white(image: Image.Image) -> Image.Image:
 def _narrowed(picture: ImageFile.ImageFile) -> Image.Image:
     """Grey of 16 bits, 32 bits or floats, as 8 bits.
 
-    Integers are 0 ... 65535 (what is beyond is clipped). Floats are 0 ... 1; a picture with larger values is taken as
-    0 ... 255, or 0 ... 65535, or up to its own maximum; what is not a number is black.
+    Integers are 0 ... 65535 (what is beyond is clipped). Floats are 0 ... 1; a picture with larger
+    values is taken as 0 ... 255, or 0 ... 65535, or up to its own maximum; what is not a number is
+    black.
     """
     values = np.asarray(picture)
     grey = _bytes_of_floats(values) if picture.mode == "F" else _bytes_of_integers(values)
-    if isinstance(picture, TiffImagePlugin.TiffImageFile) and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO:
+    if (
+        isinstance(picture, TiffImagePlugin.TiffImageFile)
+        and picture.tag_v2.get(PHOTOMETRIC) == WHITE_IS_ZERO
+    ):
         grey = 255 - grey
     if isinstance(key := picture.info.get("transparency"), int):
         grey = np.where(values == key, np.uint8(255), grey)

@@ -1,9 +1,10 @@
 """A short way to the pixels of plain files: 8-bit grey or RGB, as most JPEG and PNG files are.
 
-Pillow's readers keep all that a file says about itself and decode it block by block; for a small picture that costs
-more than its pixels do. Here the header is walked once for what counts, and the compressed data goes to Pillow's
-decoder in one piece. It is the same decoder, so the pixels are the same. Whatever is not plain and in perfect order is
-left to Pillow's reader, which alone says what is broken: nothing is accepted here that it would refuse.
+Pillow's readers keep all that a file says about itself and decode it block by block; for a small
+picture that costs more than its pixels do. Here the header is walked once for what counts, and the
+compressed data goes to Pillow's decoder in one piece. It is the same decoder, so the pixels are the
+same. Whatever is not plain and in perfect order is left to Pillow's reader, which alone says what
+is broken: nothing is accepted here that it would refuse.
 """
 
 import struct
@@ -64,7 +65,9 @@ class Plain:
     data: bytes
 
     def pixels(self) -> Image.Image:
-        """The picture as it is stored, not turned upright; raises ValueError or OSError if the data is broken."""
+        """The picture as it is stored, not turned upright; raises ValueError or OSError if the data
+        is broken.
+        """
         return Image.frombytes(self.mode, self.size, self.data, *self.decoder)
 
 
@@ -87,7 +90,9 @@ def plain_png(data: bytes) -> Plain | None:
 
 
 def plain_jpeg(data: bytes) -> Plain | None:
-    """A JPEG of 8 bits in grey or three colours, with its segments in good order; None for any other."""
+    """A JPEG of 8 bits in grey or three colours, with its segments in good order; None for any
+    other.
+    """
     frames, exif, xmp = [], [], False
     try:
         for marker, body in _segments(data):
@@ -133,7 +138,9 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def _doubtful(body: bytes) -> bool:
-    return body.startswith(PHOTOSHOP) or any(body.startswith(key) and len(body) < SHORTEST[key] for key in SHORTEST)
+    return body.startswith(PHOTOSHOP) or any(
+        body.startswith(key) and len(body) < SHORTEST[key] for key in SHORTEST
+    )
 
 
 def _frame(frames: list[bytes]) -> tuple[tuple[int, int], str]:
@@ -141,7 +148,13 @@ def _frame(frames: list[bytes]) -> tuple[tuple[int, int], str]:
     if len(frames) != 1:
         raise _NotPlain
     bits, height, width, layers = struct.unpack_from(">BHHB", frames[0])
-    if bits != 8 or not height or not width or layers not in JPEG_MODES or len(frames[0]) != 6 + 3 * layers:
+    if (
+        bits != 8
+        or not height
+        or not width
+        or layers not in JPEG_MODES
+        or len(frames[0]) != 6 + 3 * layers
+    ):
         raise _NotPlain
     return (width, height), JPEG_MODES[layers]
 
@@ -149,7 +162,8 @@ def _frame(frames: list[bytes]) -> tuple[tuple[int, int], str]:
 def _orientation(exif: list[bytes]) -> int | None:
     """The orientation by the first directory of the EXIF data; None where there is none.
 
-    Pillow stops at an entry that points beyond the data, so a directory counts only if all of it is in order.
+    Pillow stops at an entry that points beyond the data, so a directory counts only if all of it is
+    in order.
     """
     if not exif:
         return None
@@ -168,7 +182,9 @@ def _orientation(exif: list[bytes]) -> int | None:
 
 
 def _entries(exif: bytes) -> Iterator[tuple[int, int, int, int, int]]:
-    """The entries of the first directory: tag, type, count, and what follows as a short value and as an offset."""
+    """The entries of the first directory: tag, type, count, and what follows as a short value and
+    as an offset.
+    """
     order = BYTE_ORDERS[exif[:4]]
     (start,) = struct.unpack_from(order + "I", exif, 4)
     (count,) = struct.unpack_from(order + "H", exif, start)

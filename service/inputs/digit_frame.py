@@ -1,8 +1,9 @@
 """Ink on paper: which grey levels of a picture are paper, and where on it the ink is.
 
-The paper's tone is a plane fitted to the picture's border, so that a photograph may be brighter on one side. What
-differs from it by more than its grain is ink; specks count as paper. All of it is found in a reduced copy, in which
-noise is averaged away; places are given in pixels of the whole picture.
+The paper's tone is a plane fitted to the picture's border, so that a photograph may be brighter on
+one side. What differs from it by more than its grain is ink; specks count as paper. All of it is
+found in a reduced copy, in which noise is averaged away; places are given in pixels of the whole
+picture.
 """
 
 import math
@@ -17,14 +18,16 @@ Polarity = Literal["as_is", "light_on_dark", "dark_on_light", "auto"]
 Sign = Literal[-1, 1]
 Span = tuple[float, float]
 
-# The reduced copy has at most so many pixels along either side; specks are looked for on a grid of so many cells.
+# The reduced copy has at most so many pixels along either side; specks are looked for on a grid of
+# so many cells.
 REDUCED = 512
 CELLS = 64
 # Least contrast of ink, in grey levels and in standard deviations of the paper's grain.
 LEAST = 16
 GRAIN = 6
-# Ink begins at this part of the strongest contrast: low, for the faint rim of a stroke is part of its width. In a
-# picture of a few pixels even the faintest of them is as wide as one that the network sees.
+# Ink begins at this part of the strongest contrast: low, for the faint rim of a stroke is part of
+# its width. In a picture of a few pixels even the faintest of them is as wide as one that the
+# network sees.
 RIM = 0.2
 FAINT = 0.01
 SMALL = 64
@@ -38,7 +41,9 @@ EVEN = 1e-6
 
 @dataclass(frozen=True)
 class Paper:
-    """The tone of the empty sheet in grey levels: `level` at the picture's corner, and its slopes per pixel."""
+    """The tone of the empty sheet in grey levels: `level` at the picture's corner, and its slopes
+    per pixel.
+    """
 
     level: float
     down: float
@@ -52,7 +57,9 @@ class Paper:
 
 @dataclass(frozen=True)
 class Ink:
-    """The bounding box of the ink, rows then columns, and its centre of mass, in pixels of the picture."""
+    """The bounding box of the ink, rows then columns, and its centre of mass, in pixels of the
+    picture.
+    """
 
     box: tuple[Span, Span]
     mass: tuple[float, float]
@@ -60,7 +67,9 @@ class Ink:
 
 @dataclass(frozen=True)
 class Sheet:
-    """A picture as ink on paper: `sign` is 1 where ink is lighter than paper, -1 where it is darker."""
+    """A picture as ink on paper: `sign` is 1 where ink is lighter than paper, -1 where it is
+    darker.
+    """
 
     paper: Paper
     sign: Sign
@@ -72,14 +81,18 @@ class Sheet:
 
 @dataclass(frozen=True)
 class Tones:
-    """The straight line from grey levels to ink: the paper's tone becomes 0, `white` levels from it become 255."""
+    """The straight line from grey levels to ink: the paper's tone becomes 0, `white` levels from it
+    become 255.
+    """
 
     paper: Paper
     sign: Sign
     white: float
 
     def applied(self, grey: Array, rows: Array, columns: Array) -> Array:
-        """The ink in grey levels [H, W] taken at these rows and columns: uint8, each pixel for itself."""
+        """The ink in grey levels [H, W] taken at these rows and columns: uint8, each pixel for
+        itself.
+        """
         ink = contrast(grey, self.paper, self.sign, rows, columns)
         levels: Array = np.rint(np.clip(ink * (255 / self.white), 0, 255)).astype(np.uint8)
         return levels
@@ -91,7 +104,9 @@ def factor_of(height: int, width: int) -> int:
 
 
 def look(grey: Array, factor: int, polarity: Polarity) -> Sheet:
-    """The sheet shown by these grey levels [h, w], each the mean of `factor` x `factor` pixels of the picture."""
+    """The sheet shown by these grey levels [h, w], each the mean of `factor` x `factor` pixels of
+    the picture.
+    """
     rows, columns = ((np.arange(count) + 0.5) * factor for count in grey.shape)
     paper, grain = _paper(grey, rows, columns)
     ink = contrast(grey, paper, 1, rows, columns)
@@ -104,7 +119,8 @@ def look(grey: Array, factor: int, polarity: Polarity) -> Sheet:
 def tones(sheet: Sheet, grey: Array, rows: Array, columns: Array) -> Tones:
     """The tones by which the strongest ink of these grey levels [H, W], resized ones, becomes 255.
 
-    Thin strokes pale when they are resized, so it is theirs that counts; but what a kernel adds at an edge is no ink.
+    Thin strokes pale when they are resized, so it is theirs that counts; but what a kernel adds at
+    an edge is no ink.
     """
     resized = contrast(grey, sheet.paper, sheet.sign, rows, columns).max(initial=0)
     return Tones(sheet.paper, sheet.sign, max(min(float(resized), sheet.strongest), LEAST))
@@ -113,12 +129,16 @@ def tones(sheet: Sheet, grey: Array, rows: Array, columns: Array) -> Tones:
 def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array) -> Array:
     """How far the levels are from the paper's tone in the direction of ink."""
     tone = paper.tone(rows, columns)
-    difference: Array = np.subtract(grey, tone, out=tone) if sign > 0 else np.subtract(tone, grey, out=tone)
+    difference: Array = (
+        np.subtract(grey, tone, out=tone) if sign > 0 else np.subtract(tone, grey, out=tone)
+    )
     return difference
 
 
 def _paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
-    """The plane through the border by least squares without outliers, and the standard deviation of its grain."""
+    """The plane through the border by least squares without outliers, and the standard deviation of
+    its grain.
+    """
     levels = _border(grey).astype(np.float64)
     if not levels.any():
         return Paper(0.0, 0.0, 0.0), 0.0
@@ -141,8 +161,8 @@ def _paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
 def _plane(terms: Array, levels: Array, kept: Array, grain: float) -> Array:
     """The coefficients of `terms` [3, n] that come nearest to the kept ones of `levels` [n].
 
-    By the normal equations, which is quick, unless the places lie on a line or the paper is perfectly even: then levels
-    may equal a threshold, and the last bit decides.
+    By the normal equations, which is quick, unless the places lie on a line or the paper is
+    perfectly even: then levels may equal a threshold, and the last bit decides.
     """
     if grain >= EVEN:
         weighted = terms * kept
@@ -226,9 +246,11 @@ def _sums(ink: Array, count: int) -> Array:
 
 
 def _pieces(cells: Array) -> Iterator[int]:
-    """Each connected piece of cells [h, w] (diagonals connect), with a bit for each of its cells, see `_cells`.
+    """Each connected piece of cells [h, w] (diagonals connect), with a bit for each of its cells,
+    see `_cells`.
 
-    A number of many bits is moved by one cell in one step: that is how a piece grows into its neighbours.
+    A number of many bits is moved by one cell in one step: that is how a piece grows into its
+    neighbours.
     """
     width = cells.shape[1] + 1
     # The empty column keeps the ends of neighbouring rows apart.

@@ -1,12 +1,15 @@
-"""Where the network's input lies in the picture, and which pixels of the picture each of its pixels is made of.
+"""Where the network's input lies in the picture, and which pixels of the picture each of its pixels
+is made of.
 
-The input as a whole is a box of the upright picture with real-valued edges; along each axis input pixel i covers
-`start + i * scale ... start + (i + 1) * scale`. Resampling reads beyond that: pixel i is a weighted sum over
-`centre ± support * max(scale, 1)`, and it is this window that `picture_rect` answers with, so that no picture pixel
-outside the rectangle has any influence. Pillow is the reference for every rounding here.
+The input as a whole is a box of the upright picture with real-valued edges; along each axis input
+pixel i covers `start + i * scale ... start + (i + 1) * scale`. Resampling reads beyond that: pixel
+i is a weighted sum over `centre ± support * max(scale, 1)`, and it is this window that
+`picture_rect` answers with, so that no picture pixel outside the rectangle has any influence.
+Pillow is the reference for every rounding here.
 
-The rule `digit` puts the frame around the ink, which depends on every pixel: a pixel far away that becomes ink moves
-the frame. For it the rectangle says which pixels an input pixel is made of within the frame that the picture has.
+The rule `digit` puts the frame around the ink, which depends on every pixel: a pixel far away that
+becomes ink moves the frame. For it the rectangle says which pixels an input pixel is made of within
+the frame that the picture has.
 """
 
 import math
@@ -26,7 +29,9 @@ SUPPORT = {"nearest": 0.0, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: `length` picture pixels, of which start ... stop become the input pixels `inner` of `size`."""
+    """One axis: `length` picture pixels, of which start ... stop become the input pixels `inner` of
+    `size`.
+    """
 
     length: int
     size: int
@@ -43,10 +48,14 @@ class Axis:
     @property
     def ends(self) -> tuple[float, float]:
         """Where the whole input, padding included, would lie in the picture."""
-        return self.start - self.inner[0] * self.scale, self.start + (self.size - self.inner[0]) * self.scale
+        return self.start - self.inner[0] * self.scale, self.start + (
+            self.size - self.inner[0]
+        ) * self.scale
 
     def seen(self, interval: Sequence[int]) -> Interval:
-        """The picture pixels from which these input pixels are made; (0, 0) for none, or for padding only."""
+        """The picture pixels from which these input pixels are made; (0, 0) for none, or for
+        padding only.
+        """
         first, stop = max(interval[0], self.inner[0]), min(interval[1], self.inner[1])
         if first >= stop:
             return 0, 0
@@ -100,11 +109,14 @@ class Geometry:
         return x0, y0, x1, y1
 
 
-def picture_rect(geometry: Geometry, interval: Sequence[Sequence[int]]) -> tuple[Interval, Interval]:
+def picture_rect(
+    geometry: Geometry, interval: Sequence[Sequence[int]]
+) -> tuple[Interval, Interval]:
     """The rectangle of the upright picture from which a rectangle of the input is made.
 
-    `interval` is half-open per axis, rows then columns, in input pixels, and so is the answer, ((y0, y1), (x0, x1)) in
-    picture pixels, within the picture; ((0, 0), (0, 0)) if the interval is empty or sees nothing but padding.
+    `interval` is half-open per axis, rows then columns, in input pixels, and so is the answer,
+    ((y0, y1), (x0, x1)) in picture pixels, within the picture; ((0, 0), (0, 0)) if the interval is
+    empty or sees nothing but padding.
     """
     rows, columns = (axis.seen(each) for axis, each in zip(geometry.axes, interval, strict=True))
     return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
@@ -120,14 +132,18 @@ def frame(picture_size: tuple[int, int], spec: ImageInput) -> Geometry:
     else:
         spans = [float(length) for length in picture_size]
     rows, columns = (
-        _axis(length, size, span, length / max(ratio) if spec.resize.rule == "pad" else size, support)
+        _axis(
+            length, size, span, length / max(ratio) if spec.resize.rule == "pad" else size, support
+        )
         for length, size, span in zip(picture_size, spec.size, spans, strict=True)
     )
     return Geometry((rows, columns))
 
 
 def frame_of_ink(picture_size: tuple[int, int], ink: Ink, spec: ImageInput) -> Geometry:
-    """The geometry that the rule `digit` gives: the ink's box into the rule's, its centre of mass into the middle."""
+    """The geometry that the rule `digit` gives: the ink's box into the rule's, its centre of mass
+    into the middle.
+    """
     spans = [stop - start for start, stop in ink.box]
     scale = max(spans) / (spec.resize.box or max(spec.size))
     support = SUPPORT[spec.resize.interpolation]
@@ -138,10 +154,14 @@ def frame_of_ink(picture_size: tuple[int, int], ink: Ink, spec: ImageInput) -> G
     return Geometry((rows, columns))
 
 
-def _axis_of_ink(length: int, size: int, span: tuple[float, float], mass: float, scale: float, support: float) -> Axis:
-    """Whole input pixels onto the ink and as little paper beside it as the aspect asks for, if there is any.
+def _axis_of_ink(
+    length: int, size: int, span: tuple[float, float], mass: float, scale: float, support: float
+) -> Axis:
+    """Whole input pixels onto the ink and as little paper beside it as the aspect asks for, if
+    there is any.
 
-    The mass comes into pixel `size // 2`, anywhere in it: so it lies in every one of MNIST's pictures.
+    The mass comes into pixel `size // 2`, anywhere in it: so it lies in every one of MNIST's
+    pictures.
     """
     count = max(1, math.ceil((span[1] - span[0]) / scale - 1e-6))
     beside = (count * scale - (span[1] - span[0])) / 2

@@ -1,4 +1,6 @@
-"""What goes into a network: what was posted, made ready for a model, with the way back to a picture's pixels."""
+"""What goes into a network: what was posted, made ready for a model, with the way back to a
+picture's pixels.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +15,8 @@ from service.inputs.geometry import picture_rect
 from service.inputs.tensor_check import fitted, takes
 from service.repository.model import Model
 
-# What is kept of a document: this, its media type and the end of the line, then its bytes. No picture begins so.
+# What is kept of a document: this, its media type and the end of the line, then its bytes. No
+# picture begins so.
 _MARK = b"fovea input "
 PNG = b"\x89PNG\r\n\x1a\n"
 SMALL_BYTES = 16_384
@@ -48,7 +51,9 @@ class Document:
 
     @property
     def kept(self) -> bytes:
-        """What stands for it in the store: with its media type, for the same bytes may be two things."""
+        """What stands for it in the store: with its media type, for the same bytes may be two
+        things.
+        """
         return _MARK + self.media_type.encode() + b"\n" + self.data
 
     @property
@@ -70,7 +75,9 @@ Given = Posted | Tensor
 
 @dataclass(frozen=True, eq=False)
 class Feed:
-    """One input of a model: `array` has the batch axis, of size 1; `prepared` is there for pictures."""
+    """One input of a model: `array` has the batch axis, of size 1; `prepared` is there for
+    pictures.
+    """
 
     name: str
     array: np.ndarray
@@ -83,19 +90,25 @@ class Feed:
         return {self.name: self.array}
 
     def rectangle(self, interval: Sequence[Sequence[int]]) -> list[list[int]] | None:
-        """The pixels of the posted picture behind these rows and columns of the input; None for tensors."""
+        """The pixels of the posted picture behind these rows and columns of the input; None for
+        tensors.
+        """
         if self.prepared is None or len(interval) != 2:
             return None
         return [list(each) for each in picture_rect(self.prepared.geometry, interval)]
 
     def along(self, axis: int, intervals: Sequence[Sequence[int]]) -> list[list[int]] | None:
-        """The pixels of the posted picture behind each of these rows (axis 0) or columns (1); None for tensors."""
+        """The pixels of the posted picture behind each of these rows (axis 0) or columns (1); None
+        for tensors.
+        """
         if self.prepared is None:
             return None
         return [list(self.prepared.geometry.axes[axis].seen(each)) for each in intervals]
 
     def frame(self, axis: int) -> list[float] | None:
-        """Where the whole input begins and ends along this axis of the posted picture; None for tensors."""
+        """Where the whole input begins and ends along this axis of the posted picture; None for
+        tensors.
+        """
         return None if self.prepared is None else list(self.prepared.geometry.axes[axis].ends)
 
 
@@ -108,7 +121,9 @@ def posted_of(kept: bytes) -> Posted:
 
 
 def make_ready(model: Model, given: Given, max_pixels: int) -> Feed:
-    """Decode, orient, crop and resize a picture, or read and check a tensor; raises the errors of the tree."""
+    """Decode, orient, crop and resize a picture, or read and check a tensor; raises the errors of
+    the tree.
+    """
     if isinstance(given, Document):
         return _read(model, given, max_pixels)
     if isinstance(given, Tensor):
@@ -119,13 +134,16 @@ def make_ready(model: Model, given: Given, max_pixels: int) -> Feed:
 
 
 def image_input(model: Model) -> ImageInput:
-    """How a picture becomes this model's input; raises NoImageInput, which says what the model takes instead."""
+    """How a picture becomes this model's input; raises NoImageInput, which says what the model
+    takes instead.
+    """
     if isinstance(model.card.input, ImageInput):
         return model.card.input
     if model.card.input is not None:
         raise NoImageInput(f"model '{model.name}' takes no pictures; it takes {takes(model)}")
     raise NoImageInput(
-        f"model '{model.name}' has no card that says how a picture becomes its input; give it one with "
+        f"model '{model.name}' has no card that says how a picture becomes its input; give it one "
+        "with "
         f"python -m model_build adopt FILE, or post the input itself as {NPY}"
     )
 

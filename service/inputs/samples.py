@@ -40,13 +40,20 @@ class Sample:
 
 
 def samples(model: Path | None, largest: int) -> tuple[Sample, ...]:
-    """The samples beside a model's file, by name; hidden files, links that lead elsewhere and files of more than
-    `largest` bytes are left out."""
+    """The samples beside a model's file, by name; hidden files, links that lead elsewhere and files
+    of more than `largest` bytes are left out.
+    """
     folder = None if model is None else model.parent / "samples"
     if folder is None or not folder.is_dir():
         return ()
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in MEDIA_TYPES and path.name[0] != ".")
-    inside = [path for path in files if path.is_file() and path.resolve().is_relative_to(folder.resolve())]
+    files = sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in MEDIA_TYPES and path.name[0] != "."
+    )
+    inside = [
+        path for path in files if path.is_file() and path.resolve().is_relative_to(folder.resolve())
+    ]
     found = [Sample(path, path.stat().st_size) for path in inside]
     return tuple(sample for sample in found if 0 < sample.size <= largest)
 

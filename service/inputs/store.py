@@ -1,9 +1,11 @@
-"""What was posted before, kept by the SHA-256 of its bytes in one folder that all workers of a machine share.
+"""What was posted before, kept by the SHA-256 of its bytes in one folder that all workers of a
+machine share.
 
-A large input is written to a temporary file and renamed, a small one in one call, and what is read is checked by its
-name, so that nobody is given half of one; a read counts as a use. The folder is bounded by bytes and by age since the
-last use, the least recently used go first, and any worker may delete any file at any time: losing one costs the caller
-a second upload, never an answer. Only files that this module named are counted or deleted.
+A large input is written to a temporary file and renamed, a small one in one call, and what is read
+is checked by its name, so that nobody is given half of one; a read counts as a use. The folder is
+bounded by bytes and by age since the last use, the least recently used go first, and any worker may
+delete any file at any time: losing one costs the caller a second upload, never an answer. Only
+files that this module named are counted or deleted.
 """
 
 import contextlib
@@ -33,7 +35,8 @@ BEING_WRITTEN_SECONDS = 0.01
 _HITS, _MISSES, _WRITES, _EVICTIONS = range(4)
 LOOK_SHARE = 50
 """How many times as long as it takes to look through the folder it is not looked through again."""
-# Of the files that this process writes: no two at once have one name, whichever thread they come from.
+# Of the files that this process writes: no two at once have one name, whichever thread they come
+# from.
 _numbers = itertools.count()
 
 log = structlog.get_logger(__name__)
@@ -54,17 +57,20 @@ class _Kept:
 class InputStore:
     """At most `max_bytes` of inputs in `folder`, each for `max_seconds` after its last use.
 
-    `counts` are those of inputs asked for that were there, of others, of inputs written and of inputs deleted. Raises
-    SettingsError if the folder cannot be made, or is somebody else's.
+    `counts` are those of inputs asked for that were there, of others, of inputs written and of
+    inputs deleted. Raises SettingsError if the folder cannot be made, or is somebody else's.
     """
 
-    def __init__(self, folder: Path, max_bytes: int, max_seconds: float, counts: Numbers | None = None) -> None:
+    def __init__(
+        self, folder: Path, max_bytes: int, max_seconds: float, counts: Numbers | None = None
+    ) -> None:
         self._counts = [0.0] * 4 if counts is None else counts
         self._counting = threading.Lock()
         self._folder = folder
         self._max_bytes = max_bytes
         self._max_seconds = max_seconds
-        # Sweeping costs a look at every file, so it is done per sixteenth of the room, and that much is kept free.
+        # Sweeping costs a look at every file, so it is done per sixteenth of the room, and that
+        # much is kept free.
         self._spare = max_bytes // SHARE
         self._unswept = 0
         self._swept = float("-inf")
@@ -74,7 +80,9 @@ class InputStore:
         _make_private(folder)
 
     def put(self, data: bytes) -> str:
-        """Keep these bytes and return their id; an input larger than the whole store gets an id but is not kept."""
+        """Keep these bytes and return their id; an input larger than the whole store gets an id but
+        is not kept.
+        """
         input_id = hashlib.sha256(data).hexdigest()
         if len(data) > self._max_bytes - self._spare:
             return input_id
@@ -83,7 +91,9 @@ class InputStore:
         return input_id
 
     def usage(self) -> tuple[int, int]:
-        """How many inputs are kept and their bytes; a folder that takes long to look through is looked at rarely."""
+        """How many inputs are kept and their bytes; a folder that takes long to look through is
+        looked at rarely.
+        """
         began = time.monotonic()
         if began >= self._look_again:
             self._usage = _usage(self._folder)
@@ -102,7 +112,9 @@ class InputStore:
     def get(self, input_id: str) -> bytes:
         """The bytes kept under this id; raises UnknownInput if there are none (any more)."""
         if not ID.fullmatch(input_id):
-            raise UnknownInput("this is not an input id; post the input and use the input_id of the answer")
+            raise UnknownInput(
+                "this is not an input id; post the input and use the input_id of the answer"
+            )
         data = self._read(self._folder / input_id)
         self._count(_MISSES if data is None else _HITS)
         if data is None:
@@ -129,7 +141,8 @@ class InputStore:
         try:
             young, data = self._found(path)
             if young and hashlib.sha256(data).hexdigest() != path.name:
-                # It is being written at this moment, or a machine that went down left the name without the bytes.
+                # It is being written at this moment, or a machine that went down left the name
+                # without the bytes.
                 time.sleep(BEING_WRITTEN_SECONDS)
                 young, data = self._found(path)
             if young and hashlib.sha256(data).hexdigest() == path.name:
@@ -157,7 +170,8 @@ class InputStore:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 self._write(path.name, data)
         except OSError as error:
-            # A full disk must not fail the prediction: the caller is told to post again when it asks for the input.
+            # A full disk must not fail the prediction: the caller is told to post again when it
+            # asks for the input.
             log.warning("input not kept", input_id=path.name, reason=error.strerror)
 
     def _write(self, name: str, data: bytes) -> None:
@@ -173,12 +187,16 @@ class InputStore:
                 self._unswept, self._swept = 0, time.monotonic()
 
     def _sweep(self, coming: int) -> None:
-        """Delete what is too old, then the least recently used until `coming` bytes fit and some are to spare."""
+        """Delete what is too old, then the least recently used until `coming` bytes fit and some
+        are to spare.
+        """
         kept = sorted(_kept(self._folder), key=lambda each: each.used)
         total = sum(each.size for each in kept)
         oldest = time.time() - self._max_seconds
         for each in kept:
-            if each.used >= oldest and (each.incoming or total + coming <= self._max_bytes - self._spare):
+            if each.used >= oldest and (
+                each.incoming or total + coming <= self._max_bytes - self._spare
+            ):
                 continue
             self._drop(each.path)
             total -= each.size
@@ -197,16 +215,22 @@ def _gone(input_id: str) -> str:
 
 
 def _make_private(folder: Path) -> None:
-    """The folder, readable by this user only: in a shared temporary folder its name could be taken by another."""
+    """The folder, readable by this user only: in a shared temporary folder its name could be taken
+    by another.
+    """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or (hasattr(os, "getuid") and found.st_uid != os.getuid()):
+        if not stat.S_ISDIR(found.st_mode) or (
+            hasattr(os, "getuid") and found.st_uid != os.getuid()
+        ):
             raise SettingsError(f"input_store {folder} is not a folder of this user; name another")
         if stat.S_IMODE(found.st_mode) != 0o700:
             folder.chmod(0o700)
     except OSError as error:
-        raise SettingsError(f"input_store {folder} cannot be used ({error.strerror}); name another") from None
+        raise SettingsError(
+            f"input_store {folder} cannot be used ({error.strerror}); name another"
+        ) from None
 
 
 def _write(prefix: str, name: str, data: bytes) -> None:
@@ -230,7 +254,9 @@ def _write(prefix: str, name: str, data: bytes) -> None:
 
 
 def _write_at_once(path: str, data: bytes) -> None:
-    """Write a small file under its own name: renaming would take as long again, and a reader knows half of one."""
+    """Write a small file under its own name: renaming would take as long again, and a reader knows
+    half of one.
+    """
     try:
         number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:

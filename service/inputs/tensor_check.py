@@ -13,7 +13,8 @@ from service.repository.model import Model
 def fitted(model: Model, array: np.ndarray) -> np.ndarray:
     """The array with its batch axis, and its channel axis if that has size 1, in the input's type.
 
-    Raises Impossible for another shape, and for numbers that the type (or, of a signal or volume, a float) cannot hold.
+    Raises Impossible for another shape, and for numbers that the type (or, of a signal or volume, a
+    float) cannot hold.
     """
     name = model.file.input
     shape, dtype = model.file.graph.shape(name), model.file.graph.dtype(name)
@@ -24,7 +25,9 @@ def fitted(model: Model, array: np.ndarray) -> np.ndarray:
     with np.errstate(all="ignore"):
         cast = array.astype(dtype)
     if dtype.kind in "iu" and not np.array_equal(cast, array):
-        raise Impossible(f"input '{name}' takes {dtype}: some of these numbers are fractions or out of its range")
+        raise Impossible(
+            f"input '{name}' takes {dtype}: some of these numbers are fractions or out of its range"
+        )
     if isinstance(model.card.input, SignalInput | VolumeInput):
         _check_finite(cast)
     return cast
@@ -32,7 +35,10 @@ def fitted(model: Model, array: np.ndarray) -> np.ndarray:
 
 def fits(given: Sequence[int], expected: Shape) -> bool:
     """Whether an array of this shape is one input, batch axis included."""
-    same = all(not isinstance(want, int) or got == want for got, want in zip(given[1:], expected[1:], strict=False))
+    same = all(
+        not isinstance(want, int) or got == want
+        for got, want in zip(given[1:], expected[1:], strict=False)
+    )
     return len(given) == len(expected) and given[0] == 1 and same
 
 
@@ -49,7 +55,8 @@ def takes(model: Model) -> str:
             return f"a picture, or its pixels as uint8 {shown(image.shape)} in JSON or .npy ({height} x {width})"
         case SignalInput() as signal:
             return (
-                f"a signal of {signal.channels} x {signal.length} samples, {shown(signal.shape)}: post it as JSON "
+                f"a signal of {signal.channels} x {signal.length} samples, {shown(signal.shape)}: "
+                "post it as JSON "
                 '{"inputs": lists}, as text/csv with a column for each channel, or as .npy'
             )
         case VolumeInput() as volume:
@@ -69,8 +76,10 @@ def _with_all_axes(model: Model, array: np.ndarray, shape: Shape) -> np.ndarray:
     if fits(whole.shape, shape):
         return whole
     raise Impossible(
-        f"input '{model.file.input}' takes one array of shape {shown(shape)}, with or without the batch axis, "
-        f"not {shown(array.shape)}{_advice(whole.shape, shape)}; model '{model.name}' takes {takes(model)}"
+        f"input '{model.file.input}' takes one array of shape {shown(shape)}, with or without the "
+        "batch axis, "
+        f"not {shown(array.shape)}{_advice(whole.shape, shape)}; model '{model.name}' takes "
+        f"{takes(model)}"
     )
 
 
@@ -88,5 +97,6 @@ def _check_finite(array: np.ndarray) -> None:
     if not finite.all():
         place = ", ".join(map(str, np.unravel_index(int(np.argmin(finite)), array.shape)[1:]))
         raise Impossible(
-            f"the number at [{place}] is NaN, infinite or too large for {array.dtype}; fill gaps before posting"
+            f"the number at [{place}] is NaN, infinite or too large for {array.dtype}; fill gaps "
+            "before posting"
         )

@@ -1,4 +1,6 @@
-"""What the protocol says about a model: its metadata, Triton's ModelConfig, and Triton's statistics."""
+"""What the protocol says about a model: its metadata, Triton's ModelConfig, and Triton's
+statistics.
+"""
 
 from typing import Any
 
@@ -24,7 +26,9 @@ NONE = Duration(0, 0)
 
 def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
     """Inputs, outputs and, as a parameter, the layers: each can be named as an output."""
-    listed = [{"output": f"{LAYER}{layer.index}", **_shown(tensor)} for layer, tensor in layers_of(model)]
+    listed = [
+        {"output": f"{LAYER}{layer.index}", **_shown(tensor)} for layer, tensor in layers_of(model)
+    ]
     return {
         "name": model.name,
         "versions": versions,
@@ -39,7 +43,11 @@ def config(model: Model, instances: int) -> dict[str, Any]:
     """Triton's ModelConfig. Where it batches, dims are without the batch axis."""
     batches = model.batches
     kind = "KIND_CPU" if model.provider == CPU else "KIND_GPU"
-    queue = {"preferred_batch_size": [], "max_queue_delay_microseconds": 0, "preserve_ordering": False}
+    queue = {
+        "preferred_batch_size": [],
+        "max_queue_delay_microseconds": 0,
+        "preserve_ordering": False,
+    }
     return {
         "name": model.name,
         "platform": PLATFORM,
@@ -85,13 +93,28 @@ def statistics(found: ModelStatistics) -> dict[str, Any]:
 
 
 def _shown(tensor: Tensor) -> dict[str, Any]:
-    return {"name": tensor.name, "datatype": tensor.datatype, "shape": None if tensor.shape is None else tensor.sizes}
+    return {
+        "name": tensor.name,
+        "datatype": tensor.datatype,
+        "shape": None if tensor.shape is None else tensor.sizes,
+    }
 
 
 def _configured(tensor: Tensor, batches: bool) -> dict[str, Any]:
-    datatype = "INVALID" if tensor.datatype is None else "STRING" if tensor.datatype == BYTES else tensor.datatype
+    datatype = (
+        "INVALID"
+        if tensor.datatype is None
+        else "STRING"
+        if tensor.datatype == BYTES
+        else tensor.datatype
+    )
     dims = tensor.sizes[1:] if batches else tensor.sizes
-    return {"name": tensor.name, "data_type": f"TYPE_{datatype}", "dims": dims, "is_shape_tensor": False}
+    return {
+        "name": tensor.name,
+        "data_type": f"TYPE_{datatype}",
+        "dims": dims,
+        "is_shape_tensor": False,
+    }
 
 
 def _duration(duration: Duration) -> dict[str, int]:

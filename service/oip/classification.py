@@ -1,4 +1,6 @@
-"""The classification extension: of each item the largest values, as texts `value:index` or `value:index:label`."""
+"""The classification extension: of each item the largest values, as texts `value:index` or
+`value:index:label`.
+"""
 
 from collections.abc import Sequence
 
@@ -9,10 +11,11 @@ from service.oip.datatypes import Array
 
 
 def strongest(array: Array, count: int, labels: Sequence[str], batched: bool) -> Array:
-    """Texts [items, count], the largest first, the first of equals first; [count] without a batch axis.
+    """Texts [items, count], the largest first, the first of equals first; [count] without a batch
+    axis.
 
-    Values are written so that they read back exactly. Where there are fewer, all are given. Raises Impossible for an
-    output that holds no numbers.
+    Values are written so that they read back exactly. Where there are fewer, all are given. Raises
+    Impossible for an output that holds no numbers.
     """
     if array.dtype.kind not in "biuf":
         raise Impossible("an output that holds no numbers has no classes")
@@ -20,7 +23,10 @@ def strongest(array: Array, count: int, labels: Sequence[str], batched: bool) ->
     # As floats, for unsigned integers have no negative; what is not a number sorts last.
     order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
     named = labels if len(labels) == rows.shape[1] else ()
-    texts = [[_text(row[index], int(index), named) for index in best] for row, best in zip(rows, order, strict=True)]
+    texts = [
+        [_text(row[index], int(index), named) for index in best]
+        for row, best in zip(rows, order, strict=True)
+    ]
     found = np.array(texts, object).reshape(order.shape)
     return found if batched and array.ndim else found[0]
 

@@ -1,4 +1,6 @@
-"""JSON of a request: read with a limit on its depth, and its fields with their types. Raises InvalidRequest."""
+"""JSON of a request: read with a limit on its depth, and its fields with their types. Raises
+InvalidRequest.
+"""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +30,9 @@ def read(data: bytes | memoryview) -> Fields:
     try:
         value = orjson.loads(data)
     except ValueError as error:
-        raise InvalidRequest(f"the body is not JSON, which has no NaN or Infinity: {error}") from None
+        raise InvalidRequest(
+            f"the body is not JSON, which has no NaN or Infinity: {error}"
+        ) from None
     return fields("the body", value)
 
 
@@ -58,7 +62,9 @@ def parameters(what: str, given: Fields) -> Fields:
     found = fields(f"'parameters' of {what}", given.get("parameters", {}))
     for name, value in found.items():
         if not isinstance(value, str | int | float):
-            raise InvalidRequest(f"parameter '{name[:80]}' of {what} must be text, a number, true or false")
+            raise InvalidRequest(
+                f"parameter '{name[:80]}' of {what} must be text, a number, true or false"
+            )
     return found
 
 
@@ -90,7 +96,9 @@ def _check_depth(data: bytes) -> None:
     if lists <= DEEPEST:
         return
     if lists > MOST_LISTS:
-        raise InvalidRequest(f"the JSON holds more than {MOST_LISTS} lists; send flat data, or bytes")
+        raise InvalidRequest(
+            f"the JSON holds more than {MOST_LISTS} lists; send flat data, or bytes"
+        )
     steps = _TEXT.sub(b"", data).translate(_STEPS, _OTHERS)
     depth = np.cumsum(np.frombuffer(steps, np.int8), dtype=np.int32)
     if depth.max(initial=0) > DEEPEST:

@@ -11,17 +11,23 @@ _PREFIX = 4
 
 
 def from_bytes(name: str, count: int, data: memoryview) -> list[bytes]:
-    """The `count` elements; raises InvalidRequest if they do not fill the bytes exactly, or are too many."""
+    """The `count` elements; raises InvalidRequest if they do not fill the bytes exactly, or are too
+    many.
+    """
     check_count(name, count)
     elements, place = [], 0
     for _ in range(count):
         start = place + _PREFIX
         place = start + int.from_bytes(data[place:start], "little")
         if start > len(data) or place > len(data):
-            raise InvalidRequest(f"unexpected size for input '{name}': its elements go beyond its {len(data)} bytes")
+            raise InvalidRequest(
+                f"unexpected size for input '{name}': its elements go beyond its {len(data)} bytes"
+            )
         elements.append(bytes(data[start:place]))
     if place != len(data):
-        raise InvalidRequest(f"unexpected size for input '{name}': {len(data) - place} bytes follow its last element")
+        raise InvalidRequest(
+            f"unexpected size for input '{name}': {len(data) - place} bytes follow its last element"
+        )
     return elements
 
 
@@ -35,10 +41,14 @@ def from_json(name: str, items: Sequence[object]) -> list[bytes]:
 
 def to_bytes(elements: Iterable[bytes]) -> bytes:
     """The elements behind their lengths."""
-    return b"".join(part for each in elements for part in (len(each).to_bytes(_PREFIX, "little"), each))
+    return b"".join(
+        part for each in elements for part in (len(each).to_bytes(_PREFIX, "little"), each)
+    )
 
 
 def check_count(name: str, count: int) -> None:
     """Raise InvalidRequest if a tensor has more elements than are taken."""
     if count > MOST:
-        raise InvalidRequest(f"input '{name}' has {count} elements; at most {MOST} of BYTES are taken")
+        raise InvalidRequest(
+            f"input '{name}' has {count} elements; at most {MOST} of BYTES are taken"
+        )

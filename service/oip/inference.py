@@ -1,7 +1,8 @@
-"""An inference: what was asked is checked against the model, runs with what else waits, and comes back as arrays.
+"""An inference: what was asked is checked against the model, runs with what else waits, and comes
+back as arrays.
 
-A single item of a model with an open batch axis shares its run with others of the same shape that want the same; a
-caller's own batch is a run of its own. Nothing here knows HTTP.
+A single item of a model with an open batch axis shares its run with others of the same shape that
+want the same; a caller's own batch is a run of its own. Nothing here knows HTTP.
 """
 
 import math
@@ -35,7 +36,9 @@ AT_ONCE_BYTES = 16_384
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """A request that the model takes: its input, and the outputs wanted with the tensors that they are."""
+    """A request that the model takes: its input, and the outputs wanted with the tensors that they
+    are.
+    """
 
     model: Model
     given: Given
@@ -73,25 +76,34 @@ Tensors = Mapping[str, Array]
 
 
 def planned(model: Model, asked: Asked) -> Plan:
-    """What is to be computed; raises InvalidRequest if the model does not take it or has no such output."""
+    """What is to be computed; raises InvalidRequest if the model does not take it or has no such
+    output.
+    """
     name = model.file.input
     if len(asked.inputs) != 1 or asked.inputs[0].name != name:
         got = ", ".join(f"'{each.name[:80]}'" for each in asked.inputs[:8]) or "none"
         raise InvalidRequest(f"model '{model.name}' takes one input, '{name}'; got {got}")
     _check_input(model, asked.inputs[0])
     wanted = asked.outputs or [Wanted(each, asked.binary) for each in model.lean.outputs]
-    return Plan(model, asked.inputs[0], [(each, tensors.found(model, each.name)) for each in wanted])
+    return Plan(
+        model, asked.inputs[0], [(each, tensors.found(model, each.name)) for each in wanted]
+    )
 
 
 def raw(model: Model, body: bytes) -> Given:
-    """The one input, of which a body without a document is the bytes: a picture, or the tensor of a batch of one."""
+    """The one input, of which a body without a document is the bytes: a picture, or the tensor of a
+    batch of one.
+    """
     own = tensors.input_of(model)
-    if tensors.takes_pictures(model) and body.startswith(tuple(each for kind in FORMATS for each in kind.signatures)):
+    if tensors.takes_pictures(model) and body.startswith(
+        tuple(each for kind in FORMATS for each in kind.signatures)
+    ):
         return Given(own.name, BYTES, (1,), elements=[body])
     sizes = [1, *own.sizes[1:]] if model.batches else own.sizes
     if own.datatype not in datatypes.TYPES or own.shape is None or sizes.count(-1) > 1:
         raise InvalidRequest(
-            f"input '{own.name}' has a shape that bytes alone do not tell; send a document before them"
+            f"input '{own.name}' has a shape that bytes alone do not tell; send a document before "
+            "them"
         )
     item = math.prod(size for size in sizes if size >= 0) * datatypes.TYPES[own.datatype].itemsize
     sizes = [len(body) // max(item, 1) if size < 0 else size for size in sizes]
@@ -99,14 +111,18 @@ def raw(model: Model, body: bytes) -> Given:
     return Given(own.name, own.datatype, tuple(sizes), array)
 
 
-async def ask(plan: Plan, batcher: Batcher, statistics: Statistics, max_pixels: int, deadline: float) -> list[Output]:
+async def ask(
+    plan: Plan, batcher: Batcher, statistics: Statistics, max_pixels: int, deadline: float
+) -> list[Output]:
     """The outputs of a plan; raises what the queue, the decoder and a run raise."""
     model, given = plan.model, plan.given
     alone = plan.count > 1 or not model.batches or not tensors.batched(model, plan.tensors)
     shape = None if given.array is None else given.array.shape[1:]
     key = None if alone or not model.shares else (model, "v2", shape, plan.tensors)
     run = partial(_run, model, plan.tensors, statistics, max_pixels)
-    done = await batcher.ask(run, Piece(given, deadline), deadline, key, owner=model, here=not alone and _at_once(plan))
+    done = await batcher.ask(
+        run, Piece(given, deadline), deadline, key, owner=model, here=not alone and _at_once(plan)
+    )
     if set(plan.tensors).isdisjoint(model.lean.outputs):
         statistics.waited(done.waited)
     return [_output(model, wanted, done.result[tensor.tensor]) for wanted, tensor in plan.outputs]
@@ -116,9 +132,13 @@ def _check_input(model: Model, given: Given) -> None:
     own = tensors.input_of(model)
     if given.datatype == BYTES and own.datatype != BYTES:
         if not tensors.takes_pictures(model):
-            raise InvalidRequest(f"input '{own.name}' takes {own.datatype}, not BYTES: the model takes no pictures")
+            raise InvalidRequest(
+                f"input '{own.name}' takes {own.datatype}, not BYTES: the model takes no pictures"
+            )
         if len(given.shape) != 1 and given.shape[1:] != (1,):
-            raise InvalidRequest(f"pictures are BYTES of shape [n] or [n, 1]; got {list(given.shape)}")
+            raise InvalidRequest(
+                f"pictures are BYTES of shape [n] or [n, 1]; got {list(given.shape)}"
+            )
         tensors.check_batch(model, len(given.elements))
         return
     if given.datatype != own.datatype:
@@ -134,7 +154,11 @@ def _at_once(plan: Plan) -> bool:
 
 
 def _run(
-    model: Model, wanted: Sequence[str], statistics: Statistics, max_pixels: int, pieces: Sequence[Piece]
+    model: Model,
+    wanted: Sequence[str],
+    statistics: Statistics,
+    max_pixels: int,
+    pieces: Sequence[Piece],
 ) -> list[Tensors | FoveaError]:
     """The tensors of each piece, or what is wrong with it."""
     started = time.monotonic()
@@ -154,7 +178,11 @@ def _run(
 
 
 def _through(
-    model: Model, wanted: Sequence[str], statistics: Statistics, ready: Sequence[_Ready], started: float
+    model: Model,
+    wanted: Sequence[str],
+    statistics: Statistics,
+    ready: Sequence[_Ready],
+    started: float,
 ) -> dict[int, Tensors | FoveaError]:
     """What comes out for each: all go through the network at once."""
     counts = [len(each.array) if each.array.ndim else 1 for each in ready]
@@ -164,13 +192,21 @@ def _through(
     computed = _computed(model, wanted, feed, deadline, statistics)
     ran = time.monotonic()
     places = np.cumsum(counts)[:-1]
-    parts = {name: [array] if len(ready) == 1 else np.split(array, places) for name, array in computed.items()}
+    parts = {
+        name: [array] if len(ready) == 1 else np.split(array, places)
+        for name, array in computed.items()
+    }
     if not set(wanted).isdisjoint(model.lean.outputs):
         waits = [started - each.piece.came for each in ready]
         decode = sum(each.decode for each in ready)
         encode = time.monotonic() - ran
-        statistics.record(model.name, model.version, sum(counts), waits, decode, ran - before, encode)
-    return {each.place: {name: part[turn] for name, part in parts.items()} for turn, each in enumerate(ready)}
+        statistics.record(
+            model.name, model.version, sum(counts), waits, decode, ran - before, encode
+        )
+    return {
+        each.place: {name: part[turn] for name, part in parts.items()}
+        for turn, each in enumerate(ready)
+    }
 
 
 def _computed(
@@ -192,7 +228,8 @@ def _computed(
             statistics.layer_run(model.name, model.version, time.monotonic() - began)
         if sum(each.nbytes for each in found.values()) > LARGEST_ANSWER:
             raise TooLarge(
-                f"the outputs have more than {LARGEST_ANSWER} bytes; ask for fewer, or for fewer items at once"
+                f"the outputs have more than {LARGEST_ANSWER} bytes; ask for fewer, or for fewer "
+                "items at once"
             )
     return {name: found[name] for name in wanted}
 
@@ -220,7 +257,9 @@ def _decoded(element: bytes) -> str:
     try:
         return element.decode()
     except UnicodeDecodeError:
-        raise InvalidRequest("an element of the input is not text in UTF-8, which the network takes") from None
+        raise InvalidRequest(
+            "an element of the input is not text in UTF-8, which the network takes"
+        ) from None
 
 
 def _output(model: Model, wanted: Wanted, array: Any) -> Output:
@@ -230,4 +269,8 @@ def _output(model: Model, wanted: Wanted, array: Any) -> Output:
     if not wanted.classes:
         return Output(wanted.name, array, wanted.binary)
     labels = model.labels if wanted.name == model.file.output else ()
-    return Output(wanted.name, classification.strongest(array, wanted.classes, labels, model.batches), wanted.binary)
+    return Output(
+        wanted.name,
+        classification.strongest(array, wanted.classes, labels, model.batches),
+        wanted.binary,
+    )

@@ -1,6 +1,8 @@
-"""What a request for an inference says: JSON, the tensors in it, and the bytes of tensors behind it.
+"""What a request for an inference says: JSON, the tensors in it, and the bytes of tensors behind
+it.
 
-Nothing here knows of models: whether one takes this is `inference.py`'s to say. All raise InvalidRequest.
+Nothing here knows of models: whether one takes this is `inference.py`'s to say. All raise
+InvalidRequest.
 """
 
 from collections.abc import Iterator, Sequence
@@ -37,7 +39,9 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """A request. `outputs` is None where it names none, and all are wanted; `timeout` in seconds, None for none."""
+    """A request. `outputs` is None where it names none, and all are wanted; `timeout` in seconds,
+    None for none.
+    """
 
     inputs: Sequence[Given]
     outputs: Sequence[Wanted] | None = None
@@ -54,7 +58,9 @@ def parse(head: bytes | memoryview, tail: memoryview) -> Asked:
     outputs = given.get("outputs")
     return Asked(
         inputs=_inputs(document.objects("inputs", given.get("inputs")), tail),
-        outputs=None if outputs is None else _outputs(document.objects("outputs", outputs), binary) or None,
+        outputs=None
+        if outputs is None
+        else _outputs(document.objects("outputs", outputs), binary) or None,
         id=_id(given),
         binary=binary,
         timeout=(document.whole("the request", own, "timeout") or 0) / 1e6 or None,
@@ -62,12 +68,16 @@ def parse(head: bytes | memoryview, tail: memoryview) -> Asked:
 
 
 def split(body: bytes, length: int | None) -> tuple[memoryview, memoryview]:
-    """The JSON document and what follows it, by the length of the document; all of it is JSON where none is said."""
+    """The JSON document and what follows it, by the length of the document; all of it is JSON where
+    none is said.
+    """
     view = memoryview(body)
     if length is None:
         return view, view[:0]
     if not 0 <= length <= len(body):
-        raise InvalidRequest(f"Inference-Header-Content-Length is {length}, and the body has {len(body)} bytes")
+        raise InvalidRequest(
+            f"Inference-Header-Content-Length is {length}, and the body has {len(body)} bytes"
+        )
     return view[:length], view[length:]
 
 
@@ -91,20 +101,32 @@ def _input(given: Fields, blobs: "_Blobs") -> Given:
     what = f"input '{name[:80]}'"
     datatype, shape = given.get("datatype"), _shape(what, given.get("shape"))
     if datatype not in DATATYPES:
-        raise InvalidRequest(f"{what} has datatype '{str(datatype)[:40]}'; known are {', '.join(DATATYPES)}")
+        raise InvalidRequest(
+            f"{what} has datatype '{str(datatype)[:40]}'; known are {', '.join(DATATYPES)}"
+        )
     own = document.parameters(what, given)
     if any(each.startswith("shared_memory") for each in own):
-        raise InvalidRequest(f"{what} is to come from shared memory, which is not supported; send its data")
+        raise InvalidRequest(
+            f"{what} is to come from shared memory, which is not supported; send its data"
+        )
     size = document.whole(what, own, "binary_data_size")
     if (size is None) == ("data" not in given):
         raise InvalidRequest(
-            f"{what} must have either data, or the parameter binary_data_size and bytes behind the JSON"
+            f"{what} must have either data, or the parameter binary_data_size and bytes behind "
+            "the JSON"
         )
     if size is not None:
         return _read(name, datatype, shape, blobs.take(name, size))
     if datatype != BYTES:
-        return Given(name, datatype, shape, datatypes.from_json(name, datatype, shape, given["data"]))
-    return Given(name, BYTES, shape, elements=elements.from_json(name, datatypes.flat(name, shape, given["data"])))
+        return Given(
+            name, datatype, shape, datatypes.from_json(name, datatype, shape, given["data"])
+        )
+    return Given(
+        name,
+        BYTES,
+        shape,
+        elements=elements.from_json(name, datatypes.flat(name, shape, given["data"])),
+    )
 
 
 def _read(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) -> Given:
@@ -117,7 +139,11 @@ def _read(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) ->
 
 
 def _shape(what: str, value: Any) -> tuple[int, ...]:
-    if not isinstance(value, list) or not all(map(document.is_whole, value)) or len(value) > MOST_AXES:
+    if (
+        not isinstance(value, list)
+        or not all(map(document.is_whole, value))
+        or len(value) > MOST_AXES
+    ):
         raise InvalidRequest(f"the shape of {what} must be a list of whole numbers from 0")
     if max(value, default=0) > LARGEST_SIZE:
         raise InvalidRequest(f"the shape of {what} has a size above {LARGEST_SIZE}")
@@ -137,7 +163,9 @@ def _output(given: Fields, binary: bool) -> Wanted:
     if any(each.startswith("shared_memory") for each in own):
         raise InvalidRequest(f"{what} is to go to shared memory, which is not supported")
     chosen = document.flag(what, own, "binary_data")
-    return Wanted(name, binary if chosen is None else chosen, document.whole(what, own, "classification") or 0)
+    return Wanted(
+        name, binary if chosen is None else chosen, document.whole(what, own, "classification") or 0
+    )
 
 
 def _check_single(what: str, names: Sequence[str]) -> None:
@@ -164,7 +192,8 @@ class _Blobs:
         """The next so many."""
         if size > len(self._data):
             raise InvalidRequest(
-                f"unexpected size for input '{name}', expecting {size - len(self._data)} additional bytes"
+                f"unexpected size for input '{name}', expecting {size - len(self._data)} "
+                "additional bytes"
             )
         taken, self._data = self._data[:size], self._data[size:]
         return taken
@@ -172,4 +201,6 @@ class _Blobs:
     def finish(self) -> None:
         """Raise InvalidRequest if some are left."""
         if self._data:
-            raise InvalidRequest(f"unexpected additional input data: {len(self._data)} bytes belong to no input")
+            raise InvalidRequest(
+                f"unexpected additional input data: {len(self._data)} bytes belong to no input"
+            )

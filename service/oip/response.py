@@ -51,7 +51,8 @@ def _listed(output: Output, blobs: list[bytes]) -> dict[str, Any]:
         return about | {"parameters": {"binary_data_size": len(blobs[-1])}}
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise Impossible(
-            f"output '{output.name}' holds NaN or infinity, which JSON does not have; ask for it with binary_data"
+            f"output '{output.name}' holds NaN or infinity, which JSON does not have; ask for it "
+            "with binary_data"
         )
     flat = np.ascontiguousarray(array).reshape(-1)
     return about | {"data": flat.tolist() if datatype == BYTES else flat}
@@ -62,5 +63,8 @@ def _dumped(document: dict[str, Any]) -> bytes:
         return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
     except TypeError:
         # A name that is no UTF-8, as one in a stranger's file may be.
-        outputs = [each | {"name": each["name"].encode("utf-8", "replace").decode()} for each in document["outputs"]]
+        outputs = [
+            each | {"name": each["name"].encode("utf-8", "replace").decode()}
+            for each in document["outputs"]
+        ]
         return orjson.dumps(document | {"outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -1,6 +1,8 @@
-"""A model's inputs and outputs as the protocol sees them: names, datatypes and shapes; and its layers as outputs.
+"""A model's inputs and outputs as the protocol sees them: names, datatypes and shapes; and its
+layers as outputs.
 
-A layer is named `layer:N`, by its number, or by its name; the name of a real output means that output.
+A layer is named `layer:N`, by its number, or by its name; the name of a real output means that
+output.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,14 +18,18 @@ from service.oip.datatypes import datatype_of
 from service.repository.model import Model, short
 
 LARGEST_BATCH = 128
-"""Items that one request may carry: all of them go through the network at once, and take their memory at once."""
+"""Items that one request may carry: all of them go through the network at once, and take their
+memory at once.
+"""
 
 LAYER = "layer:"
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of the graph under the name that a caller knows; `datatype` and `shape` are None where unknown."""
+    """A tensor of the graph under the name that a caller knows; `datatype` and `shape` are None
+    where unknown.
+    """
 
     name: str
     tensor: str
@@ -56,11 +62,14 @@ def found(model: Model, name: str) -> Tensor:
     if name in model.lean.outputs:
         return _tensor(model, name, name)
     try:
-        layer = model.layer(name.removeprefix(LAYER)) if name.startswith(LAYER) else _named(model, name)
+        layer = (
+            model.layer(name.removeprefix(LAYER)) if name.startswith(LAYER) else _named(model, name)
+        )
     except UnknownLayer:
         outputs = ", ".join(model.lean.outputs)
         raise InvalidRequest(
-            f"model '{model.name}' has no output '{short(name)}'; it has {outputs}, and its layers, layer:0 to "
+            f"model '{model.name}' has no output '{short(name)}'; it has {outputs}, and its "
+            "layers, layer:0 to "
             f"layer:{len(model.layers) - 1}, by number or by name"
         ) from None
     return _tensor(model, name, layer.tensor)
@@ -72,7 +81,9 @@ def takes_pictures(model: Model) -> bool:
 
 
 def batched(model: Model, tensors: Sequence[str]) -> bool:
-    """Whether these have an item of the batch along their first axis for sure: the graph gives it the input's size."""
+    """Whether these have an item of the batch along their first axis for sure: the graph gives it
+    the input's size.
+    """
     shape = model.file.graph.shape(model.file.input)
     batch = shape[0] if shape else None
     if not isinstance(batch, str):
@@ -90,7 +101,9 @@ def check_shape(model: Model, shape: Sequence[int]) -> None:
         return
     same = all(size in (-1, got) for size, got in zip(own.sizes, shape, strict=False))
     if len(shape) != len(own.shape) or not same:
-        raise InvalidRequest(f"unexpected shape for input '{own.name}': expected {own.sizes}, got {list(shape)}")
+        raise InvalidRequest(
+            f"unexpected shape for input '{own.name}': expected {own.sizes}, got {list(shape)}"
+        )
     if model.batches:
         check_batch(model, shape[0])
 
@@ -102,7 +115,9 @@ def check_batch(model: Model, count: int) -> None:
     if fixed is not None and count != fixed:
         raise InvalidRequest(f"model '{model.name}' takes {fixed} at once; got {count}")
     if not 1 <= count <= LARGEST_BATCH:
-        raise InvalidRequest(f"model '{model.name}' takes 1 to {LARGEST_BATCH} at once; got {count}")
+        raise InvalidRequest(
+            f"model '{model.name}' takes 1 to {LARGEST_BATCH} at once; got {count}"
+        )
 
 
 def _named(model: Model, name: str) -> Layer:
@@ -115,4 +130,9 @@ def _named(model: Model, name: str) -> Layer:
 
 def _tensor(model: Model, name: str, tensor: str) -> Tensor:
     dtype = model.file.graph.dtype(tensor)
-    return Tensor(name, tensor, datatype_of(None if dtype is None else np.dtype(dtype)), model.file.graph.shape(tensor))
+    return Tensor(
+        name,
+        tensor,
+        datatype_of(None if dtype is None else np.dtype(dtype)),
+        model.file.graph.shape(tensor),
+    )

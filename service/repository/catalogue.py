@@ -1,8 +1,9 @@
-"""The models that are served. What is on disk is the folder's matter, when it is loaded that of the control.
+"""The models that are served. What is on disk is the folder's matter, when it is loaded that of the
+control.
 
-A file that cannot be served is refused with its name and the reason, and the others are served. The highest version
-answers where a request names none. What is served at one moment is one value that is replaced whole: a request sees
-all of a change or nothing of it, and keeps the model that it got.
+A file that cannot be served is refused with its name and the reason, and the others are served. The
+highest version answers where a request names none. What is served at one moment is one value that
+is replaced whole: a request sees all of a change or nothing of it, and keeps the model that it got.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,10 +24,11 @@ ModelControl = Literal["none", "poll", "explicit"]
 
 @dataclass(frozen=True)
 class Held:
-    """A version that was loaded or refused: the model that answers, if any, and why its file was refused, if so.
+    """A version that was loaded or refused: the model that answers, if any, and why its file was
+    refused, if so.
 
-    Both are there where a file was replaced by a bad one: the former model goes on. `digest` is of the files of the
-    model; `gone` says that the file is no more.
+    Both are there where a file was replaced by a bad one: the former model goes on. `digest` is of
+    the files of the model; `gone` says that the file is no more.
     """
 
     entry: Entry
@@ -38,7 +40,11 @@ class Held:
     @classmethod
     def of(cls, entry: Entry, found: Model | Refused, digest: str = "") -> "Held":
         """What came of loading it for the first time."""
-        return cls(entry, None, found.reason) if isinstance(found, Refused) else cls(entry, found, digest=digest)
+        return (
+            cls(entry, None, found.reason)
+            if isinstance(found, Refused)
+            else cls(entry, found, digest=digest)
+        )
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,13 @@ class _Served:
                 models.setdefault(name, {})[version] = each.model
         refused = tuple(Refused(*key, each.reason) for key, each in ordered.items() if each.reason)
         preferred = PREFERRED if PREFERRED in models else min(models, default=None)
-        return cls(ordered, models, {name: each[newest(each)] for name, each in models.items()}, refused, preferred)
+        return cls(
+            ordered,
+            models,
+            {name: each[newest(each)] for name, each in models.items()},
+            refused,
+            preferred,
+        )
 
     def find(self, spec: str) -> Model | None:
         """The model `NAME` or `NAME:VERSION`."""
@@ -72,28 +84,42 @@ class _Served:
 class Repository:
     """The models that are served, and the files that were refused; reading it needs no lock.
 
-    Raises SettingsError for a default model that is not served and, since `control` is none, never will be.
+    Raises SettingsError for a default model that is not served and, since `control` is none, never
+    will be.
     """
 
-    def __init__(self, held: Mapping[Key, Held], default: str | None = None, control: ModelControl = "none") -> None:
+    def __init__(
+        self, held: Mapping[Key, Held], default: str | None = None, control: ModelControl = "none"
+    ) -> None:
         self._wanted = default or None
         self._control = control
         self._served = _Served.of(held)
         if control == "none" and self.without_default:
             why, known = self._why(str(default).partition(":")[0]), _names(self.models)
-            raise SettingsError(f"FOVEA_DEFAULT_MODEL is '{default}', which is not served{why}; known models: {known}")
+            raise SettingsError(
+                f"FOVEA_DEFAULT_MODEL is '{default}', which is not served{why}; known models: "
+                f"{known}"
+            )
 
     @classmethod
     def load(
-        cls, folder: Path, engine: Engine | Loader, default: str | None = None, kept_sessions: int = 8
+        cls,
+        folder: Path,
+        engine: Engine | Loader,
+        default: str | None = None,
+        kept_sessions: int = 8,
     ) -> "Repository":
-        """Read and load every version of every model under `folder` once; nothing there is no error."""
+        """Read and load every version of every model under `folder` once; nothing there is no
+        error.
+        """
         loader = engine if isinstance(engine, Loader) else Loader(engine, Cache(kept_sessions))
         try:
             entries = look(folder).entries
         except OSError:
             entries = {}
-        return cls({key: Held.of(entry, loader.load(entry)) for key, entry in entries.items()}, default)
+        return cls(
+            {key: Held.of(entry, loader.load(entry)) for key, entry in entries.items()}, default
+        )
 
     def replace(self, held: Mapping[Key, Held]) -> None:
         """Serve this from now on; requests that have begun end with the models that they got."""
@@ -121,7 +147,9 @@ class Repository:
 
     @property
     def default(self) -> str | None:
-        """`NAME` or `NAME:VERSION` of what answers where no model is named; None where nothing is served."""
+        """`NAME` or `NAME:VERSION` of what answers where no model is named; None where nothing is
+        served.
+        """
         return self._wanted or self._served.preferred
 
     def get(self, spec: str | None = None) -> Model:
@@ -139,17 +167,23 @@ class Repository:
         name, _, version = spec.partition(":")
         if name in served.models:
             versions = _names(served.models[name])
-            raise UnknownModel(f"model '{name}' has no version '{short(version)}'; served are {versions}")
+            raise UnknownModel(
+                f"model '{name}' has no version '{short(version)}'; served are {versions}"
+            )
         raise UnknownModel(f"there is no model '{short(name)}'; served are {_names(served.models)}")
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be answered; empty if a model is served, or if models are loaded on request only."""
+        """Why nothing can be answered; empty if a model is served, or if models are loaded on
+        request only.
+        """
         return "" if self.models or self._control == "explicit" else self._empty
 
     @property
     def without_default(self) -> str:
-        """Why requests that name no model are refused while others are answered; empty if they are answered."""
+        """Why requests that name no model are refused while others are answered; empty if they are
+        answered.
+        """
         if self._wanted is None or self._served.find(self._wanted) is not None:
             return ""
         why = self._why(self._wanted.partition(":")[0])
@@ -168,7 +202,9 @@ class Repository:
     def _empty(self) -> str:
         if self._control == "explicit":
             return "no model is loaded; load one with POST /v2/repository/models/NAME/load"
-        why = "; ".join(f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused)
+        why = "; ".join(
+            f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused
+        )
         hint = "the models folder holds none; build one with python -m model_build imagenet"
         return f"no model is served: {why or hint}"
 

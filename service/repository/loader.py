@@ -1,4 +1,6 @@
-"""From a model file to a loaded model: read, checked, its layers listed, and run once before anybody waits for it."""
+"""From a model file to a loaded model: read, checked, its layers listed, and run once before
+anybody waits for it.
+"""
 
 from dataclasses import dataclass
 
@@ -32,7 +34,9 @@ class Refused:
 
 
 class Loader:
-    """Loads files on one engine; all models share one cache of sessions of single tensors, of eight unless given."""
+    """Loads files on one engine; all models share one cache of sessions of single tensors, of eight
+    unless given.
+    """
 
     def __init__(self, engine: Engine, sessions: Cache[Session] | None = None) -> None:
         self._engine = engine
@@ -45,20 +49,27 @@ class Loader:
             file = read(entry.path)
             heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
             lean = engine.load(file.proto, by_load=True, spins=heavy)
-            model = Model(entry.name, entry.version, file, lean, engine.provider, engine, self._sessions)
+            model = Model(
+                entry.name, entry.version, file, lean, engine.provider, engine, self._sessions
+            )
             _warm(model)
             give_back()
         except (ModelFileError, GraphError, UnloadableModel) as error:
             return Refused(entry.name, entry.version, str(error))
         except Exception as error:
-            # A stranger's file must not keep the others from being served, whatever it makes a reader of graphs raise.
+            # A stranger's file must not keep the others from being served, whatever it makes a
+            # reader of graphs raise.
             log.exception("model not understood", model=entry.name, version=entry.version)
-            return Refused(entry.name, entry.version, f"its graph is not understood ({type(error).__name__})")
+            return Refused(
+                entry.name, entry.version, f"its graph is not understood ({type(error).__name__})"
+            )
         return model
 
 
 def _warm(model: Model) -> None:
-    """List the layers and run once now: the first request does not pay for it, and a graph that never runs is found."""
+    """List the layers and run once now: the first request does not pay for it, and a graph that
+    never runs is found.
+    """
     if not model.listing["layers"]:
         raise ModelFileError("no layer was found in its graph")
     zeros = _zeros(model)
@@ -78,8 +89,20 @@ def _warm(model: Model) -> None:
 def _zeros(model: Model) -> np.ndarray | None:
     """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
     if model.input_shape is not None:
-        return np.zeros(model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32)
-    shape, dtype = model.file.graph.shape(model.file.input), model.file.graph.dtype(model.file.input)
+        return np.zeros(
+            model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32
+        )
+    shape, dtype = (
+        model.file.graph.shape(model.file.input),
+        model.file.graph.dtype(model.file.input),
+    )
     batch, *others = shape or (None,)
-    sizes = [batch if isinstance(batch, int) else 1, *(size for size in others if isinstance(size, int))]
-    return None if shape is None or dtype is None or len(sizes) < len(shape) else np.zeros(sizes, dtype)
+    sizes = [
+        batch if isinstance(batch, int) else 1,
+        *(size for size in others if isinstance(size, int)),
+    ]
+    return (
+        None
+        if shape is None or dtype is None or len(sizes) < len(shape)
+        else np.zeros(sizes, dtype)
+    )

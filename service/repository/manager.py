@@ -1,8 +1,10 @@
-"""When models are loaded and dropped: at start-up only, as their files change, or when somebody asks for it by name.
+"""When models are loaded and dropped: at start-up only, as their files change, or when somebody
+asks for it by name.
 
-A new model is read, loaded and run once before it takes the place of the former one, in one step; requests keep the
-model that they began with, and its memory is free when the last of them is done. A file that cannot be served changes
-nothing but what is told about it. All of this waits for files and for the runtime: it is no work for the event loop.
+A new model is read, loaded and run once before it takes the place of the former one, in one step;
+requests keep the model that they began with, and its memory is free when the last of them is done.
+A file that cannot be served changes nothing but what is told about it. All of this waits for files
+and for the runtime: it is no work for the event loop.
 """
 
 import threading
@@ -34,7 +36,9 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class Listed:
-    """A version of a model, whether it answers, and what else there is to say: why not, or what became of its file."""
+    """A version of a model, whether it answers, and what else there is to say: why not, or what
+    became of its file.
+    """
 
     name: str
     version: str
@@ -43,10 +47,11 @@ class Listed:
 
 
 class Control:
-    """Keeps `repository` as the folder and the callers want it; every method may be called from any thread.
+    """Keeps `repository` as the folder and the callers want it; every method may be called from any
+    thread.
 
-    `at_start` names what is loaded at start-up if models are loaded on request only. Raises SettingsError if one of
-    them cannot be, and for a default model that never will be.
+    `at_start` names what is loaded at start-up if models are loaded on request only. Raises
+    SettingsError if one of them cannot be, and for a default model that never will be.
     """
 
     def __init__(
@@ -78,19 +83,28 @@ class Control:
         return sorted(found.values(), key=lambda each: (each.name, int(each.version)))
 
     def load(self, name: str) -> None:
-        """Load the model of this name as it is on disk now, all its versions; what did not change is left alone.
+        """Load the model of this name as it is on disk now, all its versions; what did not change
+        is left alone.
 
-        Raises NotAllowed unless models are loaded on request, UnknownModel, and ModelRefused if a version cannot be
-        served: the others are then, and where its file was another before, that goes on.
+        Raises NotAllowed unless models are loaded on request, UnknownModel, and ModelRefused if a
+        version cannot be served: the others are then, and where its file was another before, that
+        goes on.
         """
         self._check_allowed()
         with self._lock:
             entries = self._on_disk(name)
-            found = {key: self._load(entry) for key, entry in entries.items() if self._is_new(entry, again=True)}
+            found = {
+                key: self._load(entry)
+                for key, entry in entries.items()
+                if self._is_new(entry, again=True)
+            }
             held = {key: each for key, each in found.items() if each is not None}
             kept, dropped = self._missing(name, entries.keys(), held)
             self._publish({**held, **kept}, dropped)
-        reasons = {version: CHANGING if each is None else each.reason for (_, version), each in found.items()}
+        reasons = {
+            version: CHANGING if each is None else each.reason
+            for (_, version), each in found.items()
+        }
         bad = [f"version {version}: {reason}" for version, reason in reasons.items() if reason]
         if bad:
             raise ModelRefused(f"not all of model '{name}' could be loaded: {'; '.join(bad)}")
@@ -98,7 +112,8 @@ class Control:
     def unload(self, name: str) -> None:
         """Serve no version of this model any more; nothing happens if none is.
 
-        Raises NotAllowed unless models are loaded on request, UnknownModel for what is neither loaded nor on disk.
+        Raises NotAllowed unless models are loaded on request, UnknownModel for what is neither
+        loaded nor on disk.
         """
         self._check_allowed()
         with self._lock:
@@ -125,7 +140,9 @@ class Control:
 
     def watch(self, seconds: float) -> None:
         """Look every so many seconds, in a thread of its own, until `close`."""
-        self._thread = threading.Thread(target=self._watch, args=(seconds,), name="fovea-models", daemon=True)
+        self._thread = threading.Thread(
+            target=self._watch, args=(seconds,), name="fovea-models", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -139,24 +156,34 @@ class Control:
             try:
                 self.look()
             except Exception:
-                # Whatever is wrong with one look: what is served goes on, and the next look may be better.
+                # Whatever is wrong with one look: what is served goes on, and the next look may be
+                # better.
                 log.exception("models not looked at")
 
     def _check_allowed(self) -> None:
         if self._mode != "explicit":
             raise NotAllowed(
-                f"models are not loaded on request here: FOVEA_MODEL_CONTROL is '{self._mode}', and not 'explicit'"
+                f"models are not loaded on request here: FOVEA_MODEL_CONTROL is '{self._mode}', "
+                "and not 'explicit'"
             )
 
     def _first(self, found: Look, names: Sequence[str]) -> Mapping[Key, Held]:
         """What is held at start-up."""
         wanted = self._mode != "explicit" or EVERYTHING in names
-        loaded = {key: self._load(entry) for key, entry in found.entries.items() if wanted or key[0] in names}
+        loaded = {
+            key: self._load(entry)
+            for key, entry in found.entries.items()
+            if wanted or key[0] in names
+        }
         held = {key: each for key, each in loaded.items() if each is not None}
         served = {name for (name, _), each in held.items() if each.model is not None}
         for name in names:
             if name not in served and name != EVERYTHING:
-                reasons = "; ".join(f"version {key[1]}: {each.reason}" for key, each in held.items() if key[0] == name)
+                reasons = "; ".join(
+                    f"version {key[1]}: {each.reason}"
+                    for key, each in held.items()
+                    if key[0] == name
+                )
                 known = ", ".join(sorted({name for name, _ in found.entries})) or "none"
                 raise SettingsError(
                     f"FOVEA_LOAD_MODELS names '{name}', which cannot be loaded "
@@ -165,13 +192,17 @@ class Control:
         return held
 
     def _look(self) -> Look | None:
-        """What the folder holds now; None if it cannot be listed, which says nothing about the models."""
+        """What the folder holds now; None if it cannot be listed, which says nothing about the
+        models.
+        """
         try:
             found = scan.look(self._folder)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             if reason != self._unread and self._mode != "none":
-                log.warning("models folder not read", models=str(self._folder.absolute()), reason=reason)
+                log.warning(
+                    "models folder not read", models=str(self._folder.absolute()), reason=reason
+                )
             self._unread = reason
             return None
         self._unread = ""
@@ -181,14 +212,22 @@ class Control:
         return found
 
     def _on_disk(self, name: str) -> Mapping[Key, Entry]:
-        """The versions of a model; what is no name of a folder in the models folder is none, whatever path it makes."""
-        entries = {key: entry for key, entry in (self._look() or _NOTHING).entries.items() if key[0] == name}
+        """The versions of a model; what is no name of a folder in the models folder is none,
+        whatever path it makes.
+        """
+        entries = {
+            key: entry
+            for key, entry in (self._look() or _NOTHING).entries.items()
+            if key[0] == name
+        }
         if not entries:
             raise UnknownModel(f"there is no model '{short(name)}' in the models folder")
         return entries
 
     def _is_new(self, entry: Entry, *, again: bool = False) -> bool:
-        """Whether the file is another than was loaded or refused last; with `again`, also one that was refused."""
+        """Whether the file is another than was loaded or refused last; with `again`, also one that
+        was refused.
+        """
         held = self._held.get(entry.key)
         if held is None or held.gone or held.entry.signature != entry.signature:
             return True
@@ -212,19 +251,29 @@ class Control:
     def _missing(
         self, name: str, present: Collection[Key], found: Mapping[Key, Held] | None = None
     ) -> tuple[Mapping[Key, Held], AbstractSet[Key]]:
-        """Of this model's versions without a file: those that go on, since no other of it is served, and the others."""
-        mine = {key: each for key, each in {**self._held, **(found or {})}.items() if key[0] == name}
+        """Of this model's versions without a file: those that go on, since no other of it is
+        served, and the others.
+        """
+        mine = {
+            key: each for key, each in {**self._held, **(found or {})}.items() if key[0] == name
+        }
         gone = mine.keys() - present
         others = any(key[0] == name for key in present)
         served = any(each.model is not None for key, each in mine.items() if key not in gone)
         kept = {key for key in gone if mine[key].model is not None and others and not served}
-        return {key: replace(mine[key], gone=True) for key in kept if not mine[key].gone}, gone - kept
+        return {
+            key: replace(mine[key], gone=True) for key in kept if not mine[key].gone
+        }, gone - kept
 
-    def _publish(self, changed: Mapping[Key, Held], dropped: AbstractSet[Key] = frozenset()) -> None:
+    def _publish(
+        self, changed: Mapping[Key, Held], dropped: AbstractSet[Key] = frozenset()
+    ) -> None:
         if not changed and not dropped:
             return
         answered, former = self.repository.answering, self._held
-        self._held = {key: each for key, each in {**former, **changed}.items() if key not in dropped}
+        self._held = {
+            key: each for key, each in {**former, **changed}.items() if key not in dropped
+        }
         self.repository.replace(self._held)
         for (name, version), each in changed.items():
             _tell(name, version, each, former.get((name, version)))
@@ -233,7 +282,12 @@ class Control:
                 log.info("model unloaded", model=name, version=version)
         for name, model in self.repository.answering.items():
             if name in answered and answered[name] is not model:
-                log.info("model swapped", model=name, version=model.version, before=answered[name].version)
+                log.info(
+                    "model swapped",
+                    model=name,
+                    version=model.version,
+                    before=answered[name].version,
+                )
 
 
 def _tell(name: str, version: str, held: Held, former: Held | None) -> None:
@@ -242,7 +296,9 @@ def _tell(name: str, version: str, held: Held, former: Held | None) -> None:
         log.warning("model file gone", model=name, version=version, reason=GONE)
     elif held.reason:
         going_on = None if held.model is None else "the former one"
-        log.error("model refused", model=name, version=version, reason=held.reason, serving=going_on)
+        log.error(
+            "model refused", model=name, version=version, reason=held.reason, serving=going_on
+        )
     elif former is None or held.model is not former.model:
         log.info("model loaded", model=name, version=version)
 
@@ -252,4 +308,9 @@ def _listed(held: Held) -> Listed:
     if reason and held.model is not None:
         reason = f"its new file was refused, the former one goes on: {reason}"
     reason = reason or (GONE if held.gone else "")
-    return Listed(held.entry.name, held.entry.version, "UNAVAILABLE" if held.model is None else "READY", reason)
+    return Listed(
+        held.entry.name,
+        held.entry.version,
+        "UNAVAILABLE" if held.model is None else "READY",
+        reason,
+    )

@@ -26,7 +26,9 @@ AT_ONCE_BYTES = 32_000_000
 OFTEN = 16
 """Questions for one layer after which a session of its own is worth building."""
 ALL = ""
-"""Stands for the session of all layers, beside those of single tensors: no tensor has an empty name."""
+"""Stands for the session of all layers, beside those of single tensors: no tensor has an empty
+name.
+"""
 
 
 # Longer runs would keep the event loop from its other requests.
@@ -36,7 +38,9 @@ SHARED_SECONDS = 0.005
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model. `lean` computes the real outputs only; sessions of single tensors are built when asked for."""
+    """A loaded model. `lean` computes the real outputs only; sessions of single tensors are built
+    when asked for.
+    """
 
     name: str
     version: str
@@ -76,13 +80,16 @@ class Model:
     def shares(self) -> bool:
         """Whether requests gain by sharing a run.
 
-        On a CPU a run that takes long keeps the processors busy by itself, and would take the memory of several.
+        On a CPU a run that takes long keeps the processors busy by itself, and would take the
+        memory of several.
         """
         return self.provider != CPU or self.lean.shortest < SHARED_SECONDS
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
-        """The shape of its input with the batch axis, as far as the card tells it; None without a card."""
+        """The shape of its input with the batch axis, as far as the card tells it; None without a
+        card.
+        """
         return None if self.card.input is None else (1, *self.card.input.shape)
 
     @cached_property
@@ -118,24 +125,34 @@ class Model:
         except (LayerNameError, ValueError):
             last = len(self.layers) - 1
             raise UnknownLayer(
-                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each with a name; "
+                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each "
+                "with a name; "
                 "GET /layers lists them"
             ) from None
 
     def run(self, inputs: Sequence[np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
-        """The real outputs for inputs [n, ...] of one shape and type, in one run; those of its padding are cut off.
+        """The real outputs for inputs [n, ...] of one shape and type, in one run; those of its
+        padding are cut off.
 
         Raises what `Session.run` raises.
         """
         count = sum(map(len, inputs))
         size = bucket_of(count, self.sizes[-1]) if self.sizes else count
         outputs = self.lean.run({self.file.input: stacked(inputs, size)}, deadline)
-        return outputs if size == count else [each[:count] if each.shape[:1] == (size,) else each for each in outputs]
+        return (
+            outputs
+            if size == count
+            else [each[:count] if each.shape[:1] == (size,) else each for each in outputs]
+        )
 
     @cached_property
     def _at_once(self) -> frozenset[str]:
-        """The tensors of all layers, if they are few enough bytes to be computed in one run; else none."""
-        numbers = [prod(layer.output_shape) for layer in self.layers if _is_known(layer.output_shape)]
+        """The tensors of all layers, if they are few enough bytes to be computed in one run; else
+        none.
+        """
+        numbers = [
+            prod(layer.output_shape) for layer in self.layers if _is_known(layer.output_shape)
+        ]
         fits = len(numbers) == len(self.layers) and sum(numbers) * FLOAT_BYTES <= AT_ONCE_BYTES
         return frozenset(layer.tensor for layer in self.layers) if fits else frozenset()
 
@@ -145,22 +162,33 @@ class Model:
         return Counter()
 
     def session_of(self, tensor: str) -> Session:
-        """The session to ask for a tensor: its own, or that of all layers if more of them are asked for than are kept.
+        """The session to ask for a tensor: its own, or that of all layers if more of them are asked
+        for than are kept.
 
         One that is asked for again and again gets its own in the end.
         """
         kept = self._sessions
-        if tensor not in self._at_once or kept.has(tensor, self) or (not kept.has(ALL, self) and kept.room(self) > 0):
+        if (
+            tensor not in self._at_once
+            or kept.has(tensor, self)
+            or (not kept.has(ALL, self) and kept.room(self) > 0)
+        ):
             return self.tap(tensor)
         self._asked[tensor] += 1
         if self._asked[tensor] % OFTEN == 0:
             return self.tap(tensor)
         names = [layer.tensor for layer in self.layers]
-        return kept.get(ALL, lambda: self._engine.load(extract(self.file.proto, list(dict.fromkeys(names)))), self)
+        return kept.get(
+            ALL,
+            lambda: self._engine.load(extract(self.file.proto, list(dict.fromkeys(names)))),
+            self,
+        )
 
     def tap(self, tensor: str) -> Session:
         """A session that computes this one tensor, built when first asked for."""
-        return self._sessions.get(tensor, lambda: self._engine.load(extract(self.file.proto, [tensor])), self)
+        return self._sessions.get(
+            tensor, lambda: self._engine.load(extract(self.file.proto, [tensor])), self
+        )
 
 
 def _is_known(shape: Sequence[int | None] | None) -> TypeGuard[Sequence[int]]:

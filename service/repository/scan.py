@@ -1,8 +1,9 @@
-"""The models folder as it is on disk, `<name>/<version>/model.onnx`, without reading what is in the files.
+"""The models folder as it is on disk, `<name>/<version>/model.onnx`, without reading what is in the
+files.
 
-Versions are numbers. Hidden folders and names that are no text stay out. A version's files are all that is in its
-folder (a graph may keep its weights beside it), but for hidden ones, which are what is still being written, and the
-samples.
+Versions are numbers. Hidden folders and names that are no text stay out. A version's files are all
+that is in its folder (a graph may keep its weights beside it), but for hidden ones, which are what
+is still being written, and the samples.
 """
 
 import hashlib
@@ -18,7 +19,9 @@ Key = tuple[str, str]
 """Name and version."""
 
 Signature = tuple[tuple[str, int, int, int], ...]
-"""Of each file of a version: its path inside, bytes, nanoseconds of its last change, and its number on the disk."""
+"""Of each file of a version: its path inside, bytes, nanoseconds of its last change, and its number
+on the disk.
+"""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,9 @@ def look(folder: Path) -> Look:
             unreadable.add(name)
             continue
         try:
-            versions = [each for each in _folders(folder / name) if each.isascii() and each.isdigit()]
+            versions = [
+                each for each in _folders(folder / name) if each.isascii() and each.isdigit()
+            ]
             for version in sorted(versions, key=int):
                 path = folder / name / version / FILE
                 if path.exists():
@@ -89,11 +94,15 @@ def digest(folder: Path) -> str:
 
 def _folders(folder: Path) -> list[str]:
     with os.scandir(folder) as found:
-        return sorted(each.name for each in found if not each.name.startswith(".") and each.is_dir())
+        return sorted(
+            each.name for each in found if not each.name.startswith(".") and each.is_dir()
+        )
 
 
 def _looks(path: Path) -> tuple[int, int, int]:
-    """Bytes, date and number of a file; zeros for one that is not there, as where a link leads nowhere."""
+    """Bytes, date and number of a file; zeros for one that is not there, as where a link leads
+    nowhere.
+    """
     try:
         stat = path.stat()
     except OSError:
@@ -103,5 +112,7 @@ def _looks(path: Path) -> tuple[int, int, int]:
 
 def _files(folder: Path) -> Iterator[Path]:
     for where, folders, files in os.walk(folder):
-        folders[:] = sorted(each for each in folders if not each.startswith(".") and each != SAMPLES)
+        folders[:] = sorted(
+            each for each in folders if not each.startswith(".") and each != SAMPLES
+        )
         yield from (Path(where) / each for each in sorted(files) if not each.startswith("."))

@@ -1,4 +1,6 @@
-"""A bounded cache of what is costly to build, such as a session: thread-safe, and one build per key at a time."""
+"""A bounded cache of what is costly to build, such as a session: thread-safe, and one build per key
+at a time.
+"""
 
 import threading
 import weakref
@@ -16,14 +18,17 @@ _HITS, _MISSES, _EVICTIONS = range(3)
 
 
 class Cache(Generic[Value]):
-    """Keeps the `capacity` values that were used last; a value that is dropped lives on for who still holds it.
+    """Keeps the `capacity` values that were used last; a value that is dropped lives on for who
+    still holds it.
 
-    The values of an owner, told from others by identity, are dropped when it is no more: they must not hold it.
-    `counts` are those of questions whose value was there, of others, and of values dropped for want of room; `kept` is
-    how many values there are.
+    The values of an owner, told from others by identity, are dropped when it is no more: they must
+    not hold it. `counts` are those of questions whose value was there, of others, and of values
+    dropped for want of room; `kept` is how many values there are.
     """
 
-    def __init__(self, capacity: int, counts: Numbers | None = None, kept: Numbers | None = None) -> None:
+    def __init__(
+        self, capacity: int, counts: Numbers | None = None, kept: Numbers | None = None
+    ) -> None:
         self._capacity = max(1, capacity)
         self._counts = [0.0] * 3 if counts is None else counts
         self._kept = [0.0] if kept is None else kept
@@ -36,7 +41,9 @@ class Cache(Generic[Value]):
         return len(self._values)
 
     def get(self, key: Hashable, build: Callable[[], Value], owner: object = None) -> Value:
-        """The value of `key`, built by the first who asks while the others wait; what `build` raises is not kept."""
+        """The value of `key`, built by the first who asks while the others wait; what `build`
+        raises is not kept.
+        """
         place = (id(owner), key)
         with self._lock:
             if owner is not None and id(owner) not in self._owners:
@@ -62,9 +69,13 @@ class Cache(Generic[Value]):
     def room(self, owner: object = None) -> int:
         """How many values of this owner fit before it has taken half of the room, at least one."""
         with self._lock:
-            return max(1, self._capacity // 2) - sum(place[0] == id(owner) for place in self._values)
+            return max(1, self._capacity // 2) - sum(
+                place[0] == id(owner) for place in self._values
+            )
 
-    def _build(self, place: tuple[int, Hashable], future: "Future[Value]", build: Callable[[], Value]) -> None:
+    def _build(
+        self, place: tuple[int, Hashable], future: "Future[Value]", build: Callable[[], Value]
+    ) -> None:
         try:
             future.set_result(build())
         except BaseException as error:  # noqa: BLE001 - handed on to all who wait for it

@@ -1,1 +1,3 @@
-"""Arrays go through ONNX Runtime and come out: devices, sessions, deadlines, and the machine they run on."""
+"""Arrays go through ONNX Runtime and come out: devices, sessions, deadlines, and the machine they
+run on.
+"""

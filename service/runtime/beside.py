@@ -1,7 +1,8 @@
 """A network for runs beside others: loaded once more, with fewer threads for a run.
 
-A run by itself is done soonest with all processors. Several at a time, each with threads for all of them, wait for
-one another; with a share each they do a third more. ONNX Runtime settles the threads when it loads a graph.
+A run by itself is done soonest with all processors. Several at a time, each with threads for all of
+them, wait for one another; with a share each they do a third more. ONNX Runtime settles the threads
+when it loads a graph.
 """
 
 import threading
@@ -20,7 +21,9 @@ log = structlog.get_logger(__name__)
 
 
 class Beside:
-    """What `build` loads, when `crowd` first tells of several workers with something to do: it takes memory."""
+    """What `build` loads, when `crowd` first tells of several workers with something to do: it
+    takes memory.
+    """
 
     def __init__(self, build: Callable[[], Any], crowd: Numbers) -> None:
         self._build = build

@@ -1,7 +1,7 @@
 """Work that nobody waits for any more: known to the thread that does it, ended from another.
 
-A thread that takes up work says so with `doing`; whatever takes long within says with `stopped_by` how it is stopped.
-Who no longer waits lets the errand `check` whether anybody does.
+A thread that takes up work says so with `doing`; whatever takes long within says with `stopped_by`
+how it is stopped. Who no longer waits lets the errand `check` whether anybody does.
 """
 
 import threading
@@ -14,7 +14,9 @@ class Abandoned(Exception):
 
 
 class Errand:
-    """A piece of work, perhaps of several who wait for it; `wanted` tells whether anybody still does."""
+    """A piece of work, perhaps of several who wait for it; `wanted` tells whether anybody still
+    does.
+    """
 
     def __init__(self, wanted: Callable[[], bool]) -> None:
         self._wanted = wanted
@@ -33,7 +35,9 @@ class Errand:
 
     @contextmanager
     def stopped_by(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While open, `stop` is called when nobody waits any more; raises Abandoned if nobody does already."""
+        """While open, `stop` is called when nobody waits any more; raises Abandoned if nobody does
+        already.
+        """
         with self._lock:
             if self._abandoned:
                 raise Abandoned

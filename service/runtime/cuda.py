@@ -1,4 +1,6 @@
-"""CUDA's options: from what an operator chose to what ONNX Runtime takes, and back from what it says is in force."""
+"""CUDA's options: from what an operator chose to what ONNX Runtime takes, and back from what it
+says is in force.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,8 +15,9 @@ _UNLIMITED = 2**64 - 1
 class Cuda:
     """How sessions use a GPU.
 
-    `memory_bytes` bounds the arena of each session; None leaves it open. Without `tf32` sums are of whole float32, as
-    on the CPU. `search` is how cuDNN finds an algorithm for each convolution and each shape of its input.
+    `memory_bytes` bounds the arena of each session; None leaves it open. Without `tf32` sums are of
+    whole float32, as on the CPU. `search` is how cuDNN finds an algorithm for each convolution and
+    each shape of its input.
     """
 
     device: int = 0
@@ -29,11 +32,17 @@ class Cuda:
             "use_tf32": str(int(self.tf32)),
             "cudnn_conv_algo_search": self.search.upper(),
         }
-        return options if self.memory_bytes is None else options | {"gpu_mem_limit": str(self.memory_bytes)}
+        return (
+            options
+            if self.memory_bytes is None
+            else options | {"gpu_mem_limit": str(self.memory_bytes)}
+        )
 
     @classmethod
     def told(cls, options: Mapping[str, str]) -> "Cuda":
-        """From what the provider says is in force; what it does not name is as ONNX Runtime has it by default."""
+        """From what the provider says is in force; what it does not name is as ONNX Runtime has it
+        by default.
+        """
         limit = int(options.get("gpu_mem_limit", _UNLIMITED))
         return cls(
             device=int(options.get("device_id", 0)),

@@ -1,8 +1,10 @@
-"""ONNX Runtime: sessions on the device that was asked for, arrays in and arrays out. No pictures, no HTTP, no asyncio.
+"""ONNX Runtime: sessions on the device that was asked for, arrays in and arrays out. No pictures,
+no HTTP, no asyncio.
 
-`cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What `auto` got is in
-`Engine.provider`, and why it is not CUDA in `Engine.note`. What ONNX Runtime says of a session is in `Session.cuda`,
-the options of its provider, and in `Session.placement`, where its nodes run.
+`cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What
+`auto` got is in `Engine.provider`, and why it is not CUDA in `Engine.note`. What ONNX Runtime says
+of a session is in `Session.cuda`, the options of its provider, and in `Session.placement`, where
+its nodes run.
 """
 
 import math
@@ -35,8 +37,11 @@ CUDA = "CUDAExecutionProvider"
 # Inputs of one run at most, unless told otherwise: on a CPU more gain nothing.
 _MOST = {CPU: 8, CUDA: 32}
 
-# What failing to get memory says, of the arena, of the C++ library and of CUDA: no fault of the input's size.
-_NO_MEMORY = re.compile(r"allocate memory|bad_alloc|smaller than requested|out of memory|ALLOC_FAILED", re.IGNORECASE)
+# What failing to get memory says, of the arena, of the C++ library and of CUDA: no fault of the
+# input's size.
+_NO_MEMORY = re.compile(
+    r"allocate memory|bad_alloc|smaller than requested|out of memory|ALLOC_FAILED", re.IGNORECASE
+)
 # What ONNX Runtime puts before the reason: its name, a code, and often a place in its source.
 _PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
 # What CUDA itself says, somewhere within what ONNX Runtime says of it.
@@ -63,12 +68,16 @@ class RunFailed(Exception):
 class Session:
     """One graph, loaded. Safe to run from several threads at once."""
 
-    def __init__(self, session: Any, runtime: Any, watch: Deadlines, beside: Beside | None = None) -> None:
+    def __init__(
+        self, session: Any, runtime: Any, watch: Deadlines, beside: Beside | None = None
+    ) -> None:
         self._session = session
         self._beside = beside
         self._runtime = runtime
         self._watch = watch
-        self._open = any(not isinstance(size, int) for value in session.get_inputs() for size in value.shape[1:])
+        self._open = any(
+            not isinstance(size, int) for value in session.get_inputs() for size in value.shape[1:]
+        )
         self.inputs: tuple[str, ...] = tuple(value.name for value in session.get_inputs())
         self.outputs: tuple[str, ...] = tuple(value.name for value in session.get_outputs())
         self.providers: tuple[str, ...] = tuple(session.get_providers())
@@ -79,17 +88,22 @@ class Session:
         self.shortest = math.inf
         """Seconds of the shortest run so far."""
 
-    def run(self, feeds: Mapping[str, np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
+    def run(
+        self, feeds: Mapping[str, np.ndarray], deadline: float | None = None
+    ) -> list[np.ndarray]:
         """All outputs for these inputs, in the order of `outputs`.
 
-        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is terminated; so it is,
-        with Abandoned, when nobody waits for it any more.
-        Raises Impossible for inputs whose names, types or shapes the graph does not take, RunFailed for what is no
+        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is
+        terminated; so it is, with Abandoned, when nobody waits for it any more. Raises Impossible
+        for inputs whose names, types or shapes the graph does not take, RunFailed for what is no
         fault of the input.
         """
         options = self._runtime.RunOptions()
         options.log_severity_level = _FATAL
-        with self._watch.until(deadline, options), stopped_by(partial(setattr, options, "terminate", True)):
+        with (
+            self._watch.until(deadline, options),
+            stopped_by(partial(setattr, options, "terminate", True)),
+        ):
             inner = (self._beside and self._beside.session) or self._session
             started = time.monotonic()
             try:
@@ -98,11 +112,18 @@ class Session:
                 if abandoned():
                     raise Abandoned from None
                 if options.terminate:
-                    raise DeadlinePassed("the run took longer than allowed and was ended; try again later") from None
+                    raise DeadlinePassed(
+                        "the run took longer than allowed and was ended; try again later"
+                    ) from None
                 if _NO_MEMORY.search(str(error)):
                     raise RunFailed(_first_line(error)) from error
-                # A size that the graph leaves open can be one that an operator deep inside cannot work with.
-                if self._open or feeds.keys() != set(self.inputs) or type(error).__name__ == "InvalidArgument":
+                # A size that the graph leaves open can be one that an operator deep inside cannot
+                # work with.
+                if (
+                    self._open
+                    or feeds.keys() != set(self.inputs)
+                    or type(error).__name__ == "InvalidArgument"
+                ):
                     raise Impossible(self._mismatch(feeds)) from error
                 raise RunFailed(_first_line(error)) from error
             self.shortest = min(self.shortest, time.monotonic() - started)
@@ -110,18 +131,21 @@ class Session:
 
     def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
         expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())
-        got = ", ".join(f"{name}: {array.dtype} {list(array.shape)}" for name, array in feeds.items())
+        got = ", ".join(
+            f"{name}: {array.dtype} {list(array.shape)}" for name, array in feeds.items()
+        )
         return f"the network takes {expected}; this input is {got or 'none'}, which it cannot work with"
 
 
 class Engine:
-    """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own choice).
+    """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own
+    choice).
 
-    On a CPU, a session that is loaded `by_load` has them for a run that goes by itself; where `crowd` tells of several
-    workers with something to do, a run has `threads_beside`.
-    `cuda` says how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless given).
-    Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be had, or no ONNX Runtime is
-    installed.
+    On a CPU, a session that is loaded `by_load` has them for a run that goes by itself; where
+    `crowd` tells of several workers with something to do, a run has `threads_beside`. `cuda` says
+    how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless
+    given). Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be
+    had, or no ONNX Runtime is installed.
     """
 
     def __init__(
@@ -149,7 +173,9 @@ class Engine:
             self._share_memory()
         self.max_batch = max_batch or _MOST[self.provider]
         self.batches = buckets(self.max_batch) if self.provider == CUDA else ()
-        """The sizes that batches are padded to; none on the CPU, which prepares nothing for a shape."""
+        """The sizes that batches are padded to; none on the CPU, which prepares nothing for a
+        shape.
+        """
 
     @property
     def version(self) -> str:
@@ -161,11 +187,14 @@ class Engine:
         """How many sessions were built since the start."""
         return int(self._built[0])
 
-    def load(self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False) -> Session:
+    def load(
+        self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False
+    ) -> Session:
         """A session of this graph; raises UnloadableModel.
 
-        With `spins` the threads of a run on the CPU wait for its next operator by spinning, until the run ends: worth
-        it where a run takes milliseconds, for waking a thread takes tens of microseconds.
+        With `spins` the threads of a run on the CPU wait for its next operator by spinning, until
+        the run ends: worth it where a run takes milliseconds, for waking a thread takes tens of
+        microseconds.
         """
         beside = None
         if by_load and self.provider == CPU and self._threads_beside != self._threads:
@@ -176,10 +205,14 @@ class Engine:
         return session
 
     def _share_memory(self) -> None:
-        """One pool of memory for the runs of all sessions: with one each, a session of a layer takes twice as much."""
+        """One pool of memory for the runs of all sessions: with one each, a session of a layer
+        takes twice as much.
+        """
         runtime = self._runtime
         kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-        runtime.create_and_register_allocator(runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None)
+        runtime.create_and_register_allocator(
+            runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None
+        )
         self._sharing = True
 
     def _choose(self, device: Device) -> str:
@@ -196,7 +229,9 @@ class Engine:
     def _cuda_missing(self) -> str:
         """Why there is no CUDA here; empty if a convolution ran on it."""
         if CUDA not in self._runtime.get_available_providers():
-            return "this ONNX Runtime is built without CUDA; install fovea[gpu] in place of fovea[cpu]"
+            return (
+                "this ONNX Runtime is built without CUDA; install fovea[gpu] in place of fovea[cpu]"
+            )
         if hasattr(self._runtime, "preload_dlls"):
             self._runtime.preload_dlls()
         try:
@@ -209,7 +244,12 @@ class Engine:
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
     def _open(
-        self, proto: onnx.ModelProto, provider: str, beside: Beside | None = None, *, spins: bool = False
+        self,
+        proto: onnx.ModelProto,
+        provider: str,
+        beside: Beside | None = None,
+        *,
+        spins: bool = False,
     ) -> Session:
         inner = self._inner(proto, provider, self._threads, spins=spins)
         session = Session(inner, self._runtime, self._watch, beside)
@@ -217,11 +257,16 @@ class Engine:
             raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
 
-    def _inner(self, proto: onnx.ModelProto, provider: str, threads: int, *, spins: bool = False) -> Any:
+    def _inner(
+        self, proto: onnx.ModelProto, provider: str, threads: int, *, spins: bool = False
+    ) -> Any:
         providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
         try:
             return self._runtime.InferenceSession(
-                proto.SerializeToString(), self._options(threads, spins), providers=providers, enable_fallback=0
+                proto.SerializeToString(),
+                self._options(threads, spins),
+                providers=providers,
+                enable_fallback=0,
             )
         except _exceptions() as error:
             raise UnloadableModel(_first_line(error)) from error
@@ -265,7 +310,11 @@ def _exceptions() -> tuple[type[Exception], ...]:
     """What loading and running raise: ONNX Runtime's exceptions have no common base but Exception."""
     from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - one of two extras brings it
 
-    own = [value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception)]
+    own = [
+        value
+        for value in vars(state).values()
+        if isinstance(value, type) and issubclass(value, Exception)
+    ]
     return (RuntimeError, ValueError, *own)
 
 

@@ -1,4 +1,6 @@
-"""Which nodes of a graph a provider runs: as ONNX Runtime assigned them, before it fuses what it assigned."""
+"""Which nodes of a graph a provider runs: as ONNX Runtime assigned them, before it fuses what it
+assigned.
+"""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -30,12 +32,19 @@ class Placement:
 
     @classmethod
     def told(cls, assigned: Sequence[Assigned], wanted: str) -> "Placement":
-        """From what the runtime tells; operators of other domains than ONNX's are named with theirs."""
+        """From what the runtime tells; operators of other domains than ONNX's are named with
+        theirs.
+        """
         nodes: Counter[str] = Counter()
         fallen = set[str]()
         for each in assigned:
             found = each.get_nodes()
             nodes[each.ep_name] += len(found)
             if each.ep_name != wanted:
-                fallen |= {f"{node.domain}.{node.op_type}".removeprefix(".").removeprefix("ai.onnx.") for node in found}
-        return cls({wanted: nodes.pop(wanted, 0), **dict(sorted(nodes.items()))}, tuple(sorted(fallen)))
+                fallen |= {
+                    f"{node.domain}.{node.op_type}".removeprefix(".").removeprefix("ai.onnx.")
+                    for node in found
+                }
+        return cls(
+            {wanted: nodes.pop(wanted, 0), **dict(sorted(nodes.items()))}, tuple(sorted(fallen))
+        )

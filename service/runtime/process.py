@@ -1,5 +1,5 @@
-"""What this process may use of the machine, and what it gives back: the processors that its control group grants (not
-the host's count), the threads of a run, and memory that was freed.
+"""What this process may use of the machine, and what it gives back: the processors that its control
+group grants (not the host's count), the threads of a run, and memory that was freed.
 """
 
 import ctypes
@@ -13,7 +13,9 @@ ROOT = Path("/")
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Threads within an operator, for a run by itself and for one beside others; `processors` is the worker's share."""
+    """Threads within an operator, for a run by itself and for one beside others; `processors` is
+    the worker's share.
+    """
 
     processors: int
     alone: int
@@ -21,8 +23,9 @@ class Threads:
 
     @classmethod
     def share(cls, workers: int, instances: int | None, chosen: int | None) -> "Threads":
-        """Of one of so many workers. What was chosen holds; else a run by itself has all processors of the worker, and
-        each of `instances` runs an equal part (one processor a run where that is open).
+        """Of one of so many workers. What was chosen holds; else a run by itself has all processors
+        of the worker, and each of `instances` runs an equal part (one processor a run where that is
+        open).
         """
         processors = max(1, cpu_quota() // workers)
         contended = max(1, processors // (instances or processors))
@@ -30,7 +33,9 @@ class Threads:
 
 
 def cpu_quota(root: Path = ROOT) -> int:
-    """Whole processors this process may keep busy: the least of its affinity and its cgroup quotas, at least 1."""
+    """Whole processors this process may keep busy: the least of its affinity and its cgroup quotas,
+    at least 1.
+    """
     return max(1, min([_affinity(), *(int(quota) for quota in _quotas(root))]))
 
 
@@ -47,15 +52,21 @@ def _quotas(root: Path) -> list[float]:
     for line in _read(root / "proc/self/cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if controllers == "":
-            quotas += [_quota(*_read(group / "cpu.max").split()) for group in _ancestry(mount, path)]
+            quotas += [
+                _quota(*_read(group / "cpu.max").split()) for group in _ancestry(mount, path)
+            ]
         elif "cpu" in controllers.split(","):
             for group in [*_ancestry(mount / "cpu", path), *_ancestry(mount / controllers, path)]:
-                quotas.append(_quota(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us")))
+                quotas.append(
+                    _quota(_read(group / "cpu.cfs_quota_us"), _read(group / "cpu.cfs_period_us"))
+                )
     return [quota for quota in quotas if quota is not None]
 
 
 def _ancestry(mount: Path, path: str) -> list[Path]:
-    """The group's folder and those above it; inside a container the path may not exist, the mount does."""
+    """The group's folder and those above it; inside a container the path may not exist, the mount
+    does.
+    """
     group = mount / path.strip("/")
     return [group, *(parent for parent in group.parents if parent.is_relative_to(mount))]
 
@@ -74,7 +85,8 @@ def _read(path: Path) -> str:
 
 
 def give_back() -> None:
-    """Return free memory, also from the middle of the heap, as glibc's `malloc_trim` does; elsewhere nothing is done.
+    """Return free memory, also from the middle of the heap, as glibc's `malloc_trim` does;
+    elsewhere nothing is done.
 
     Reading a model leaves several times its size behind. It takes some milliseconds.
     """

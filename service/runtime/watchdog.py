@@ -14,7 +14,8 @@ _LOOKS_EVERY = 1.0
 
 
 class Deadlines:
-    """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as much as a small run.
+    """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as
+    much as a small run.
 
     The thread ends when it looks and finds nothing to watch, and the next run starts another.
     """
@@ -27,7 +28,9 @@ class Deadlines:
 
     @contextmanager
     def until(self, deadline: float | None, options: Any) -> Iterator[None]:
-        """While open, a run with these options is ended at `deadline`; raises DeadlinePassed if that is past."""
+        """While open, a run with these options is ended at `deadline`; raises DeadlinePassed if
+        that is past.
+        """
         if deadline is None:
             yield
             return
@@ -36,7 +39,9 @@ class Deadlines:
         with self._changed:
             self._runs[id(options)] = (deadline, options)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="fovea-deadlines", daemon=True)
+                self._thread = threading.Thread(
+                    target=self._watch, name="fovea-deadlines", daemon=True
+                )
                 self._thread.start()
             elif deadline < self._wakes:
                 self._changed.notify()

@@ -1,7 +1,8 @@
-"""A bounded queue before a pool of threads. Knows no ONNX Runtime and no HTTP: it runs what it is given, or is full.
+"""A bounded queue before a pool of threads. Knows no ONNX Runtime and no HTTP: it runs what it is
+given, or is full.
 
-A free thread takes what is queued, of one key up to `most` pieces together, and never waits for more to come: so
-putting pieces together costs nothing when there is only one.
+A free thread takes what is queued, of one key up to `most` pieces together, and never waits for
+more to come: so putting pieces together costs nothing when there is only one.
 """
 
 import asyncio
@@ -22,11 +23,14 @@ _wanted = attrgetter("wanted")
 
 
 class Batcher:
-    """Runs work on `workers` threads. At most `waiting` more pieces of one owner may wait; one more raises QueueFull.
+    """Runs work on `workers` threads. At most `waiting` more pieces of one owner may wait; one more
+    raises QueueFull.
 
-    Owners, such as models, are served in turn, so that a rush for one does not keep the others waiting.
+    Owners, such as models, are served in turn, so that a rush for one does not keep the others
+    waiting.
 
-    How many are running or waiting is told in `length`, and in `crowd` how many workers have something to do.
+    How many are running or waiting is told in `length`, and in `crowd` how many workers have
+    something to do.
     """
 
     def __init__(
@@ -50,7 +54,8 @@ class Batcher:
         self._closed = False
         self._typical = 0.05
         self._threads = [
-            threading.Thread(target=self._work, name=f"fovea-run-{number}", daemon=True) for number in range(workers)
+            threading.Thread(target=self._work, name=f"fovea-run-{number}", daemon=True)
+            for number in range(workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -68,7 +73,9 @@ class Batcher:
             return self._running.total() + len(self._waiting)
 
     def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Done[Result]]":
-        """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try again."""
+        """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try
+        again.
+        """
         future: Future[Done[Result]] = Future()
         self._put(Piece(lambda _: [work()], None, None, owner, future, None))
         return future
@@ -83,13 +90,15 @@ class Batcher:
         owner: Hashable = None,
         here: bool = False,
     ) -> Done[Result]:
-        """What `run` makes of the item, perhaps with others of the same owner and key; None is a key of its own.
+        """What `run` makes of the item, perhaps with others of the same owner and key; None is a
+        key of its own.
 
-        With `here` it is done by the event loop itself, together with what else came in this turn of it: right for what
-        takes less time than waking a thread and handing the interpreter to and fro. `deadline` is a point of
-        `time.monotonic()`. Raises QueueFull, what `run` gives or raises for this item, and DeadlinePassed if it is not
-        done in time: work whose turn did not come by then, or whose caller is cancelled, is dropped, and what runs for
-        nobody else is stopped.
+        With `here` it is done by the event loop itself, together with what else came in this turn
+        of it: right for what takes less time than waking a thread and handing the interpreter to
+        and fro. `deadline` is a point of `time.monotonic()`. Raises QueueFull, what `run` gives or
+        raises for this item, and DeadlinePassed if it is not done in time: work whose turn did not
+        come by then, or whose caller is cancelled, is dropped, and what runs for nobody else is
+        stopped.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Done[Result]] = loop.create_future()
@@ -143,7 +152,10 @@ class Batcher:
                 inside = self._inside(piece.owner)
             if inside >= self._limit:
                 retry_after = inside * self._typical / self._workers
-                raise QueueFull(f"{inside} requests are running or waiting already; try again later", retry_after)
+                raise QueueFull(
+                    f"{inside} requests are running or waiting already; try again later",
+                    retry_after,
+                )
             self._waiting.put(piece.owner, piece)
             self._tell()
             self._changed.notify()

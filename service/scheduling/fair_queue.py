@@ -1,4 +1,6 @@
-"""Who waits for what: a line for each owner, served in turn, so that a rush for one keeps no others waiting."""
+"""Who waits for what: a line for each owner, served in turn, so that a rush for one keeps no others
+waiting.
+"""
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable
@@ -27,7 +29,8 @@ class Lines(Generic[Piece]):
         self._count += 1
 
     def take(self, most: int, together: Callable[[Piece, Piece], bool]) -> list[Piece]:
-        """The first of the line whose turn it is, with up to `most - 1` of the same line that go `together` with it.
+        """The first of the line whose turn it is, with up to `most - 1` of the same line that go
+        `together` with it.
 
         Raises KeyError if nobody waits.
         """

@@ -29,7 +29,9 @@ class Done(Generic[Result]):
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """What is to run for an item, and who waits for it: on an event loop, or anywhere where that is None."""
+    """What is to run for an item, and who waits for it: on an event loop, or anywhere where that is
+    None.
+    """
 
     run: Run[Any, Any]
     item: Any
@@ -85,7 +87,9 @@ class Piece:
 
 
 def outcomes(run: Run[Item, Result], items: Sequence[Item]) -> Sequence[Result | BaseException]:
-    """A result or an exception for each; where they fail together, each is tried alone: no one fails its neighbours."""
+    """A result or an exception for each; where they fail together, each is tried alone: no one
+    fails its neighbours.
+    """
     try:
         return run(items)
     except Abandoned as error:
@@ -101,7 +105,10 @@ def outcomes_of(pieces: Sequence[Piece]) -> Sequence[Any]:
 
 def deliver(pieces: Sequence[Piece], found: Sequence[Any], started: float, took: float) -> None:
     """Wake each event loop once, however many of its pieces are done."""
-    settled = [(piece, outcome, started - piece.came, took) for piece, outcome in zip(pieces, found, strict=True)]
+    settled = [
+        (piece, outcome, started - piece.came, took)
+        for piece, outcome in zip(pieces, found, strict=True)
+    ]
     for loop in {piece.loop for piece in pieces}:
         own = [each for each in settled if each[0].loop is loop]
         if loop is None:

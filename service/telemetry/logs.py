@@ -1,4 +1,5 @@
-"""Structured logs: one line for each event, for people or for machines, with the id of the request it belongs to.
+"""Structured logs: one line for each event, for people or for machines, with the id of the request
+it belongs to.
 
 Everything goes through one handler on standard error, that of uvicorn and of the libraries too.
 """
@@ -17,8 +18,11 @@ import structlog
 from structlog.typing import EventDict, Processor
 
 ACCESS = "service.access"
-# Frames without their variables, which hold what was posted, and took most of the time that a failure costs.
-_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+# Frames without their variables, which hold what was posted, and took most of the time that a
+# failure costs.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}", re.ASCII)
 SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
@@ -32,7 +36,9 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
     """Send all logs of this process to `stream` (standard error) as `console` or `json` lines."""
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=SHARED, processors=_rendering(log_format, handler.stream))
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=SHARED, processors=_rendering(log_format, handler.stream)
+        )
     )
     logging.basicConfig(handlers=[handler], level=log_level.upper(), force=True)
     logging.captureWarnings(capture=True)
@@ -40,7 +46,8 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [], True
     access.configure(handler.stream, log_format, log_level)
-    # Our own line for each request says more than uvicorn's, and httpx need not announce every call.
+    # Our own line for each request says more than uvicorn's, and httpx need not announce every
+    # call.
     for name in ("uvicorn.access", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
@@ -52,7 +59,9 @@ def configure(log_format: str, log_level: str, stream: TextIO | None = None) -> 
 
 
 class AccessLog:
-    """A line for each request that was answered, as the other events are rendered but at a tenth of their cost."""
+    """A line for each request that was answered, as the other events are rendered but at a tenth of
+    their cost.
+    """
 
     def __init__(self) -> None:
         self._stream: TextIO | None = None
@@ -61,7 +70,11 @@ class AccessLog:
 
     def configure(self, stream: TextIO, log_format: str, log_level: str) -> None:
         """Write what is at least of this level; before it, nothing is written."""
-        self._stream, self._as_json, self._least = stream, log_format == "json", logging.getLevelName(log_level.upper())
+        self._stream, self._as_json, self._least = (
+            stream,
+            log_format == "json",
+            logging.getLevelName(log_level.upper()),
+        )
 
     def write(self, level: int, requests: Sequence[Mapping[str, Any]]) -> None:
         """The lines of these requests, in one piece."""
@@ -90,7 +103,11 @@ def _second(seconds: int) -> str:
 
 def request_id(given: str | None) -> str:
     """The caller's own id if it is fit for a log line and a header, else a new one."""
-    return given if given is not None and REQUEST_ID.fullmatch(given) else f"{random.getrandbits(128):032x}"
+    return (
+        given
+        if given is not None and REQUEST_ID.fullmatch(given)
+        else f"{random.getrandbits(128):032x}"
+    )
 
 
 def _rendering(log_format: str, stream: TextIO) -> list[Processor]:
@@ -98,15 +115,26 @@ def _rendering(log_format: str, stream: TextIO) -> list[Processor]:
     if log_format == "json":
         return [*last, _TRACEBACKS, structlog.processors.JSONRenderer(default=str)]
     plain = structlog.dev.plain_traceback
-    return [*last, _printable, structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain)]
+    return [
+        *last,
+        _printable,
+        structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain),
+    ]
 
 
 def _printable(_: object, __: str, event: EventDict) -> EventDict:
-    """Control characters spelt out: the path of a stranger's request must not command the operator's terminal."""
-    return {name: _spelt_out(value) if isinstance(value, str) else value for name, value in event.items()}
+    """Control characters spelt out: the path of a stranger's request must not command the
+    operator's terminal.
+    """
+    return {
+        name: _spelt_out(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def _spelt_out(text: str) -> str:
     if text.isprintable():
         return text
-    return "".join(sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text)
+    return "".join(
+        sign if sign.isprintable() or sign in "\n\t" else ascii(sign)[1:-1] for sign in text
+    )

@@ -1,8 +1,10 @@
-"""What Prometheus reads: requests, their latency, work in flight, models, caches, the store, and the processes.
+"""What Prometheus reads: requests, their latency, work in flight, models, caches, the store, and
+the processes.
 
-Counting is a few additions to the numbers of a ledger, for it happens on every request; Prometheus's families are made
-of them when they are asked for, of all workers together. One `Metrics` per app, so that nothing is registered at
-import. Requests are counted on the event loop's thread only.
+Counting is a few additions to the numbers of a ledger, for it happens on every request;
+Prometheus's families are made of them when they are asked for, of all workers together. One
+`Metrics` per app, so that nothing is registered at import. Requests are counted on the event loop's
+thread only.
 """
 
 import os
@@ -21,22 +23,56 @@ from service.telemetry.shared_counters import Key, Kind, Ledger, Numbers
 from service.telemetry.statistics import Statistics
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+BUCKETS = (
+    0.00025,
+    0.0005,
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+    30.0,
+)
 
 PID = Key("now", "pid", ())
 
 _SUMS = (
     ("sessions", 0, "fovea_sessions_built", "ONNX Runtime sessions built"),
-    ("layer sessions", 0, "fovea_layer_session_hits", "Questions to layers whose session was there"),
-    ("layer sessions", 1, "fovea_layer_session_misses", "Questions to layers whose session had to be built"),
+    (
+        "layer sessions",
+        0,
+        "fovea_layer_session_hits",
+        "Questions to layers whose session was there",
+    ),
+    (
+        "layer sessions",
+        1,
+        "fovea_layer_session_misses",
+        "Questions to layers whose session had to be built",
+    ),
     ("layer sessions", 2, "fovea_layer_session_evictions", "Sessions of layers dropped for others"),
     ("inputs", 0, "fovea_input_store_hits", "Inputs asked for that were there"),
     ("inputs", 1, "fovea_input_store_misses", "Inputs asked for that were not there"),
     ("inputs", 2, "fovea_input_store_writes", "Inputs written"),
-    ("inputs", 3, "fovea_input_store_evictions", "Inputs deleted, for their age or for want of room"),
+    (
+        "inputs",
+        3,
+        "fovea_input_store_evictions",
+        "Inputs deleted, for their age or for want of room",
+    ),
     ("workers", 0, "fovea_worker_starts", "Processes that began to serve"),
 )
-"""Counters without labels: the name of their block and their place in it, their own name, what they are."""
+"""Counters without labels: the name of their block and their place in it, their own name, what they
+are.
+"""
 
 _NOW = (
     ("in flight", "fovea_requests_in_flight", "Requests being answered"),
@@ -129,7 +165,9 @@ def _number(read: Read, kind: Kind, block: str, place: int) -> float:
 
 def _seen(seen: Seen) -> Iterator[Metric]:
     yield InfoMetricFamily(
-        "fovea_engine", "What runs the networks", {"provider": seen.provider, "onnxruntime": seen.runtime}
+        "fovea_engine",
+        "What runs the networks",
+        {"provider": seen.provider, "onnxruntime": seen.runtime},
     )
     states = [(("served",), len(seen.served)), (("refused",), seen.refused)]
     yield gauge("fovea_models", "Model versions, by state", ("state",), states)
@@ -138,4 +176,6 @@ def _seen(seen: Seen) -> Iterator[Metric]:
     files, size = seen.stored
     yield gauge("fovea_input_store_files", "Inputs that are kept", (), [((), files)])
     yield gauge("fovea_input_store_bytes", "Bytes of the inputs that are kept", (), [((), size)])
-    yield gauge("fovea_input_store_limit_bytes", "Bytes of inputs that may be kept", (), [((), seen.room)])
+    yield gauge(
+        "fovea_input_store_limit_bytes", "Bytes of inputs that may be kept", (), [((), seen.room)]
+    )

@@ -13,9 +13,11 @@ _LEAST = ("process_start_time_seconds",)
 
 
 def families(pids: Sequence[int], parent: int | None) -> Iterator[Metric]:
-    """Of these processes and of the one that watches over them; nothing where the system does not tell.
+    """Of these processes and of the one that watches over them; nothing where the system does not
+    tell.
 
-    The processor time of those that ended is known to the one that started them, so that the sum never goes back.
+    The processor time of those that ended is known to the one that started them, so that the sum
+    never goes back.
     """
     found: dict[str, list[float]] = {}
     texts: dict[str, tuple[str, str]] = {}
@@ -28,7 +30,11 @@ def families(pids: Sequence[int], parent: int | None) -> Iterator[Metric]:
     for name, values in found.items():
         text, kind = texts[name]
         value = min(values) if name in _LEAST else sum(values)
-        yield CounterMetricFamily(name, text, value) if kind == "counter" else GaugeMetricFamily(name, text, value)
+        yield (
+            CounterMetricFamily(name, text, value)
+            if kind == "counter"
+            else GaugeMetricFamily(name, text, value)
+        )
 
 
 def _ended(parent: int) -> float:

@@ -1,9 +1,16 @@
-"""What was counted as families of metrics, as Prometheus has them: pure functions of a ledger's numbers."""
+"""What was counted as families of metrics, as Prometheus has them: pure functions of a ledger's
+numbers.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.utils import floatToGoString
 
 from service.telemetry.shared_counters import Key, Labels
@@ -41,7 +48,9 @@ def gauge(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
 class Histograms:
     """A family of histograms whose buckets end at `bounds`."""
 
-    def __init__(self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]) -> None:
+    def __init__(
+        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
+    ) -> None:
         self.family: Metric = HistogramMetricFamily(name, text, labels=labels)
         self._bounds = (*map(floatToGoString, bounds), "+Inf")
 
@@ -78,15 +87,23 @@ def waits(read: Read) -> Iterator[Metric]:
 
 def models(found: Sequence[ModelStatistics]) -> Iterator[Metric]:
     """What each model version did."""
-    yield counter("fovea_inference_request_success", "Requests answered", OF_MODEL, _each(found, "success"))
+    yield counter(
+        "fovea_inference_request_success", "Requests answered", OF_MODEL, _each(found, "success")
+    )
     yield counter(
         "fovea_inference_request_failure",
         "Requests failed",
         (*OF_MODEL, "reason"),
-        (((each.name, each.version, reason), count) for each in found for reason, count in each.failures.items()),
+        (
+            ((each.name, each.version, reason), count)
+            for each in found
+            for reason, count in each.failures.items()
+        ),
     )
     inferences = (((each.name, each.version), each.inference_count) for each in found)
-    yield counter("fovea_inference_count", "Inputs that went through the network", OF_MODEL, inferences)
+    yield counter(
+        "fovea_inference_count", "Inputs that went through the network", OF_MODEL, inferences
+    )
     executions = (((each.name, each.version), each.execution_count) for each in found)
     yield counter("fovea_inference_exec_count", "Runs of the network", OF_MODEL, executions)
     for name, attribute, text in (
@@ -98,14 +115,20 @@ def models(found: Sequence[ModelStatistics]) -> Iterator[Metric]:
     ):
         rows = _each(found, attribute, seconds=True)
         yield counter(f"fovea_inference_{name}_duration_seconds", text, OF_MODEL, rows)
-    yield counter("fovea_layer_runs", "Runs for a layer's activations", OF_MODEL, _each(found, "layer_runs"))
+    yield counter(
+        "fovea_layer_runs", "Runs for a layer's activations", OF_MODEL, _each(found, "layer_runs")
+    )
     rows = _each(found, "layer_runs", seconds=True)
-    yield counter("fovea_layer_run_seconds", "Time of runs for a layer's activations", OF_MODEL, rows)
+    yield counter(
+        "fovea_layer_run_seconds", "Time of runs for a layer's activations", OF_MODEL, rows
+    )
     yield _stages(found)
     yield _batches(found)
 
 
-def _each(found: Sequence[ModelStatistics], attribute: str, *, seconds: bool = False) -> Iterator[tuple[Labels, float]]:
+def _each(
+    found: Sequence[ModelStatistics], attribute: str, *, seconds: bool = False
+) -> Iterator[tuple[Labels, float]]:
     for each in found:
         duration: Duration = getattr(each, attribute)
         yield (each.name, each.version), duration.ns * NANO if seconds else duration.count

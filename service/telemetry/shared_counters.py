@@ -1,10 +1,12 @@
-"""Numbers that outlive the process that counts them, and that its siblings can read: memory-mapped doubles.
+"""Numbers that outlive the process that counts them, and that its siblings can read: memory-mapped
+doubles.
 
-A process has a place, and the place two files in a folder that the processes share: the numbers, and a line of text for
-each block of them that says whose they are. Only the process in that place writes them, without a system call and
-without waiting for anybody; a number is written in one piece, so that readers need no lock. Who takes the place of a
-process that died goes on counting where it ended, and what was true of the dead one only is forgotten. A ledger without
-a folder is memory of this process only.
+A process has a place, and the place two files in a folder that the processes share: the numbers,
+and a line of text for each block of them that says whose they are. Only the process in that place
+writes them, without a system call and without waiting for anybody; a number is written in one
+piece, so that readers need no lock. Who takes the place of a process that died goes on counting
+where it ended, and what was true of the dead one only is forgotten. A ledger without a folder is
+memory of this process only.
 """
 
 import contextlib
@@ -24,7 +26,9 @@ CELLS = 1 << 17
 
 Labels = tuple[str, ...]
 Kind = Literal["sum", "now", "latest"]
-"""What several processes' numbers make together: their sum, for `now` that of the living ones, or the largest."""
+"""What several processes' numbers make together: their sum, for `now` that of the living ones, or
+the largest.
+"""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +52,9 @@ class Key(NamedTuple):
 
 
 class Ledger:
-    """The numbers of the process in one place of `folder`; raises OSError if the files cannot be made."""
+    """The numbers of the process in one place of `folder`; raises OSError if the files cannot be
+    made.
+    """
 
     def __init__(self, folder: Path | None = None, place: int = 0) -> None:
         self._folder = folder
@@ -87,7 +93,11 @@ class Ledger:
         """The numbers of this key in each process that has them, its own first."""
         with self._lock:
             own = self._blocks.get(key)
-        return [] if own is None else [tuple(own)] + [found[key] for found in self._read_others() if key in found]
+        return (
+            []
+            if own is None
+            else [tuple(own)] + [found[key] for found in self._read_others() if key in found]
+        )
 
     def _read_others(self) -> list[Mapping[Key, tuple[float, ...]]]:
         with self._reading:
@@ -145,7 +155,9 @@ class _Reader:
     def __init__(self, folder: Path, name: str) -> None:
         self._path = folder / f"{name}.keys"
         with (folder / f"{name}.cells").open("rb") as file:
-            self._cells = memoryview(mmap.mmap(file.fileno(), CELLS * 8, access=mmap.ACCESS_READ)).cast("d")
+            self._cells = memoryview(
+                mmap.mmap(file.fileno(), CELLS * 8, access=mmap.ACCESS_READ)
+            ).cast("d")
         self._read = self._used = 0
         self._blocks: dict[Key, memoryview[float]] = {}
 
@@ -165,7 +177,8 @@ def _anonymous() -> "memoryview[float]":
 def _mapped(path: Path) -> "memoryview[float]":
     number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Room on the disk is had now or never: a write to mapped memory that finds none ends the process.
+        # Room on the disk is had now or never: a write to mapped memory that finds none ends the
+        # process.
         if hasattr(os, "posix_fallocate"):
             os.posix_fallocate(number, 0, CELLS * 8)
         else:

@@ -1,8 +1,9 @@
-"""What each model version did: counts and times with the meanings of Triton's statistics, over all workers.
+"""What each model version did: counts and times with the meanings of Triton's statistics, over all
+workers.
 
-An execution is one run of the network, of one request or of several. Each of its requests is charged with its own wait
-and with the whole execution's times, for that is what it waited for; `batch_stats` counts each execution once. Runs for
-the activations of a layer are counted apart.
+An execution is one run of the network, of one request or of several. Each of its requests is
+charged with its own wait and with the whole execution's times, for that is what it waited for;
+`batch_stats` counts each execution once. Runs for the activations of a layer are counted apart.
 """
 
 import threading
@@ -17,16 +18,40 @@ from service.telemetry.shared_counters import Labels, Ledger, Numbers
 
 Stage = Literal["queue", "decode", "run", "encode"]
 Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
-"""Why a request failed: refused before it ran or run out of time, given up by the caller, failed in the run, other."""
+"""Why a request failed: refused before it ran or run out of time, given up by the caller, failed in
+the run, other.
+"""
 
 STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
-BOUNDS = (1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-"""Of the histograms of the stages, in seconds; what takes longer than the last is counted behind it."""
+BOUNDS = (
+    1e-5,
+    2.5e-5,
+    5e-5,
+    1e-4,
+    2.5e-4,
+    5e-4,
+    1e-3,
+    2.5e-3,
+    5e-3,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    10.0,
+)
+"""Of the histograms of the stages, in seconds; what takes longer than the last is counted behind
+it.
+"""
 
 SIZES = 256
 """Different batch sizes of a model that are told apart; callers may choose any."""
 
-# The numbers of a model version: requests, inferences, executions, the seconds of each stage, the stages' buckets.
+# The numbers of a model version: requests, inferences, executions, the seconds of each stage, the
+# stages' buckets.
 _REQUESTS, _INFERENCES, _EXECUTIONS, _QUEUE, _DECODE, _RUN, _ENCODE, _BUCKETS = range(8)
 _WIDTH = len(BOUNDS) + 1
 
@@ -51,10 +76,12 @@ class BatchStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatistics:
-    """Of one model version, since the service started; `last_inference` in milliseconds since 1970, 0 for never.
+    """Of one model version, since the service started; `last_inference` in milliseconds since 1970,
+    0 for never.
 
-    `success` lasts from the request's arrival in the queue until its output is there, and so is the sum of `queue` and
-    the three parts of the computation. `inference_count` over `execution_count` is the mean batch size.
+    `success` lasts from the request's arrival in the queue until its output is there, and so is the
+    sum of `queue` and the three parts of the computation. `inference_count` over `execution_count`
+    is the mean batch size.
     """
 
     name: str
@@ -76,7 +103,9 @@ class ModelStatistics:
 
 
 class Statistics:
-    """Of all models of this process, kept in its ledger and told of all processes. Safe to use from any thread."""
+    """Of all models of this process, kept in its ledger and told of all processes. Safe to use from
+    any thread.
+    """
 
     def __init__(self, ledger: Ledger | None = None) -> None:
         self._ledger = ledger or Ledger()
@@ -85,12 +114,20 @@ class Statistics:
         self._waits = self._ledger.block("sum", "waits", (), 1 + _WIDTH)
 
     def record(
-        self, name: str, version: str, size: int, waits: Sequence[float], decode: float, run: float, encode: float
+        self,
+        name: str,
+        version: str,
+        size: int,
+        waits: Sequence[float],
+        decode: float,
+        run: float,
+        encode: float,
     ) -> None:
-        """Count one execution that succeeded: `size` inferences of as many requests as there are `waits`.
+        """Count one execution that succeeded: `size` inferences of as many requests as there are
+        `waits`.
 
-        All times in seconds: of each request in the queue; of the execution, to make its input ready, in the network,
-        and to make of its output what the requests asked for.
+        All times in seconds: of each request in the queue; of the execution, to make its input
+        ready, in the network, and to make of its output what the requests asked for.
         """
         key = name, version
         record = self._models.get(key) or self._model(key)
@@ -178,7 +215,11 @@ class _Book:
 
     def models(self) -> list[tuple[str, str]]:
         """Names and versions, in order."""
-        found = {labels[:2] for name in ("model", "failure", "layer") for labels in self._by_name.get(name, ())}
+        found = {
+            labels[:2]
+            for name in ("model", "failure", "layer")
+            for labels in self._by_name.get(name, ())
+        }
         return sorted((name, version) for name, version in found)
 
     def model(self, name: str, version: str) -> ModelStatistics:
@@ -195,12 +236,18 @@ class _Book:
             round(numbers[_EXECUTIONS]),
             int(self._one("latest", key, 1)[0] * 1000),
             _duration(requests, sum(times)),
-            _duration(sum(each[0] for each in failures.values()), sum(each[1] for each in failures.values())),
+            _duration(
+                sum(each[0] for each in failures.values()),
+                sum(each[1] for each in failures.values()),
+            ),
             queue,
             decode,
             run,
             encode,
-            tuple(_batch(int(size), values) for size, values in sorted(self._under("batch", key).items(), key=_size)),
+            tuple(
+                _batch(int(size), values)
+                for size, values in sorted(self._under("batch", key).items(), key=_size)
+            ),
             {_reason(reason): round(values[0]) for reason, values in sorted(failures.items())},
             _duration(*self._one("layer", key, 2)),
             {stage: _cumulated(numbers, place) for place, stage in enumerate(STAGES)},
@@ -211,7 +258,11 @@ class _Book:
 
     def _under(self, name: str, key: Labels) -> dict[str, tuple[float, ...]]:
         """By what follows the model and the version among the labels."""
-        return {labels[2]: values for labels, values in self._by_name.get(name, {}).items() if labels[:2] == key}
+        return {
+            labels[2]: values
+            for labels, values in self._by_name.get(name, {}).items()
+            if labels[:2] == key
+        }
 
 
 def _size(item: tuple[str, tuple[float, ...]]) -> int:
@@ -219,7 +270,11 @@ def _size(item: tuple[str, tuple[float, ...]]) -> int:
 
 
 def _reason(text: str) -> Reason:
-    known: dict[str, Reason] = {"REJECTED": "REJECTED", "CANCELED": "CANCELED", "BACKEND": "BACKEND"}
+    known: dict[str, Reason] = {
+        "REJECTED": "REJECTED",
+        "CANCELED": "CANCELED",
+        "BACKEND": "BACKEND",
+    }
     return known.get(text, "OTHER")
 
 

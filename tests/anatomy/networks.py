@@ -1,4 +1,6 @@
-"""Networks for tests: ONNX text with weights made up, and what the runtime says that a unit depends on."""
+"""Networks for tests: ONNX text with weights made up, and what the runtime says that a unit depends
+on.
+"""
 
 import numpy as np
 import onnx
@@ -14,7 +16,9 @@ HEADER = '<ir_version: 9, opset_import: ["": 19]>'
 
 
 def parse(text: str, seed: int = 0) -> onnx.ModelProto:
-    """A model from ONNX text; tensors that are declared and never produced become positive random weights."""
+    """A model from ONNX text; tensors that are declared and never produced become positive random
+    weights.
+    """
     model = onnx.parser.parse_model(f"{HEADER} net {text}")
     made = {name for node in model.graph.node for name in node.output}
     random = np.random.default_rng(seed)
@@ -62,9 +66,13 @@ class Oracle:
         # The runtime plans its buffers with sizes that it gets wrong for some pools with ceil_mode.
         options.enable_mem_reuse = False
         options.log_severity_level = 4
-        self._session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._session = ort.InferenceSession(
+            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+        )
 
     def run(self, array: NDArray[np.float32]) -> NDArray[np.float32]:
         """The first output."""
-        result: NDArray[np.float32] = self._session.run(None, {self._session.get_inputs()[0].name: array})[0]
+        result: NDArray[np.float32] = self._session.run(
+            None, {self._session.get_inputs()[0].name: array}
+        )[0]
         return result

@@ -1,4 +1,6 @@
-"""Random networks with branches in one, two and three dimensions, for properties that must hold for all of them."""
+"""Random networks with branches in one, two and three dimensions, for properties that must hold for
+all of them.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,7 +27,9 @@ class Sketch:
 
     def add(self, operator: str, *inputs: str, **attributes: Any) -> str:
         output = f"t{len(self.nodes)}"
-        self.nodes.append(helper.make_node(operator, list(inputs), [output], name=output, **attributes))
+        self.nodes.append(
+            helper.make_node(operator, list(inputs), [output], name=output, **attributes)
+        )
         return output
 
     def constant(self, array: np.ndarray) -> str:
@@ -51,7 +55,9 @@ class Sketch:
             [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, [None] * len(shape))],
             self.constants,
         )
-        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9)
+        return helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=9
+        )
 
     def shape(self, tensor: str) -> tuple[int, ...] | None:
         """Spatial sizes; None where the tensor would be empty or does not fit."""
@@ -66,8 +72,13 @@ def convolution(sketch: Sketch, x: str) -> str:
     padding = sketch.draw(st.sampled_from(["SAME_UPPER", "SAME_LOWER", "VALID", "NOTSET"]))
     # ONNX Runtime computes the padding of a dilated SAME as if it were not dilated.
     dilations = dilations if padding in ("NOTSET", "VALID") else [1] * sketch.rank
-    pads = {"pads": sketch.pick(0, 2) + sketch.pick(0, 2)} if padding == "NOTSET" else {"auto_pad": padding}
-    # Where the kernel reaches beyond the padded input the runtime refuses, though shape inference may find a size.
+    pads = (
+        {"pads": sketch.pick(0, 2) + sketch.pick(0, 2)}
+        if padding == "NOTSET"
+        else {"auto_pad": padding}
+    )
+    # Where the kernel reaches beyond the padded input the runtime refuses, though shape inference
+    # may find a size.
     reach = [d * (k - 1) + 1 for d, k in zip(dilations, kernel, strict=True)]
     if any(r > size for r, size in zip(reach, sketch.shape(x) or sketch.sizes, strict=True)):
         return x
@@ -80,13 +91,17 @@ def pool(sketch: Sketch, x: str) -> str:
     pads = [sketch.draw(st.integers(0, size - 1)) for size in kernel * 2]
     operator = sketch.draw(st.sampled_from(["MaxPool", "AveragePool"]))
     ceil = sketch.draw(st.booleans())
-    return sketch.add(operator, x, kernel_shape=kernel, strides=sketch.pick(1, 3), pads=pads, ceil_mode=int(ceil))
+    return sketch.add(
+        operator, x, kernel_shape=kernel, strides=sketch.pick(1, 3), pads=pads, ceil_mode=int(ceil)
+    )
 
 
 def transposed(sketch: Sketch, x: str) -> str:
     kernel, strides = sketch.pick(2, 3), sketch.pick(1, 2)
     weights = sketch.weights(1, 1, *kernel)
-    return sketch.add("ConvTranspose", x, weights, strides=strides, pads=sketch.pick(0, 1) + sketch.pick(0, 1))
+    return sketch.add(
+        "ConvTranspose", x, weights, strides=strides, pads=sketch.pick(0, 1) + sketch.pick(0, 1)
+    )
 
 
 def padded(sketch: Sketch, x: str) -> str:
@@ -106,9 +121,13 @@ def resized(sketch: Sketch, x: str) -> str:
     mode = sketch.draw(st.sampled_from(["nearest", "linear"]))
     position = sketch.draw(st.sampled_from(["half_pixel", "asymmetric", "align_corners"]))
     sizes = sketch.shape(x)
-    wanted = [max(1, size + sketch.draw(st.integers(-2, 3))) for size in sizes or (1,) * sketch.rank]
+    wanted = [
+        max(1, size + sketch.draw(st.integers(-2, 3))) for size in sizes or (1,) * sketch.rank
+    ]
     target = sketch.constant(np.array([1, 1, *wanted], np.int64))
-    return sketch.add("Resize", x, "", "", target, mode=mode, coordinate_transformation_mode=position)
+    return sketch.add(
+        "Resize", x, "", "", target, mode=mode, coordinate_transformation_mode=position
+    )
 
 
 def activated(sketch: Sketch, x: str) -> str:
@@ -131,11 +150,16 @@ def chain(sketch: Sketch, x: str, steps: int) -> str:
 
 
 def merged(sketch: Sketch, left: str, right: str) -> str:
-    """Two branches, cropped to what they have in common and added, or laid side by side along the first axis."""
+    """Two branches, cropped to what they have in common and added, or laid side by side along the
+    first axis.
+    """
     sizes = zip(sketch.shape(left) or (), sketch.shape(right) or (), strict=True)
     common = np.array([min(pair) for pair in sizes], np.int64)
     axes, zeros = np.arange(2, 2 + sketch.rank), np.zeros(sketch.rank, np.int64)
-    cropped = [sketch.add("Slice", branch, *map(sketch.constant, (zeros, common, axes))) for branch in (left, right)]
+    cropped = [
+        sketch.add("Slice", branch, *map(sketch.constant, (zeros, common, axes)))
+        for branch in (left, right)
+    ]
     if sketch.draw(st.booleans()):
         return sketch.add("Add", *cropped)
     return sketch.add("Concat", *cropped, axis=2)
@@ -144,7 +168,9 @@ def merged(sketch: Sketch, left: str, right: str) -> str:
 @st.composite
 def networks(draw: st.DrawFn, rank: int) -> onnx.ModelProto:
     """A chain, two branches from it, their merge and a last chain; the output is a convolution."""
-    sketch = Sketch(rank, draw, tuple(draw(st.integers(5, 17 if rank < 3 else 9)) for _ in range(rank)))
+    sketch = Sketch(
+        rank, draw, tuple(draw(st.integers(5, 17 if rank < 3 else 9)) for _ in range(rank))
+    )
     steps = 2 if rank < 3 else 1
     trunk = chain(sketch, "x", draw(st.integers(0, steps)))
     if draw(st.booleans()):

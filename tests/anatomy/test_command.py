@@ -1,4 +1,6 @@
-"""`python -m anatomy`: the table for people, the API's own bodies for programs, one line for every mistake."""
+"""`python -m anatomy`: the table for people, the API's own bodies for programs, one line for every
+mistake.
+"""
 
 import json
 from pathlib import Path
@@ -38,7 +40,9 @@ def body(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     return json.loads(capsys.readouterr().out)
 
 
-def test_the_table_has_a_line_for_each_layer_and_a_total(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_has_a_line_for_each_layer_and_a_total(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(file)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[2].split() == "1 body convolution 3x5 1 2x6x8 60 2,880 7x11 2 3x5 exact".split()
@@ -46,7 +50,9 @@ def test_the_table_has_a_line_for_each_layer_and_a_total(file: Path, capsys: pyt
     assert len(lines) == 7
 
 
-def test_json_is_the_body_of_the_api(file: Path, net: Network, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_is_the_body_of_the_api(
+    file: Path, net: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
     expected = layers_body(net.graph, net.layers, net.fields, "tiny", "3")
     assert body(capsys, file, "--json") == json.loads(json.dumps(expected))
 
@@ -61,9 +67,13 @@ def test_a_unit_of_a_layer_named_either_way(
     assert found["clipped"] == [[7, 12], [9, 16]]
 
 
-def test_a_pixel_and_another_layer_as_the_source(file: Path, net: Network, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_pixel_and_another_layer_as_the_source(
+    file: Path, net: Network, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = body(capsys, file, "--layer", "1", "--pixel", "0,0", "--of", "stem")
-    assert found == json.loads(json.dumps(projective_body(net.layers[1], (0, 0), net.fields, net.layers[0])))
+    assert found == json.loads(
+        json.dumps(projective_body(net.layers[1], (0, 0), net.fields, net.layers[0]))
+    )
     assert found["units"] == [[0, 2], [0, 3]]
 
 
@@ -71,7 +81,11 @@ def test_open_sizes_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = tmp_path / "open.onnx"
     model_file.write(parse(TEXT.replace("12,16", "H,W")), path, None)
     assert body(capsys, path, "--json")["layers"][0]["output_shape"] == [2, None, None]
-    assert body(capsys, path, "--json", "--shape", "1,1,20,30")["layers"][0]["output_shape"] == [2, 10, 15]
+    assert body(capsys, path, "--json", "--shape", "1,1,20,30")["layers"][0]["output_shape"] == [
+        2,
+        10,
+        15,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -99,13 +113,17 @@ def test_a_mistake_is_one_line_and_no_traceback(
     assert message in line
 
 
-def test_a_file_that_is_no_model_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_no_model_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "no.onnx").write_bytes(b"no model")
     assert main([str(tmp_path / "no.onnx")]) == 1
     assert "not an ONNX model" in capsys.readouterr().err
 
 
-def test_a_unit_and_a_pixel_are_not_asked_for_at_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_unit_and_a_pixel_are_not_asked_for_at_once(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit):
         main([str(file), "--layer", "0", "--unit", "1,1", "--pixel", "1,1"])
     assert "not allowed with argument --unit" in capsys.readouterr().err

@@ -47,7 +47,12 @@ def test_a_model_is_read_back_with_its_card(proto: onnx.ModelProto, tmp_path: Pa
     path = tmp_path / "tiny" / "1" / "model.onnx"
     write(proto, path, Card(title="Tiny"))
     model = read(path)
-    assert (model.path, model.input, model.output, model.card) == (path, "x", "y", Card(title="Tiny"))
+    assert (model.path, model.input, model.output, model.card) == (
+        path,
+        "x",
+        "y",
+        Card(title="Tiny"),
+    )
 
 
 def test_a_model_without_card_has_none(proto: onnx.ModelProto, tmp_path: Path) -> None:
@@ -56,7 +61,9 @@ def test_a_model_without_card_has_none(proto: onnx.ModelProto, tmp_path: Path) -
     assert read(path).card is None
 
 
-def test_writing_replaces_the_card_and_keeps_other_metadata(proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_writing_replaces_the_card_and_keeps_other_metadata(
+    proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     path = tmp_path / "model.onnx"
     proto.metadata_props.add(key="author", value="someone")
     write(proto, path, Card(title="first"))
@@ -66,7 +73,9 @@ def test_writing_replaces_the_card_and_keeps_other_metadata(proto: onnx.ModelPro
     assert [entry.key for entry in model.proto.metadata_props] == ["author", KEY]
 
 
-def test_writing_leaves_one_file_that_others_may_read(proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_writing_leaves_one_file_that_others_may_read(
+    proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     write(proto, tmp_path / "model.onnx", None)
     (path,) = tmp_path.iterdir()
     assert path.stat().st_mode & 0o777 == 0o644
@@ -140,9 +149,9 @@ def test_local_functions_are_inlined(tmp_path: Path) -> None:
         g (float[1, 1, 4] x) => (float[1, 1, 1] y) { y = local.block(x) }
         <opset_import: ["" : 20], domain: "local"> block (a) => (b) { b = GlobalMaxPool(a) }"""
     )
-    assert [node.op_type for node in read(save(tmp_path, model.SerializeToString())).proto.graph.node] == [
-        "GlobalMaxPool"
-    ]
+    assert [
+        node.op_type for node in read(save(tmp_path, model.SerializeToString())).proto.graph.node
+    ] == ["GlobalMaxPool"]
 
 
 def test_external_data_beside_the_model_is_loaded(proto: onnx.ModelProto, tmp_path: Path) -> None:
@@ -151,14 +160,18 @@ def test_external_data_beside_the_model_is_loaded(proto: onnx.ModelProto, tmp_pa
     assert np.array_equal(model.graph.constants["w"], np.full((1, 1, 3, 3), 2, np.float32))
 
 
-def test_external_data_outside_the_folder_is_refused(proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_external_data_outside_the_folder_is_refused(
+    proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     (tmp_path / "w.bin").write_bytes(bytes(36))
     (tmp_path / "inner").mkdir()
     with pytest.raises(ModelFileError, match=r"'\.\./w\.bin', outside the model's folder"):
         read(save(tmp_path / "inner", keep_outside(proto, "../w.bin")))
 
 
-def test_a_link_to_external_data_outside_the_folder_is_refused(proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_a_link_to_external_data_outside_the_folder_is_refused(
+    proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     (tmp_path / "w.bin").write_bytes(bytes(36))
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "w.bin").symlink_to(tmp_path / "w.bin")
@@ -182,7 +195,9 @@ def test_external_data_at_a_place_that_is_none_is_refused(
         read(save(tmp_path, proto.SerializeToString()))
 
 
-def test_a_tensor_or_input_of_a_type_that_onnx_has_not_is_refused(proto: onnx.ModelProto, tmp_path: Path) -> None:
+def test_a_tensor_or_input_of_a_type_that_onnx_has_not_is_refused(
+    proto: onnx.ModelProto, tmp_path: Path
+) -> None:
     proto.graph.initializer[0].data_type = 99
     with pytest.raises(ModelFileError, match="tensor 'w' cannot be read"):
         read(save(tmp_path, proto.SerializeToString()))

@@ -1,4 +1,6 @@
-"""The accounts of processes: against what processes say of themselves, and against files of /proc written by hand."""
+"""The accounts of processes: against what processes say of themselves, and against files of /proc
+written by hand.
+"""
 
 import os
 import subprocess
@@ -11,9 +13,12 @@ import pytest
 
 from benchmarks.serving import processes
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="accounts are read from Linux's /proc")
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="accounts are read from Linux's /proc"
+)
 
-# Burns so many seconds in a child that it waits for, as many in one that lives on, and as many itself.
+# Burns so many seconds in a child that it waits for, as many in one that lives on, and as many
+# itself.
 BURN = """
 import subprocess, sys, time
 burn = "import sys, time\\nwhile time.process_time() < {0}: pass\\n"
@@ -31,7 +36,9 @@ sys.stdin.read()
 def burning(seconds: float) -> Iterator[tuple[int, int]]:
     """The ids of such a process and of its living child, once all of them have burnt theirs."""
     source = BURN.replace("{0}", str(seconds))
-    with subprocess.Popen([sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(
+        [sys.executable, "-c", source], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
         assert process.stdout is not None
         yield process.pid, int(process.stdout.readline())
 
@@ -83,11 +90,15 @@ def test_what_is_at_work_does_not_settle() -> None:
             process.kill()
 
 
-def write(proc: Path, pid: int, name: str, *, parent: int, times: tuple[int, int, int, int]) -> None:
+def write(
+    proc: Path, pid: int, name: str, *, parent: int, times: tuple[int, int, int, int]
+) -> None:
     """A stat file: pid, name, state, parent, nine fields that are not read, and the four times."""
     (proc / str(pid)).mkdir()
     unread = "0 " * 9
-    (proc / str(pid) / "stat").write_text(f"{pid} ({name}) S {parent} {unread}{' '.join(map(str, times))} 20 0 1\n")
+    (proc / str(pid) / "stat").write_text(
+        f"{pid} ({name}) S {parent} {unread}{' '.join(map(str, times))} 20 0 1\n"
+    )
 
 
 def _resident(pid: int) -> int:

@@ -1,4 +1,6 @@
-"""The parts of the serving benchmark that its figures rest on: the small network, what is right, and the report."""
+"""The parts of the serving benchmark that its figures rest on: the small network, what is right,
+and the report.
+"""
 
 import json
 import re
@@ -72,7 +74,10 @@ def test_the_naive_loop_answers_what_the_model_says(small: Subject) -> None:
     bare = Bare(small.proto)
     calls = small.predictions()
     answers = naive(bare, small.bodies[:3], small.spec, small.labels)
-    assert [call.wrong(Answer(200, {}, text.encode())) for call, text in zip(calls, answers, strict=False)] == [""] * 3
+    assert [
+        call.wrong(Answer(200, {}, text.encode()))
+        for call, text in zip(calls, answers, strict=False)
+    ] == [""] * 3
 
 
 def test_cost_is_that_of_one_item() -> None:
@@ -109,18 +114,29 @@ def test_the_report_warns_of_a_busy_machine() -> None:
     machine = dict.fromkeys(
         ("processor", "processors", "system", "python", "onnxruntime", "commit", "load_before"), "x"
     )
-    result = {"machine": {**machine, "others_share": 0.5, "busy": True}, "rounds": 1, "seconds": 1, "settings": {}}
+    result = {
+        "machine": {**machine, "others_share": 0.5, "busy": True},
+        "rounds": 1,
+        "seconds": 1,
+        "settings": {},
+    }
     assert "was busy" in report.written(result)
     assert "50%" in report.written(result)
-    assert "was busy" not in report.written(result | {"machine": {**machine, "others_share": 0.0, "busy": False}})
+    assert "was busy" not in report.written(
+        result | {"machine": {**machine, "others_share": 0.0, "busy": False}}
+    )
 
 
-def test_the_documented_options_are_those_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_documented_options_are_those_that_there_are(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     from benchmarks import serve  # noqa: PLC0415 - a command, not a library
 
     with pytest.raises(SystemExit):
         serve.parser().parse_args(["--help"])
-    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out.partition("options:")[2])) - {"--help"}
+    options = set(re.findall(r"--[a-z]+", capsys.readouterr().out.partition("options:")[2])) - {
+        "--help"
+    }
     assert set(re.findall(r"^\| `(--[a-z]+)", PAGE, re.MULTILINE)) == options
 
 

@@ -1,4 +1,6 @@
-"""Load: what is told to wrk and read of its answer, wrk itself where it is installed, and who watches meanwhile."""
+"""Load: what is told to wrk and read of its answer, wrk itself where it is installed, and who
+watches meanwhile.
+"""
 
 import shutil
 import threading
@@ -93,7 +95,10 @@ def test_wrk_sends_the_calls_in_turn_as_they_are() -> None:
     calls = [post(binary), Call("/layers", lambda _: "", accept="application/x-npy")]
     with counting() as (address, seen):
         counted = wrk.load(address, calls, 1, 1)
-    sent = [("POST", "/predict?top_k=2", "image/png", binary), ("GET", "/layers", "application/x-npy", b"")]
+    sent = [
+        ("POST", "/predict?top_k=2", "image/png", binary),
+        ("GET", "/layers", "application/x-npy", b""),
+    ]
     # wrk asks its script for one request before it begins, so either may be the first.
     turns = sent if seen[0] == sent[0] else sent[::-1]
     assert len(seen) > 2
@@ -117,14 +122,23 @@ def test_fresh_bodies_are_never_the_same_and_begin_with_the_picture() -> None:
         wrk.load(address, [post(b"good picture"), post(b"good other")], 2, 1, "0000000007")
     bodies = [body for *_, body in seen]
     assert len(set(bodies)) == len(bodies) > 2
-    assert all(len(body) in (len(b"good picture") + wrk.FRESH, len(b"good other") + wrk.FRESH) for body in bodies)
-    assert all(body.startswith((b"good picture0000000007", b"good other0000000007")) for body in bodies)
+    assert all(
+        len(body) in (len(b"good picture") + wrk.FRESH, len(b"good other") + wrk.FRESH)
+        for body in bodies
+    )
+    assert all(
+        body.startswith((b"good picture0000000007", b"good other0000000007")) for body in bodies
+    )
 
 
 def test_a_connection_reads_one_answer_after_another() -> None:
     with counting() as (address, _), Connection(address) as connection:
         answers = [connection.ask(post(body).bytes()) for body in (b"good", b"bad", b"good")]
-    assert [(answer.status, answer.body) for answer in answers] == [(200, b"ok"), (503, b"ok"), (200, b"ok")]
+    assert [(answer.status, answer.body) for answer in answers] == [
+        (200, b"ok"),
+        (503, b"ok"),
+        (200, b"ok"),
+    ]
     assert isinstance(answers[0], Answer)
     assert answers[0].headers["content-length"] == "2"
 
@@ -144,9 +158,20 @@ def test_a_watcher_counts_what_it_is_told_and_keeps_what_is_wrong() -> None:
 
 
 def test_refusals_are_summed_by_status_over_routes() -> None:
-    labels = ('/predict",status="429"', '/layers",status="429"', '/predict",status="200"', '/predict",status="503"')
-    lines = [f'fovea_requests_total{{method="GET",route="{each}}} {3 + place}.0' for place, each in enumerate(labels)]
-    assert refusals("\n".join(["# TYPE fovea_requests_total counter", *lines])) == {"429": 7, "503": 6}
+    labels = (
+        '/predict",status="429"',
+        '/layers",status="429"',
+        '/predict",status="200"',
+        '/predict",status="503"',
+    )
+    lines = [
+        f'fovea_requests_total{{method="GET",route="{each}}} {3 + place}.0'
+        for place, each in enumerate(labels)
+    ]
+    assert refusals("\n".join(["# TYPE fovea_requests_total counter", *lines])) == {
+        "429": 7,
+        "503": 6,
+    }
 
 
 def test_a_script_names_each_body_by_a_file_of_its_own(tmp_path: Path) -> None:

@@ -1,4 +1,6 @@
-"""The API is complete and says what it does: every route is described, and every answer is what its schema says."""
+"""The API is complete and says what it does: every route is described, and every answer is what its
+schema says.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -51,10 +53,29 @@ EXAMPLES = (
     Example("GET /models/{name}/samples/{file}", "/models/photos/samples/grey.png", None),
     Example("GET /layers", "/layers", schemas.Layers),
     Example("GET /layers", "/layers?model=signals", schemas.Layers),
-    Example("POST /layers/{n}/activations", "/layers/0/activations?full=true", schemas.Activations, POSTED),
-    Example("POST /layers/{n}/activations", "/layers/3/activations?channel=1", schemas.Activations, POSTED),
-    Example("POST /layers/{n}/activations", "/layers/1/activations?tap=input&strongest=2", schemas.Activations, POSTED),
-    Example("GET /layers/{n}/activations", "/layers/1/activations?tap=pre&input_id={id}", schemas.Activations),
+    Example(
+        "POST /layers/{n}/activations",
+        "/layers/0/activations?full=true",
+        schemas.Activations,
+        POSTED,
+    ),
+    Example(
+        "POST /layers/{n}/activations",
+        "/layers/3/activations?channel=1",
+        schemas.Activations,
+        POSTED,
+    ),
+    Example(
+        "POST /layers/{n}/activations",
+        "/layers/1/activations?tap=input&strongest=2",
+        schemas.Activations,
+        POSTED,
+    ),
+    Example(
+        "GET /layers/{n}/activations",
+        "/layers/1/activations?tap=pre&input_id={id}",
+        schemas.Activations,
+    ),
     Example("GET /layers/{n}/kernels", "/layers/0/kernels", schemas.Kernels),
     Example(FIELD, "/layers/1/receptive-field", field_schemas.WholeField),
     Example(FIELD, "/layers/3/receptive-field", field_schemas.WholeField),
@@ -86,7 +107,12 @@ EXAMPLES = (
     Example(f"{V2_VERSION}/stats", "/v2/models/photos/versions/1/stats", v2.Statistics),
     Example("POST /v2/models/{name}/infer", *INFER),
     Example("POST /v2/models/{name}/infer", "/v2/models/photos/infer", None, RAW),
-    Example("POST /v2/models/{name}/versions/{version}/infer", "/v2/models/photos/versions/1/infer", None, RAW),
+    Example(
+        "POST /v2/models/{name}/versions/{version}/infer",
+        "/v2/models/photos/versions/1/infer",
+        None,
+        RAW,
+    ),
     Example("POST /v2/repository/index", "/v2/repository/index", v2.Listed),
 )
 # Answered with an empty body, and only by a service that is set to.
@@ -114,7 +140,11 @@ PAGES = ("/", "/docs", "/openapi.json")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("contract")
     settings = Settings(
-        models=fill(folder / "models"), default_model="photos", device="cpu", threads=1, input_store=folder / "inputs"
+        models=fill(folder / "models"),
+        default_model="photos",
+        device="cpu",
+        threads=1,
+        input_store=folder / "inputs",
     )
     with serving(settings) as client:
         yield client
@@ -174,13 +204,17 @@ def test_an_answer_is_what_its_schema_says_and_the_document_names_that_schema(
         body = response.json()
         for each in body if isinstance(body, list) else [body]:
             example.schema.model_validate(each)
-        assert f"#/components/schemas/{example.schema.__name__}" in referred(content["application/json"])
+        assert f"#/components/schemas/{example.schema.__name__}" in referred(
+            content["application/json"]
+        )
 
 
 def test_every_schema_that_is_referred_to_is_there(document: dict[str, Any]) -> None:
     known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
     assert set(referred(document)) <= known
-    assert known >= {f"#/components/schemas/{each}" for each in ("Problem", "Activations", "Kernels", "Layers")}
+    assert known >= {
+        f"#/components/schemas/{each}" for each in ("Problem", "Activations", "Kernels", "Layers")
+    }
 
 
 def test_every_route_and_parameter_is_explained(document: dict[str, Any]) -> None:
@@ -188,17 +222,26 @@ def test_every_route_and_parameter_is_explained(document: dict[str, Any]) -> Non
         assert operation["summary"], name
         assert operation["description"], name
         for parameter in operation.get("parameters", ()):
-            own = parameter["name"] in ("name", "slug", "input_id", "version") and parameter["in"] == "path"
+            own = (
+                parameter["name"] in ("name", "slug", "input_id", "version")
+                and parameter["in"] == "path"
+            )
             assert own or parameter.get("description"), (name, parameter["name"])
 
 
 def test_every_failure_is_described_as_a_problem(document: dict[str, Any]) -> None:
     for name, operation in operations(document).items():
-        failing = {status: answer for status, answer in operation["responses"].items() if status != "200"}
+        failing = {
+            status: answer for status, answer in operation["responses"].items() if status != "200"
+        }
         v2_error = " /v2" in name
         for answer in failing.values():
-            assert list(answer["content"]) == [failures.MEDIA_TYPE if v2_error else problems.MEDIA_TYPE], name
-            assert list(referred(answer)) == [f"#/components/schemas/{'V2Error' if v2_error else 'Problem'}"]
+            assert list(answer["content"]) == [
+                failures.MEDIA_TYPE if v2_error else problems.MEDIA_TYPE
+            ], name
+            assert list(referred(answer)) == [
+                f"#/components/schemas/{'V2Error' if v2_error else 'Problem'}"
+            ]
 
 
 @pytest.mark.parametrize(
@@ -209,12 +252,24 @@ def test_every_failure_is_described_as_a_problem(document: dict[str, Any]) -> No
         (lambda client: client.post("/predict", content=PICTURE[:300]), "POST /predict"),
         (lambda client: client.post("/predict?top_k=0", content=PICTURE), "POST /predict"),
         (lambda client: client.post("/layers/9/activations"), "POST /layers/{n}/activations"),
-        (lambda client: client.post("/layers/0/activations", **TWO), "POST /layers/{n}/activations"),
-        (lambda client: client.post("/layers/0/activations?channel=99", **POSTED), "POST /layers/{n}/activations"),
-        (lambda client: client.get("/layers/0/activations?input_id=0"), "GET /layers/{n}/activations"),
+        (
+            lambda client: client.post("/layers/0/activations", **TWO),
+            "POST /layers/{n}/activations",
+        ),
+        (
+            lambda client: client.post("/layers/0/activations?channel=99", **POSTED),
+            "POST /layers/{n}/activations",
+        ),
+        (
+            lambda client: client.get("/layers/0/activations?input_id=0"),
+            "GET /layers/{n}/activations",
+        ),
         (lambda client: client.get("/layers/1/kernels"), "GET /layers/{n}/kernels"),
         (lambda client: client.get("/layers/0/kernels?channel=8"), "GET /layers/{n}/kernels"),
-        (lambda client: client.get("/layers/0/kernels", headers={"Accept": "a/b"}), "GET /layers/{n}/kernels"),
+        (
+            lambda client: client.get("/layers/0/kernels", headers={"Accept": "a/b"}),
+            "GET /layers/{n}/kernels",
+        ),
         (lambda client: client.get("/layers/0/receptive-field?unit=99,0"), FIELD),
         (lambda client: client.get("/layers/3/receptive-field?unit=0,0"), FIELD),
         (lambda client: client.get("/layers/1/receptive-field?unit=x"), FIELD),
@@ -225,7 +280,10 @@ def test_every_failure_is_described_as_a_problem(document: dict[str, Any]) -> No
         (lambda client: client.get("/layers?model=x"), "GET /layers"),
         (lambda client: client.get("/models/x"), "GET /models/{name}"),
         (lambda client: client.get("/models/x/samples"), "GET /models/{name}/samples"),
-        (lambda client: client.get("/models/photos/samples/x"), "GET /models/{name}/samples/{file}"),
+        (
+            lambda client: client.get("/models/photos/samples/x"),
+            "GET /models/{name}/samples/{file}",
+        ),
         (lambda client: client.get("/inputs/x"), "GET /inputs/{input_id}"),
     ],
 )
@@ -238,26 +296,40 @@ def test_a_failure_is_one_of_those_that_its_route_describes(
     response = request_of(client)
     body = response.json()
     problems.Problem.model_validate(body)
-    described = operations(document)[operation]["responses"][str(response.status_code)]["description"]
+    described = operations(document)[operation]["responses"][str(response.status_code)][
+        "description"
+    ]
     assert f"`{body['type']}`" in described
 
 
-def test_every_problem_type_has_its_own_address_that_says_what_it_means(client: httpx.Client) -> None:
+def test_every_problem_type_has_its_own_address_that_says_what_it_means(
+    client: httpx.Client,
+) -> None:
     kinds = (*problems.KINDS.values(), *problems.FRAMEWORK)
     assert len({kind.slug for kind in kinds}) == len(kinds)
     for kind in kinds:
         explained = schemas.ProblemType.model_validate(client.get(kind.uri).json())
-        assert (explained.type, explained.title, explained.status) == (kind.uri, kind.title, kind.status)
+        assert (explained.type, explained.title, explained.status) == (
+            kind.uri,
+            kind.title,
+            kind.status,
+        )
         assert len(explained.description) > 10
 
 
 def test_every_error_that_a_request_can_meet_has_a_problem_type() -> None:
     at_start = {errors.SettingsError, errors.DeviceUnavailable, errors.FoveaError}
-    tree = [each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.FoveaError)]
+    tree = [
+        each
+        for each in vars(errors).values()
+        if isinstance(each, type) and issubclass(each, errors.FoveaError)
+    ]
     assert set(tree) - at_start <= set(problems.KINDS)
 
 
 def test_every_variable_that_the_code_names_is_a_setting() -> None:
-    source = "\n".join(path.read_text() for path in (Path(__file__).parents[2] / "service").rglob("*.py"))
+    source = "\n".join(
+        path.read_text() for path in (Path(__file__).parents[2] / "service").rglob("*.py")
+    )
     named = set(re.findall(r"FOVEA_[A-Z][A-Z_]*[A-Z]", source))
     assert named <= {f"FOVEA_{name.upper()}" for name in Settings.model_fields}

@@ -17,14 +17,24 @@ from service.settings import Settings
 ROOT = Path(__file__).parents[2]
 LINUX_X86 = sys.platform == "linux" and platform.machine() == "x86_64"
 
-needs_tools = pytest.mark.skipif(not LINUX_X86, reason="the tools are locked for Linux on x86-64 only")
+needs_tools = pytest.mark.skipif(
+    not LINUX_X86, reason="the tools are locked for Linux on x86-64 only"
+)
 
 
 def run(tool: str, *arguments: str, **variables: str) -> str:
-    """Standard output of a tool of this environment, run in the repository's root; fails with what it complained of."""
+    """Standard output of a tool of this environment, run in the repository's root; fails with what
+    it complained of.
+    """
     command = [str(Path(sys.executable).with_name(tool)), *arguments]
-    bare = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "FOVEA_"))}
-    done = subprocess.run(command, cwd=ROOT, env=bare | variables, capture_output=True, text=True, check=False)
+    bare = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("COMPOSE_", "FOVEA_"))
+    }
+    done = subprocess.run(
+        command, cwd=ROOT, env=bare | variables, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -46,13 +56,20 @@ def argument(keyword: str) -> str:
 
 
 def compose(*flags: str, **variables: str) -> dict[str, Any]:
-    services = json.loads(run("docker-compose", *flags, "config", "--format", "json", **variables))["services"]
+    services = json.loads(run("docker-compose", *flags, "config", "--format", "json", **variables))[
+        "services"
+    ]
     assert isinstance(services, dict)
     return services
 
 
 def environment() -> dict[str, str]:
-    return dict(pair.split("=", 1) for word, rest in final_stage() if word == "ENV" for pair in shlex.split(rest))
+    return dict(
+        pair.split("=", 1)
+        for word, rest in final_stage()
+        if word == "ENV"
+        for pair in shlex.split(rest)
+    )
 
 
 @needs_tools
@@ -63,7 +80,9 @@ def test_the_dockerfile_linter_has_no_complaint() -> None:
 def test_both_stages_start_from_the_pinned_base_that_can_be_replaced() -> None:
     base = next(rest for word, rest in instructions() if word == "ARG")
     assert re.fullmatch(r"BASE_IMAGE=python:3\.\d+-slim-[a-z]+", base)
-    assert [rest.split()[0] for word, rest in instructions() if word == "FROM"] == ["${BASE_IMAGE}"] * 2
+    assert [rest.split()[0] for word, rest in instructions() if word == "FROM"] == [
+        "${BASE_IMAGE}"
+    ] * 2
 
 
 def test_the_second_stage_only_copies_so_that_nothing_of_the_first_stays_behind() -> None:
@@ -83,7 +102,9 @@ def test_the_models_are_built_in_the_first_stage_and_served_from_where_they_are_
 
 
 def test_an_image_has_no_pip() -> None:
-    assert any("venv --without-pip /opt/fovea" in rest for word, rest in instructions() if word == "RUN")
+    assert any(
+        "venv --without-pip /opt/fovea" in rest for word, rest in instructions() if word == "RUN"
+    )
 
 
 @pytest.mark.parametrize("path", ["Dockerfile", "docker-compose.yml", ".github/workflows/ci.yml"])
@@ -123,7 +144,11 @@ def test_every_setting_in_the_image_is_one_the_service_knows() -> None:
 
 
 def test_everything_the_image_copies_is_in_the_repository_and_let_through_to_the_build() -> None:
-    let_through = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+    let_through = {
+        line[1:]
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
     for word, rest in instructions():
         if word == "COPY" and not rest.startswith("--from"):
             for source in rest.split()[:-1]:
@@ -135,13 +160,19 @@ def test_every_lock_that_the_image_installs_is_there() -> None:
     arguments = [rest for word, rest in instructions() if word == "RUN"]
     named = {name for rest in arguments for name in re.findall(r"requirements/([^ \"]+)", rest)}
     assert named == {"build.txt", "${RUNTIME}.txt"}
-    assert all((ROOT / "requirements" / f"{name}.txt").is_file() for name in ("build", "cpu", "gpu"))
+    assert all(
+        (ROOT / "requirements" / f"{name}.txt").is_file() for name in ("build", "cpu", "gpu")
+    )
 
 
 @needs_tools
 @pytest.mark.parametrize(
     ("flags", "started", "device"),
-    [((), "fovea", "cpu"), (("--profile", "cpu"), "fovea", "cpu"), (("--profile", "gpu"), "fovea-gpu", "cuda")],
+    [
+        ((), "fovea", "cpu"),
+        (("--profile", "cpu"), "fovea", "cpu"),
+        (("--profile", "gpu"), "fovea-gpu", "cuda"),
+    ],
 )
 def test_a_profile_starts_one_service_so_that_none_competes_for_the_port(
     flags: tuple[str, ...], started: str, device: str
@@ -149,7 +180,10 @@ def test_a_profile_starts_one_service_so_that_none_competes_for_the_port(
     services = compose(*flags)
     assert list(services) == [started]
     assert services[started]["environment"]["FOVEA_DEVICE"] == device
-    assert services[started]["build"]["args"]["RUNTIME"] == services[started]["image"].partition(":")[2]
+    assert (
+        services[started]["build"]["args"]["RUNTIME"]
+        == services[started]["image"].partition(":")[2]
+    )
 
 
 @needs_tools
@@ -171,7 +205,9 @@ def test_only_the_gpu_service_reserves_a_gpu() -> None:
 
 @needs_tools
 @pytest.mark.parametrize("name", ["fovea", "fovea-gpu"])
-def test_a_container_has_a_read_only_root_no_capabilities_and_only_tmp_to_write_to(name: str) -> None:
+def test_a_container_has_a_read_only_root_no_capabilities_and_only_tmp_to_write_to(
+    name: str,
+) -> None:
     service = compose("--profile", "cpu", "--profile", "gpu")[name]
     assert service["read_only"]
     assert service["cap_drop"] == ["ALL"]
@@ -186,7 +222,9 @@ def test_a_container_has_a_read_only_root_no_capabilities_and_only_tmp_to_write_
 @pytest.mark.parametrize("name", ["fovea", "fovea-gpu"])
 def test_the_settings_of_a_container_agree_with_what_it_is_given(name: str) -> None:
     service = compose("--profile", "cpu", "--profile", "gpu")[name]
-    given = {key: value for key, value in service["environment"].items() if key.startswith("FOVEA_")}
+    given = {
+        key: value for key, value in service["environment"].items() if key.startswith("FOVEA_")
+    }
     settings = Settings.load(environ=environment() | given)
     size = re.search(r"size=(\d+)m", service["tmpfs"][0])
     assert size is not None

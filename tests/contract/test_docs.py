@@ -1,4 +1,6 @@
-"""The reference pages name everything that there is, and nothing that there is not; their links lead somewhere."""
+"""The reference pages name everything that there is, and nothing that there is not; their links
+lead somewhere.
+"""
 
 import re
 from pathlib import Path
@@ -14,7 +16,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted(
     path
     for path in ROOT.rglob("*.md")
-    if not any(part.startswith(".") or part == "models" for part in path.relative_to(ROOT).parts[:-1])
+    if not any(
+        part.startswith(".") or part == "models" for part in path.relative_to(ROOT).parts[:-1]
+    )
 )
 DOCUMENTATION = {"/", "/docs", "/openapi.json"}
 
@@ -37,7 +41,9 @@ def test_every_default_that_is_a_plain_value_is_the_documented_one() -> None:
     for name, field in Settings.model_fields.items():
         if field.default_factory is None:
             default = field.default
-            assert rows[variable(name)] == ("none" if default in (None, ()) else f"`{default}`"), name
+            assert rows[variable(name)] == ("none" if default in (None, ()) else f"`{default}`"), (
+                name
+            )
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs"])
@@ -46,14 +52,18 @@ def test_no_document_names_a_variable_that_does_not_exist(name: str) -> None:
     # The environment of a pod, which the page on operations warns of.
     known.add("FOVEA_SERVICE_HOST")
     for path in [ROOT / name] if name.endswith(".md") else sorted((ROOT / name).rglob("*.md")):
-        assert set(re.findall(r"\bFOVEA_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))) <= known, path
+        assert (
+            set(re.findall(r"\bFOVEA_[A-Z_]+[A-Z]\b", path.read_text(encoding="utf-8"))) <= known
+        ), path
 
 
 def routes() -> dict[tuple[str, str], set[str]]:
     """Each operation of the service with the names of its query parameters."""
     document = create_app(Settings()).openapi()
     return {
-        (method.upper(), path): {each["name"] for each in operation.get("parameters", []) if each["in"] == "query"}
+        (method.upper(), path): {
+            each["name"] for each in operation.get("parameters", []) if each["in"] == "query"
+        }
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     }
@@ -61,9 +71,14 @@ def routes() -> dict[tuple[str, str], set[str]]:
 
 def sections() -> dict[str, str]:
     """The sections of the pages on the API, by their headings without backticks."""
-    pages = [re.split(r"^## (.+)\n", page(name), flags=re.MULTILINE)[1:] for name in ("api.md", "v2.md")]
+    pages = [
+        re.split(r"^## (.+)\n", page(name), flags=re.MULTILINE)[1:] for name in ("api.md", "v2.md")
+    ]
     parts = [part for each in pages for part in each]
-    return {heading.replace("`", ""): text for heading, text in zip(parts[::2], parts[1::2], strict=True)}
+    return {
+        heading.replace("`", ""): text
+        for heading, text in zip(parts[::2], parts[1::2], strict=True)
+    }
 
 
 def test_every_route_has_a_section_with_an_example_and_there_is_no_other() -> None:
@@ -91,7 +106,8 @@ def test_the_pages_that_are_served_are_documented() -> None:
 def test_every_problem_type_is_documented_under_its_status_and_no_other() -> None:
     documented: dict[str, set[int]] = {}
     for heading, text in zip(
-        *[iter(re.split(r"^## (.+)\n", page("problems.md"), flags=re.MULTILINE)[1:])] * 2, strict=True
+        *[iter(re.split(r"^## (.+)\n", page("problems.md"), flags=re.MULTILINE)[1:])] * 2,
+        strict=True,
     ):
         for uri in first_cells(text):
             assert uri not in documented
@@ -107,13 +123,19 @@ def test_every_metric_is_documented_and_no_other() -> None:
     exposed = set(re.findall(r"^# TYPE (\w+)", metrics.text(Seen()).decode(), re.MULTILINE))
     named = {name for name in exposed if name.startswith("fovea_")}
     assert "fovea_requests_total" in named
-    assert {cell for cell in first_cells(page("operations.md")) if cell.startswith("fovea_")} == named
+    assert {
+        cell for cell in first_cells(page("operations.md")) if cell.startswith("fovea_")
+    } == named
     assert set(re.findall(r"\bfovea_\w+", page("operations.md"))) == named | {"fovea_inference"}
 
 
 def test_every_event_that_the_service_logs_is_documented() -> None:
     calls = re.compile(r"(?:\blog\.\w+\(\s*|\"event\": )\"([^\"]+)\"")
-    logged = {event for path in (ROOT / "service").rglob("*.py") for event in calls.findall(path.read_text())}
+    logged = {
+        event
+        for path in (ROOT / "service").rglob("*.py")
+        for event in calls.findall(path.read_text())
+    }
     assert {"request", "draining", "model refused"} <= logged
     assert logged <= set(first_cells(page("operations.md")))
 
@@ -137,4 +159,6 @@ def test_every_relative_link_leads_somewhere(path: Path) -> None:
 
 
 def test_the_pages_were_found() -> None:
-    assert {"README.md", "docs/api.md", "docs/operations.md"} <= {str(path.relative_to(ROOT)) for path in PAGES}
+    assert {"README.md", "docs/api.md", "docs/operations.md"} <= {
+        str(path.relative_to(ROOT)) for path in PAGES
+    }

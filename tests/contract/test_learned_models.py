@@ -1,4 +1,6 @@
-"""The models that were learned and are kept in the repository do what their cards say, on every test example."""
+"""The models that were learned and are kept in the repository do what their cards say, on every
+test example.
+"""
 
 from pathlib import Path
 
@@ -33,20 +35,28 @@ def examples(name: str) -> Split:
     if name == "digits1d":
         return mnist1d.load().test
     digits = mnist.load_test(ROOT / "tests" / "data" / "mnist")
-    return digits if name == "digits" else voxels.turned(digits, np.random.default_rng([voxels.SEED, voxels.TEST]))
+    return (
+        digits
+        if name == "digits"
+        else voxels.turned(digits, np.random.default_rng([voxels.SEED, voxels.TEST]))
+    )
 
 
 def test_every_learned_model_has_a_course() -> None:
     assert set(LEARNED) == set(COURSES) == set(PROMISED)
 
 
-def test_it_names_as_many_test_examples_as_its_card_says_and_was_promised(learned: tuple[str, ModelFile]) -> None:
+def test_it_names_as_many_test_examples_as_its_card_says_and_was_promised(
+    learned: tuple[str, ModelFile],
+) -> None:
     name, model = learned
     assert model.card is not None
     scores = evaluate(path(name), examples(name))
     assert scores.examples == (1000 if name == "digits1d" else 10_000)
     # Another processor rounds otherwise: one example may change sides.
-    assert scores.accuracy == pytest.approx(model.card.scores["test_accuracy"], abs=1.5 / scores.examples)
+    assert scores.accuracy == pytest.approx(
+        model.card.scores["test_accuracy"], abs=1.5 / scores.examples
+    )
     assert scores.accuracy >= PROMISED[name]
 
 
@@ -63,12 +73,17 @@ def test_its_card_says_what_it_takes_where_it_comes_from_and_how_it_was_learned(
     course = COURSES[name]
     assert model.card is not None
     assert (model.card.input, model.card.labels) == (course.card.input, course.card.labels)
-    assert (model.card.provenance, model.card.licence) == (course.card.provenance, course.card.licence)
+    assert (model.card.provenance, model.card.licence) == (
+        course.card.provenance,
+        course.card.licence,
+    )
     assert len(model.card.history["epochs"]) == course.plan.epochs
     assert model.card.history["seed"] == course.plan.seed
 
 
-def test_every_operator_has_a_receptive_field_rule_and_a_gradient(learned: tuple[str, ModelFile]) -> None:
+def test_every_operator_has_a_receptive_field_rule_and_a_gradient(
+    learned: tuple[str, ModelFile],
+) -> None:
     used = {node.operator for node in learned[1].graph.nodes}
     assert used <= {*RULES, *RULES_BY_OUTPUT}
     assert used <= VJPS.keys()

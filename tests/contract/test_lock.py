@@ -1,4 +1,6 @@
-"""The lock files: complete, hashed, in step with pyproject.toml and with one another, and free of any registry."""
+"""The lock files: complete, hashed, in step with pyproject.toml and with one another, and free of
+any registry.
+"""
 
 import re
 import tomllib
@@ -46,7 +48,10 @@ def pins(lock: str) -> dict[str, str]:
 @pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_names_no_registry_and_no_option_of_pip(lock: str) -> None:
     assert "://" not in text(lock)
-    assert all(re.match(r"([a-z0-9]|    --hash=sha256:[0-9a-f]{64})", line) for line in text(lock).splitlines())
+    assert all(
+        re.match(r"([a-z0-9]|    --hash=sha256:[0-9a-f]{64})", line)
+        for line in text(lock).splitlines()
+    )
 
 
 @pytest.mark.parametrize("lock", LOCKS)
@@ -69,7 +74,9 @@ def test_a_lock_satisfies_what_pyproject_asks_for(lock: str) -> None:
 @pytest.mark.parametrize("lock", [lock for lock in LOCKS if lock != "dev"])
 def test_what_is_deployed_is_the_version_that_was_tested(lock: str) -> None:
     tested = pins("dev")
-    differing = {name for name, version in pins(lock).items() if tested.get(name, version) != version}
+    differing = {
+        name for name, version in pins(lock).items() if tested.get(name, version) != version
+    }
     assert not differing
 
 

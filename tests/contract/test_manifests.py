@@ -1,4 +1,6 @@
-"""The manifests for Kubernetes and KServe: valid by Kubernetes' own schemas, and true of this service and its image."""
+"""The manifests for Kubernetes and KServe: valid by Kubernetes' own schemas, and true of this
+service and its image.
+"""
 
 import copy
 import json
@@ -25,7 +27,8 @@ VERSIONS = ("1.25", kubernetes_validate.latest_version())
 
 # Of KServe's predictor, what is not a PodSpec.
 EXTENSIONS = frozenset(
-    "minReplicas maxReplicas scaleTarget scaleMetric containerConcurrency timeout canaryTrafficPercent labels "
+    "minReplicas maxReplicas scaleTarget scaleMetric containerConcurrency timeout "
+    "canaryTrafficPercent labels "
     "annotations".split()
 )
 
@@ -43,7 +46,11 @@ def resources() -> list[str]:
 
 
 def of_kind(kind: str) -> Manifest:
-    [found] = [manifest for manifest in (read(KUBERNETES / name) for name in resources()) if manifest["kind"] == kind]
+    [found] = [
+        manifest
+        for manifest in (read(KUBERNETES / name) for name in resources())
+        if manifest["kind"] == kind
+    ]
     return found
 
 
@@ -57,7 +64,10 @@ def pod_of_kserve(manifest: Manifest) -> Manifest:
 
 def pods() -> dict[str, Manifest]:
     """Each pod that the manifests describe, with metadata and spec."""
-    return {"kubernetes": of_kind("Deployment")["spec"]["template"], "kserve": pod_of_kserve(read(KSERVE))}
+    return {
+        "kubernetes": of_kind("Deployment")["spec"]["template"],
+        "kserve": pod_of_kserve(read(KSERVE)),
+    }
 
 
 @pytest.fixture(params=["kubernetes", "kserve"])
@@ -88,7 +98,9 @@ def test_a_manifest_is_valid_by_the_schemas_of_kubernetes(name: str, version: st
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_the_pod_of_the_inference_service_is_valid_by_the_schemas_of_kubernetes(version: str) -> None:
+def test_the_pod_of_the_inference_service_is_valid_by_the_schemas_of_kubernetes(
+    version: str,
+) -> None:
     kubernetes_validate.validate(pod_of_kserve(read(KSERVE)), version, strict=True)
 
 
@@ -119,7 +131,10 @@ def test_the_schemas_see_what_is_wrong() -> None:
     validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
     for changed in broken(read(KSERVE)):
         assert not validator.is_valid(changed)
-    pod = pod_of_kserve(read(KSERVE) | {"spec": {"predictor": read(KSERVE)["spec"]["predictor"] | {"maxReplica": 4}}})
+    pod = pod_of_kserve(
+        read(KSERVE)
+        | {"spec": {"predictor": read(KSERVE)["spec"]["predictor"] | {"maxReplica": 4}}}
+    )
     with pytest.raises(kubernetes_validate.ValidationError, match="maxReplica"):
         kubernetes_validate.validate(pod, VERSIONS[-1], strict=True)
 
@@ -143,7 +158,9 @@ def test_every_setting_is_one_that_the_service_knows_and_takes(pod: Manifest) ->
     assert any(each["name"].startswith("FOVEA_") for each in pod["spec"]["containers"][0]["env"])
 
 
-def test_variables_of_services_are_kept_out_since_they_would_look_like_settings(pod: Manifest) -> None:
+def test_variables_of_services_are_kept_out_since_they_would_look_like_settings(
+    pod: Manifest,
+) -> None:
     assert pod["spec"]["enableServiceLinks"] is False
 
 
@@ -158,14 +175,16 @@ def test_the_port_is_the_one_that_the_service_listens_on_everywhere(pod: Manifes
 
 def test_probes_and_scrapes_ask_routes_that_there_are(pod: Manifest, tmp_path: Path) -> None:
     container = pod["spec"]["containers"][0]
-    probed = {probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe")}
+    probed = {
+        probe: container[probe]["httpGet"]["path"] for probe in ("startupProbe", "livenessProbe")
+    }
     ready = container["readinessProbe"]["httpGet"]["path"]
     scraped = pod["metadata"]["annotations"]["prometheus.io/path"]
     settings = Settings(models=tmp_path / "none", device="cpu", input_store=tmp_path / "inputs")
     with serving(settings) as client:
-        assert {path: client.get(path).status_code for path in (*probed.values(), scraped)} == dict.fromkeys(
-            (*probed.values(), scraped), 200
-        )
+        assert {
+            path: client.get(path).status_code for path in (*probed.values(), scraped)
+        } == dict.fromkeys((*probed.values(), scraped), 200)
         # Without a model the process is alive and gets no requests.
         assert client.get(ready).status_code in (400, 503)
 
@@ -198,7 +217,9 @@ def test_a_container_is_the_images_user_and_writes_to_tmp_only(pod: Manifest) ->
 
 def test_the_store_of_pictures_fits_into_the_volume_that_it_is_on(pod: Manifest) -> None:
     settings = settings_of(pod)
-    mounts = {each["mountPath"]: each["name"] for each in pod["spec"]["containers"][0]["volumeMounts"]}
+    mounts = {
+        each["mountPath"]: each["name"] for each in pod["spec"]["containers"][0]["volumeMounts"]
+    }
     volumes = {each["name"]: each for each in pod["spec"]["volumes"]}
     assert set(mounts.values()) == set(volumes)
     assert settings.input_store.is_relative_to("/tmp")
@@ -209,7 +230,11 @@ def test_the_models_are_those_of_the_image_or_of_a_volume_that_is_watched() -> N
     kubernetes, kserve = (settings_of(each) for each in pods().values())
     assert f" {kubernetes.models}\n" in (ROOT / "Dockerfile").read_text()
     assert kubernetes.model_control == "none"
-    mount = next(m for m in pods()["kserve"]["spec"]["containers"][0]["volumeMounts"] if m["name"] == "models")
+    mount = next(
+        m
+        for m in pods()["kserve"]["spec"]["containers"][0]["volumeMounts"]
+        if m["name"] == "models"
+    )
     assert str(kserve.models) == mount["mountPath"]
     assert kserve.model_control == "poll"
 
@@ -224,7 +249,9 @@ def test_what_belongs_to_the_deployment_finds_its_pods() -> None:
     # With a number here, every apply would undo what the autoscaler did.
     assert "replicas" not in deployment["spec"]
     [port] = service["spec"]["ports"]
-    assert port["targetPort"] in [each["name"] for each in pods()["kubernetes"]["spec"]["containers"][0]["ports"]]
+    assert port["targetPort"] in [
+        each["name"] for each in pods()["kubernetes"]["spec"]["containers"][0]["ports"]
+    ]
 
 
 def test_the_processors_that_are_shared_out_are_limited(pod: Manifest) -> None:

@@ -59,4 +59,7 @@ def test_prometheus_scrapes_the_services_of_the_compose_file_and_reads_the_rules
 def test_grafana_asks_the_prometheus_beside_it() -> None:
     [source] = read("grafana/provisioning/datasources/prometheus.yml")["datasources"]
     assert (source["type"], source["url"]) == ("prometheus", "http://prometheus:9090")
-    assert source["jsonData"]["timeInterval"] == read("prometheus/prometheus.yml")["global"]["scrape_interval"]
+    assert (
+        source["jsonData"]["timeInterval"]
+        == read("prometheus/prometheus.yml")["global"]["scrape_interval"]
+    )

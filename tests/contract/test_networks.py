@@ -27,5 +27,9 @@ def test_no_layer_has_a_mere_upper_bound(model: ModelFile) -> None:
 
 
 def test_layers_lose_no_parameter_and_no_operator(model: ModelFile) -> None:
-    weights = sum(array.size for name, array in model.graph.constants.items() if array.ndim > 0 and array.size > 9)
+    weights = sum(
+        array.size
+        for name, array in model.graph.constants.items()
+        if array.ndim > 0 and array.size > 9
+    )
     assert sum(layer.parameters for layer in layers(model.graph)) == weights

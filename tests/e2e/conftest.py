@@ -13,7 +13,9 @@ from tests.e2e.process import ROOT, Service
 
 @pytest.fixture(scope="session")
 def models_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `imagenet`, and with `broken`, version 7, the beginning of the same file. Not to be written to."""
+    """A folder with `imagenet`, and with `broken`, version 7, the beginning of the same file. Not
+    to be written to.
+    """
     folder = tmp_path_factory.mktemp("models")
     command = [sys.executable, "-m", "model_build", "imagenet", "--out", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=120)

@@ -1,4 +1,6 @@
-"""What a PromQL expression asks for: the grammar that the dashboard and the alerts use, and no more."""
+"""What a PromQL expression asks for: the grammar that the dashboard and the alerts use, and no
+more.
+"""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +20,9 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True)
 class Asked:
-    """A metric that an expression names, the labels that it picks by, and whether it asks for a range of it."""
+    """A metric that an expression names, the labels that it picks by, and whether it asks for a
+    range of it.
+    """
 
     metric: str
     labels: frozenset[str]

@@ -21,7 +21,9 @@ Value = TypeVar("Value")
 
 
 class Service:
-    """Runs while the `with` block does. `FOVEA_…` variables are keywords; those of the caller are left out."""
+    """Runs while the `with` block does. `FOVEA_…` variables are keywords; those of the caller are
+    left out.
+    """
 
     def __init__(self, folder: Path, models: Path, **variables: str) -> None:
         own = {name: value for name, value in os.environ.items() if not name.startswith("FOVEA_")}
@@ -72,12 +74,20 @@ class Service:
     @property
     def logs(self) -> list[dict[str, Any]]:
         """The lines of the log so far that are complete; a line that is not JSON fails."""
-        return [json.loads(line) for line in self.errors.splitlines(keepends=True) if line.endswith("\n")]
+        return [
+            json.loads(line)
+            for line in self.errors.splitlines(keepends=True)
+            if line.endswith("\n")
+        ]
 
     @property
     def started(self) -> list[int]:
-        """The process ids of all that served or serve, oldest first: this one, or each of its workers."""
-        events = (re.fullmatch(r"Started server process \[(\d+)\]", line["event"]) for line in self.logs)
+        """The process ids of all that served or serve, oldest first: this one, or each of its
+        workers.
+        """
+        events = (
+            re.fullmatch(r"Started server process \[(\d+)\]", line["event"]) for line in self.logs
+        )
         return [int(event[1]) for event in events if event]
 
     def address(self) -> str:

@@ -1,4 +1,6 @@
-"""Photos in, predictions and activations out, through the client, from a real service; the oracle is ONNX Runtime."""
+"""Photos in, predictions and activations out, through the client, from a real service; the oracle
+is ONNX Runtime.
+"""
 
 import asyncio
 import io
@@ -27,20 +29,27 @@ PHOTOS = [
 
 def share(prediction: Prediction, labels: set[str]) -> float:
     """What the strongest classes give to these labels; all of them must be there."""
-    found = {each.label: each.probability or 0.0 for each in prediction.predictions[: max(1, len(labels))]}
+    found = {
+        each.label: each.probability or 0.0
+        for each in prediction.predictions[: max(1, len(labels))]
+    }
     assert set(found) == labels
     return sum(found.values())
 
 
 @pytest.mark.parametrize(("name", "labels", "least"), PHOTOS)
-def test_a_photo_is_recognised(client: Client, samples: Path, name: str, labels: set[str], least: float) -> None:
+def test_a_photo_is_recognised(
+    client: Client, samples: Path, name: str, labels: set[str], least: float
+) -> None:
     prediction = client.predict(samples / name)
     assert share(prediction, labels) > least
     assert prediction.provider == "CPUExecutionProvider"
     assert len(prediction.predictions) == 5
 
 
-def test_the_photos_are_recognised_by_several_tasks_of_one_asynchronous_client(address: str, samples: Path) -> None:
+def test_the_photos_are_recognised_by_several_tasks_of_one_asynchronous_client(
+    address: str, samples: Path
+) -> None:
     async def ask() -> list[Prediction]:
         async with AsyncClient(address) as client:
             return await asyncio.gather(*(client.predict(samples / name) for name, _, _ in PHOTOS))
@@ -49,7 +58,9 @@ def test_the_photos_are_recognised_by_several_tasks_of_one_asynchronous_client(a
         assert share(prediction, labels) > least
 
 
-def test_several_photos_in_one_request_are_answered_in_their_order(client: Client, samples: Path) -> None:
+def test_several_photos_in_one_request_are_answered_in_their_order(
+    client: Client, samples: Path
+) -> None:
     predictions = client.predict([samples / name for name, _, _ in PHOTOS])
     for prediction, (_, labels, least) in zip(predictions, PHOTOS, strict=True):
         assert share(prediction, labels) > least
@@ -57,16 +68,22 @@ def test_several_photos_in_one_request_are_answered_in_their_order(client: Clien
 
 def seen_by_the_network(address: str, input_id: str | None) -> np.ndarray:
     """The network's input as the service shows it: uint8, rows, columns, channels."""
-    answer = httpx.get(f"{address}/inputs/{input_id}", params={"view": "network"}).raise_for_status()
+    answer = httpx.get(
+        f"{address}/inputs/{input_id}", params={"view": "network"}
+    ).raise_for_status()
     return np.asarray(Image.open(io.BytesIO(answer.content)))
 
 
 def independent(model: Path, tensors: list[str], pixels: np.ndarray) -> list[np.ndarray]:
-    """These tensors of the network, for these pixels: the file's own graph with more outputs, and no code of ours."""
+    """These tensors of the network, for these pixels: the file's own graph with more outputs, and
+    no code of ours.
+    """
     proto = onnx.load(model)
     del proto.graph.output[:]
     proto.graph.output.extend(onnx.ValueInfoProto(name=name) for name in tensors)
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     found: list[np.ndarray] = session.run(None, {session.get_inputs()[0].name: pixels[None]})
     return found
 
@@ -88,13 +105,19 @@ def test_the_activations_of_layer_20_are_what_onnx_runtime_computes_for_that_ten
 ) -> None:
     layer = client.layers()[20]
     prediction = client.predict(samples / "cat.jpg")
-    (expected,) = independent(imagenet_model, [layer.tensor], seen_by_the_network(address, prediction.input_id))
+    (expected,) = independent(
+        imagenet_model, [layer.tensor], seen_by_the_network(address, prediction.input_id)
+    )
     posted = client.activations(20, samples / "cat.jpg")
     assert posted.shape == layer.output_shape == expected.shape[1:]
     assert expected.std() > 0.1
     np.testing.assert_allclose(posted, expected[0], rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(client.activations(layer.name, input_id=prediction.input_id), posted)
-    np.testing.assert_array_equal(client.activations(20, input_id=prediction.input_id, channel=[7, 3]), posted[[7, 3]])
+    np.testing.assert_array_equal(
+        client.activations(layer.name, input_id=prediction.input_id), posted
+    )
+    np.testing.assert_array_equal(
+        client.activations(20, input_id=prediction.input_id, channel=[7, 3]), posted[[7, 3]]
+    )
 
 
 def test_the_asynchronous_client_gets_the_same_activations_and_fields(
@@ -121,7 +144,10 @@ def test_a_refusal_is_raised_with_its_type_status_detail_and_the_id_it_is_logged
         async with AsyncClient(address) as other:
             await other.activations("no.such.layer", samples / "cat.jpg")
 
-    for refused in (lambda: client.activations("no.such.layer", samples / "cat.jpg"), lambda: asyncio.run(ask())):
+    for refused in (
+        lambda: client.activations("no.such.layer", samples / "cat.jpg"),
+        lambda: asyncio.run(ask()),
+    ):
         with pytest.raises(ProblemError, match=r"has no layer 'no\.such\.layer'") as raised:
             refused()
         assert (raised.value.type, raised.value.status) == ("/problems/unknown-layer", 404)
@@ -131,9 +157,13 @@ def test_a_refusal_is_raised_with_its_type_status_detail_and_the_id_it_is_logged
     assert (unknown.value.type, unknown.value.status) == ("/problems/unknown-unit", 422)
 
 
-def test_every_layer_has_the_shape_of_the_tensor_that_it_names(client: Client, imagenet_model: Path) -> None:
+def test_every_layer_has_the_shape_of_the_tensor_that_it_names(
+    client: Client, imagenet_model: Path
+) -> None:
     layers = client.layers()
-    tensors = independent(imagenet_model, [each.tensor for each in layers], np.zeros((224, 224, 3), np.uint8))
+    tensors = independent(
+        imagenet_model, [each.tensor for each in layers], np.zeros((224, 224, 3), np.uint8)
+    )
     assert [each.output_shape for each in layers] == [each.shape[1:] for each in tensors]
     assert [each.index for each in layers] == list(range(len(layers)))
     stem = layers[0]
@@ -141,9 +171,13 @@ def test_every_layer_has_the_shape_of_the_tensor_that_it_names(client: Client, i
     assert stem.receptive_field == LayerField("exact", (3, 3), (2, 2), stem.receptive_field.padding)
 
 
-def test_the_command_line_prints_the_layers_that_the_service_answers(address: str, imagenet_model: Path) -> None:
+def test_the_command_line_prints_the_layers_that_the_service_answers(
+    address: str, imagenet_model: Path
+) -> None:
     command = [sys.executable, "-m", "anatomy", str(imagenet_model), "--json"]
-    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60).stdout
+    printed = subprocess.run(
+        command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=60
+    ).stdout
     body = httpx.get(f"{address}/layers").json()
     assert onnx.load(imagenet_model).graph.input[0].name == body["input"]["name"]
     assert httpx.Response(200, text=printed).json()["layers"] == body["layers"]
@@ -191,7 +225,11 @@ def test_users_at_once_never_get_each_others_answers(address: str, samples: Path
             return prediction.input_id, prediction.predictions, maps.tobytes(), posted.tobytes()
 
     alone = {name: once(name) for name in names}
-    assert len({answer[0] for answer in alone.values()}) == len({answer[2] for answer in alone.values()}) == 3
+    assert (
+        len({answer[0] for answer in alone.values()})
+        == len({answer[2] for answer in alone.values()})
+        == 3
+    )
     with ThreadPoolExecutor(6) as users:
         for name, answer in zip(names * 8, users.map(once, names * 8), strict=True):
             assert answer == alone[name]

@@ -1,4 +1,6 @@
-"""The examples of docs/api.md and docs/v2.md, run as they stand against a real service, give what the pages show."""
+"""The examples of docs/api.md and docs/v2.md, run as they stand against a real service, give what
+the pages show.
+"""
 
 import json
 import os
@@ -20,19 +22,27 @@ ELLIPSIS = "…"
 HTTP_ERROR = 22
 BLOCKS = re.findall(r"```sh\n(.*?)```\n(?:```json\n(.*?)```\n)?", PAGE + V2_PAGE, re.DOTALL)
 
-needs_curl = pytest.mark.skipif(not (shutil.which("curl") and shutil.which("bash")), reason="needs curl and bash")
+needs_curl = pytest.mark.skipif(
+    not (shutil.which("curl") and shutil.which("bash")), reason="needs curl and bash"
+)
 
 
 def agrees(shown: Any, got: Any) -> bool:
-    """Whether an answer is what the page shows: `…` stands for anything, fields may be left out, floats are near."""
+    """Whether an answer is what the page shows: `…` stands for anything, fields may be left out,
+    floats are near.
+    """
     if shown == ELLIPSIS:
         return True
     if isinstance(shown, dict):
-        return isinstance(got, dict) and all(name in got and agrees(each, got[name]) for name, each in shown.items())
+        return isinstance(got, dict) and all(
+            name in got and agrees(each, got[name]) for name, each in shown.items()
+        )
     if isinstance(shown, list):
         shortened = shown[-1:] == [ELLIPSIS]
         wanted = shown[:-1] if shortened else shown
-        enough = isinstance(got, list) and (len(got) > len(wanted) if shortened else len(got) == len(wanted))
+        enough = isinstance(got, list) and (
+            len(got) > len(wanted) if shortened else len(got) == len(wanted)
+        )
         return enough and all(agrees(one, other) for one, other in zip(wanted, got, strict=False))
     if isinstance(shown, float):
         return isinstance(got, float) and got == pytest.approx(shown, abs=1e-3)
@@ -41,7 +51,14 @@ def agrees(shown: Any, got: Any) -> bool:
 
 def test_agreement_is_not_given_away() -> None:
     assert agrees({"a": [1, "…"]}, {"a": [1, 2, 3], "b": 0})
-    for shown, got in [({"a": 1}, {}), ([1], [1, 2]), ([1, "…"], [2, 3]), ([1, "…"], [1]), (0.5, 0.6), ("x", "y")]:
+    for shown, got in [
+        ({"a": 1}, {}),
+        ([1], [1, 2]),
+        ([1, "…"], [2, 3]),
+        ([1, "…"], [1]),
+        (0.5, 0.6),
+        ("x", "y"),
+    ]:
         assert not agrees(shown, got)
 
 
@@ -55,14 +72,24 @@ def folder(tmp_path: Path) -> Path:
 
 @needs_curl
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
-def test_an_example_gives_what_the_page_shows(address: str, folder: Path, samples: Path, number: int) -> None:
+def test_an_example_gives_what_the_page_shows(
+    address: str, folder: Path, samples: Path, number: int
+) -> None:
     commands, shown = BLOCKS[number]
     variables = re.findall(r"^[A-Z]+=.*\n", PAGE, re.MULTILINE)
     posted = f"curl -o first.json -F file=@{samples}/cat.jpg {SHOWN}/predict\n"
     script = "".join(["set -e\n", *variables, posted, commands]).replace(SHOWN, address)
     environment = os.environ | {"CURL_HOME": str(folder), "NO_PROXY": "*"}
     command = ["bash", "-c", script]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     refused = shown.startswith('{"error"')
     assert done.returncode == (HTTP_ERROR if refused else 0), done.stdout + done.stderr
     if shown:
@@ -73,6 +100,14 @@ def test_the_python_example_runs_and_prints_what_it_found(address: str, folder: 
     [code] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     command = [sys.executable, "-c", code.replace(SHOWN, address)]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout == "Egyptian cat (480, 14, 14) ((43, 144), (156, 257))\n"

@@ -1,7 +1,8 @@
-"""A client that goes away takes its work along: from the queue, from the network's run, and half way through an upload.
+"""A client that goes away takes its work along: from the queue, from the network's run, and half
+way through an upload.
 
-The network here counts to a thousand million if its input says so, which takes minutes: what these tests see within a
-minute was ended by nobody else than the service.
+The network here counts to a thousand million if its input says so, which takes minutes: what these
+tests see within a minute was ended by nobody else than the service.
 """
 
 import json
@@ -31,7 +32,12 @@ counting (float[N,1,4] x) => (float[N,4] y) <float[1,1,1] w = {1}> {
   }>
   y = Flatten(counted)
 }"""
-ONE_BY_ONE = {"FOVEA_DEADLINE_SECONDS": "600", "FOVEA_QUEUE_SIZE": "2", "FOVEA_INSTANCES": "1", "FOVEA_WORKERS": "1"}
+ONE_BY_ONE = {
+    "FOVEA_DEADLINE_SECONDS": "600",
+    "FOVEA_QUEUE_SIZE": "2",
+    "FOVEA_INSTANCES": "1",
+    "FOVEA_WORKERS": "1",
+}
 # JSON, which always goes to a thread.
 LONG = json.dumps({"inputs": [[1.0, 0.0, 0.0, 0.0]]}).encode()
 SHORT = json.dumps({"inputs": [[0.0, 0.0, 0.0, 0.0]]}).encode()
@@ -40,37 +46,52 @@ SHORT = json.dumps({"inputs": [[0.0, 0.0, 0.0, 0.0]]}).encode()
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("counting")
-    model_file.write(onnx.parser.parse_model(COUNTING), folder / "models/counting/1/model.onnx", None)
+    model_file.write(
+        onnx.parser.parse_model(COUNTING), folder / "models/counting/1/model.onnx", None
+    )
     with Service(folder, folder / "models", **ONE_BY_ONE) as service:
         service.ready()
         yield service
 
 
-def send(service: Service, path: str, body: bytes, length: int | None = None, method: str = "POST") -> socket.socket:
+def send(
+    service: Service, path: str, body: bytes, length: int | None = None, method: str = "POST"
+) -> socket.socket:
     """A connection on which a request was sent, with so many bytes promised."""
     address = urlsplit(service.address())
     connection = socket.create_connection((address.hostname, address.port), timeout=30)
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: "
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nX-Request-ID: "
+    )
     connection.sendall(
-        f"{head}sent\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n".encode() + body
+        f"{head}sent\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n".encode()
+        + body
     )
     return connection
 
 
 def answered(service: Service, path: str = "/predict") -> list[int]:
     """The statuses of the requests that `send` sent, oldest first."""
-    own = [each for each in service.logs if each.get("request_id") == "sent" and each.get("path") == path]
+    own = [
+        each
+        for each in service.logs
+        if each.get("request_id") == "sent" and each.get("path") == path
+    ]
     return [each["status"] for each in own if "status" in each]
 
 
 def queued(service: Service) -> int:
     """How many pieces of work run or wait."""
     lines = httpx.get(f"{service.address()}/metrics").text.splitlines()
-    return int(float(next(line.split()[-1] for line in lines if line.startswith("fovea_queue_length"))))
+    return int(
+        float(next(line.split()[-1] for line in lines if line.startswith("fovea_queue_length")))
+    )
 
 
 def ask(service: Service) -> httpx.Response:
-    return httpx.post(f"{service.address()}/predict", content=SHORT, headers={"Content-Type": "application/json"})
+    return httpx.post(
+        f"{service.address()}/predict", content=SHORT, headers={"Content-Type": "application/json"}
+    )
 
 
 def test_a_run_is_ended_when_its_client_goes(service: Service) -> None:

@@ -59,11 +59,17 @@ class Upload:
 def in_flight(address: str) -> int:
     """Requests that the service is answering now, by its own metric."""
     lines = httpx.get(f"{address}/metrics").text.splitlines()
-    return int(float(next(line.split()[1] for line in lines if line.startswith("fovea_requests_in_flight "))))
+    return int(
+        float(
+            next(line.split()[1] for line in lines if line.startswith("fovea_requests_in_flight "))
+        )
+    )
 
 
 def refused(service: Service) -> str:
-    """The one line that a service which cannot start ends with; its exit code is 2, and nothing was announced."""
+    """The one line that a service which cannot start ends with; its exit code is 2, and nothing was
+    announced.
+    """
     with service:
         assert service.wait() == 2
     assert service.output == ""
@@ -81,22 +87,33 @@ def test_after_sigterm_the_request_in_flight_is_answered_new_ones_are_refused_an
         service.signal(signal.SIGTERM)
         until(lambda: status(f"{address}/readyz") == 503, "the service is draining")
         assert status(f"{address}/livez") == 200
-        # Another signal is no second one: Ctrl-C reaches a worker twice, once as its parent's SIGTERM.
+        # Another signal is no second one: Ctrl-C reaches a worker twice, once as its parent's
+        # SIGTERM.
         service.signal(signal.SIGINT)
         late = httpx.post(f"{address}/predict", content=b"late")
-        assert (late.status_code, late.json()["type"], late.headers["retry-after"]) == (503, "/problems/not-ready", "5")
+        assert (late.status_code, late.json()["type"], late.headers["retry-after"]) == (
+            503,
+            "/problems/not-ready",
+            "5",
+        )
         answer = upload.finish()
         assert answer.json()["predictions"][0]["label"] == "espresso"
         assert service.wait() == 0
     assert "Traceback" not in service.errors
 
 
-@pytest.mark.parametrize(("seconds", "signals"), [("0", 1), ("20", 2)], ids=["by the setting", "by a second signal"])
+@pytest.mark.parametrize(
+    ("seconds", "signals"), [("0", 1), ("20", 2)], ids=["by the setting", "by a second signal"]
+)
 def test_a_request_that_never_ends_is_cut_off(start: Start, seconds: str, signals: int) -> None:
     with start(FOVEA_SHUTDOWN_SECONDS=seconds) as service:
         address = service.ready()
-        with socket.create_connection((httpx.URL(address).host, httpx.URL(address).port or 0)) as stuck:
-            stuck.sendall(b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf")
+        with socket.create_connection(
+            (httpx.URL(address).host, httpx.URL(address).port or 0)
+        ) as stuck:
+            stuck.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf"
+            )
             until(lambda: in_flight(address) == 1, "the upload has begun")
             asked = time.monotonic()
             service.signal(signal.SIGTERM)
@@ -112,8 +129,12 @@ def test_a_request_that_never_ends_is_cut_off(start: Start, seconds: str, signal
 def test_an_upload_that_stalls_is_told_so_and_its_connection_is_closed(start: Start) -> None:
     with start(FOVEA_DEADLINE_SECONDS="0.5") as service:
         address = service.ready()
-        with socket.create_connection((httpx.URL(address).host, httpx.URL(address).port or 0), timeout=20) as stuck:
-            stuck.sendall(b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf")
+        with socket.create_connection(
+            (httpx.URL(address).host, httpx.URL(address).port or 0), timeout=20
+        ) as stuck:
+            stuck.sendall(
+                b"POST /predict HTTP/1.1\r\nHost: here\r\nContent-Length: 1000\r\n\r\nhalf"
+            )
             answer = b"".join(iter(lambda: stuck.recv(4096), b""))
         assert answer.startswith(b"HTTP/1.1 408")
         assert b"/problems/stalled-upload" in answer
@@ -135,9 +156,13 @@ def test_a_second_service_on_a_busy_port_says_so_in_one_line(start: Start, addre
     assert "--port" in line
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA can be had here")
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="CUDA can be had here"
+)
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_cuda_that_cannot_be_had_is_a_failure_at_start_and_no_service_on_the_cpu(start: Start, workers: str) -> None:
+def test_cuda_that_cannot_be_had_is_a_failure_at_start_and_no_service_on_the_cpu(
+    start: Start, workers: str
+) -> None:
     line = refused(start(FOVEA_DEVICE="cuda", FOVEA_WORKERS=workers))
     assert line.startswith("fovea: FOVEA_DEVICE is cuda, but CUDA cannot be had: ")
     assert "fovea[gpu]" in line
@@ -163,7 +188,9 @@ def test_a_corrupt_model_is_refused_by_name_and_the_others_are_served(
     assert (line["level"], line["model"], line["reason"]) == ("error", "broken", told["reason"])
 
 
-def test_without_a_model_the_service_lives_and_says_how_to_build_one(start: Start, tmp_path: Path) -> None:
+def test_without_a_model_the_service_lives_and_says_how_to_build_one(
+    start: Start, tmp_path: Path
+) -> None:
     with start(tmp_path / "nothing") as service:
         address = service.address()
         until(lambda: status(f"{address}/livez") == 200, "the service is alive")
@@ -184,18 +211,24 @@ def test_a_killed_worker_is_replaced_and_the_pictures_posted_before_are_known_to
         first, second = service.started
         os.kill(first, signal.SIGKILL)
         with Client(address) as client:
-            np.testing.assert_array_equal(client.activations(20, input_id=input_id, channel=0), before)
+            np.testing.assert_array_equal(
+                client.activations(20, input_id=input_id, channel=0), before
+            )
         until(lambda: len(service.started) == 3, "the first worker is replaced")
         os.kill(second, signal.SIGKILL)
         # Neither of the workers that may have seen the picture is left.
         with Client(address) as client:
-            np.testing.assert_array_equal(client.activations(20, input_id=input_id, channel=0), before)
+            np.testing.assert_array_equal(
+                client.activations(20, input_id=input_id, channel=0), before
+            )
         until(lambda: len(service.started) == 4, "the second worker is replaced")
         service.signal(signal.SIGTERM)
         assert service.wait() == 0
 
 
-def test_the_log_has_one_json_line_for_each_request_with_its_id(service: Service, address: str, samples: Path) -> None:
+def test_the_log_has_one_json_line_for_each_request_with_its_id(
+    service: Service, address: str, samples: Path
+) -> None:
     given = httpx.get(f"{address}/layers", headers={"X-Request-ID": "mine-1"})
     made = httpx.post(f"{address}/predict", content=(samples / "cat.jpg").read_bytes())
     wrong = httpx.get(f"{address}/layers/999/receptive-field")
@@ -208,7 +241,9 @@ def test_the_log_has_one_json_line_for_each_request_with_its_id(service: Service
         return found if len(found) >= 3 else None
 
     logged = until(lines, "the requests are logged")
-    assert [(line["event"], line["path"], line["status"], line["request_id"]) for line in logged] == [
+    assert [
+        (line["event"], line["path"], line["status"], line["request_id"]) for line in logged
+    ] == [
         ("request", "/layers", 200, "mine-1"),
         ("request", "/predict", 200, ids[1]),
         ("request", "/layers/999/receptive-field", 404, ids[2]),

@@ -1,4 +1,6 @@
-"""`/metrics` of a service with two workers, against what the test itself asked for; the dashboard and the alerts."""
+"""`/metrics` of a service with two workers, against what the test itself asked for; the dashboard
+and the alerts.
+"""
 
 import json
 import os
@@ -40,7 +42,11 @@ def two_workers(tmp_path: Path) -> Iterator[Service]:
     for name in ("photos", "others"):
         model_file.write(model, tmp_path / "models" / name / "1/model.onnx", card)
     with Service(
-        tmp_path, tmp_path / "models", FOVEA_WORKERS="2", FOVEA_THREADS="1", FOVEA_DEFAULT_MODEL="photos"
+        tmp_path,
+        tmp_path / "models",
+        FOVEA_WORKERS="2",
+        FOVEA_THREADS="1",
+        FOVEA_DEFAULT_MODEL="photos",
     ) as service:
         service.ready()
         until(lambda: len(service.started) == 2, "both workers serve")
@@ -50,7 +56,11 @@ def two_workers(tmp_path: Path) -> Iterator[Service]:
 def scrape(address: str) -> Samples:
     """All samples, by a connection of its own: any worker may answer."""
     families = text_string_to_metric_families(httpx.get(f"{address}/metrics").text)
-    return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in families
+        for each in family.samples
+    }
 
 
 def own(samples: Samples) -> Samples:
@@ -65,26 +75,40 @@ def own(samples: Samples) -> Samples:
 def total(samples: Samples, name: str, **labels: str) -> float:
     """The sum over what these labels do not tell apart."""
     return sum(
-        value for (each, have), value in samples.items() if each == name and labels.items() <= dict(have).items()
+        value
+        for (each, have), value in samples.items()
+        if each == name and labels.items() <= dict(have).items()
     )
 
 
 def ask(address: str, count: int) -> None:
-    """`count` times: predictions of `photos`, one of them wrong, two tensors for it, `others`, layers of an input."""
-    tensors = {"name": "image", "shape": [2, 32, 32, 3], "datatype": "UINT8", "data": [7] * (2 * 32 * 32 * 3)}
+    """`count` times: predictions of `photos`, one of them wrong, two tensors for it, `others`,
+    layers of an input.
+    """
+    tensors = {
+        "name": "image",
+        "shape": [2, 32, 32, 3],
+        "datatype": "UINT8",
+        "data": [7] * (2 * 32 * 32 * 3),
+    }
 
     def once(_: int) -> list[int]:
         small, large = png(20, 20, 3), png(90, 120, 3)
         with httpx.Client(base_url=address, timeout=60) as client:
             # The same head again, so that the short way is taken too.
-            answers = [client.post("/predict", content=small, headers={"Content-Type": "image/png"}) for _ in range(3)]
+            answers = [
+                client.post("/predict", content=small, headers={"Content-Type": "image/png"})
+                for _ in range(3)
+            ]
             answers.append(client.post("/predict", content=large))
             answers.append(client.post("/predict", files=[("file", small), ("file", large)]))
             answers.append(client.post("/predict", content=large[:60]))
             answers.append(client.post("/predict?model=others", content=large))
             answers.append(client.post("/predict?model=nobody", content=large))
             answers.append(client.post("/layers/1/activations", content=large))
-            answers.append(client.get(f"/layers/1/activations?input_id={answers[3].json()['input_id']}"))
+            answers.append(
+                client.get(f"/layers/1/activations?input_id={answers[3].json()['input_id']}")
+            )
             answers.append(client.get(f"/layers/1/activations?input_id={'0' * 64}"))
             answers.append(client.post("/v2/models/photos/infer", json={"inputs": [tensors]}))
         return [answer.status_code for answer in answers]
@@ -117,27 +141,43 @@ def check(found: Samples, count: int) -> None:
     assert sum(total(found, name) for name in looked_up) == 2 * count
     assert total(found, "fovea_input_store_hits_total") == count
     assert total(found, "fovea_input_store_misses_total") == count
-    assert total(found, "fovea_input_store_writes_total") == total(found, "fovea_input_store_files") == 2 * count
+    assert (
+        total(found, "fovea_input_store_writes_total")
+        == total(found, "fovea_input_store_files")
+        == 2 * count
+    )
     assert total(found, "fovea_requests_in_flight") == total(found, "fovea_queue_length") == 0
 
 
-def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(two_workers: Service) -> None:
+def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(
+    two_workers: Service,
+) -> None:
     address = two_workers.ready()
     ask(address, 20)
     first = own(scrape(address))
     check(first, 20)
     assert total(first, "fovea_workers") == total(first, "fovea_worker_starts_total") == 2
-    # Connections are shared out by chance: that all of these reach one worker is less likely than a broken machine.
+    # Connections are shared out by chance: that all of these reach one worker is less likely than a
+    # broken machine.
     assert all(own(scrape(address)) == first for _ in range(40))
     told = [httpx.get(f"{address}/v2/models/photos/stats").json()["model_stats"] for _ in range(10)]
     assert all(each == told[0] for each in told)
     [[photos], *_] = told
-    assert (photos["inference_count"], photos["inference_stats"]["success"]["count"]) == (8 * 20, 7 * 20)
+    assert (photos["inference_count"], photos["inference_stats"]["success"]["count"]) == (
+        8 * 20,
+        7 * 20,
+    )
     first = own(scrape(address))
 
     os.kill(two_workers.started[0], signal.SIGKILL)
-    until(lambda: total(scrape(address), "fovea_workers") == 1, "it is known that one worker is gone")
-    gone = {key: value for key, value in own(scrape(address)).items() if key[0].endswith(("_total", "_count", "_sum"))}
+    until(
+        lambda: total(scrape(address), "fovea_workers") == 1, "it is known that one worker is gone"
+    )
+    gone = {
+        key: value
+        for key, value in own(scrape(address)).items()
+        if key[0].endswith(("_total", "_count", "_sum"))
+    }
     assert gone == {key: first[key] for key in gone}
 
     until(lambda: len(two_workers.started) == 3, "the worker is replaced")
@@ -148,19 +188,28 @@ def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(two_worke
     assert all(own(scrape(address)) == last for _ in range(40))
 
 
-def test_processes_are_told_together_and_their_processor_time_never_goes_back(two_workers: Service) -> None:
+def test_processes_are_told_together_and_their_processor_time_never_goes_back(
+    two_workers: Service,
+) -> None:
     address = two_workers.ready()
     ask(address, 5)
     before = scrape(address)
     pids = two_workers.started
-    each = [sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])) for pid in pids]
+    each = [
+        sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
+        for pid in pids
+    ]
     assert total(before, "process_cpu_seconds_total") <= sum(each) / os.sysconf("SC_CLK_TCK") + 60
     assert total(before, "process_cpu_seconds_total") > max(each) / os.sysconf("SC_CLK_TCK")
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
     assert total(before, "process_resident_memory_bytes") > max(pages) * os.sysconf("SC_PAGE_SIZE")
     os.kill(pids[0], signal.SIGKILL)
-    until(lambda: total(scrape(address), "fovea_workers") == 1, "it is known that one worker is gone")
-    assert total(scrape(address), "process_cpu_seconds_total") >= total(before, "process_cpu_seconds_total")
+    until(
+        lambda: total(scrape(address), "fovea_workers") == 1, "it is known that one worker is gone"
+    )
+    assert total(scrape(address), "process_cpu_seconds_total") >= total(
+        before, "process_cpu_seconds_total"
+    )
 
 
 def test_what_is_counted_goes_away_with_the_service(tmp_path: Path, two_workers: Service) -> None:
@@ -182,7 +231,11 @@ def expressions() -> list[str]:
     """All of the dashboard and of the alerts."""
     panels = json.loads(DASHBOARD.read_text())["panels"]
     shown = [target["expr"] for panel in panels for target in panel.get("targets", ())]
-    rules = [rule["expr"] for group in yaml.safe_load(ALERTS.read_text())["groups"] for rule in group["rules"]]
+    rules = [
+        rule["expr"]
+        for group in yaml.safe_load(ALERTS.read_text())["groups"]
+        for rule in group["rules"]
+    ]
     assert len(shown) > 30
     assert len(rules) > 5
     return shown + rules
@@ -201,10 +254,14 @@ def test_the_dashboard_and_the_alerts_name_only_metrics_and_labels_that_a_servic
         for each in asked(expression):
             assert each.metric in told, expression
             assert each.labels | kept(expression) <= told[each.metric] | SCRAPED, expression
-            assert not each.ranged or each.metric.endswith(("_total", "_bucket", "_sum", "_count")), expression
+            assert not each.ranged or each.metric.endswith(
+                ("_total", "_bucket", "_sum", "_count")
+            ), expression
             named.add(each.metric)
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named}
-    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in told} - families == {"process_virtual_memory_bytes"}
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in told} - families == {
+        "process_virtual_memory_bytes"
+    }
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""Models come, change and go while a real service answers: no request fails, and what is bad changes nothing."""
+"""Models come, change and go while a real service answers: no request fails, and what is bad
+changes nothing.
+"""
 
 import shutil
 import threading
@@ -36,7 +38,11 @@ def start(tmp_path: Path, models: Path) -> Start:
     """Makes a service of these models that looks at them often; it starts with its `with` block."""
 
     def make(**variables: str) -> Service:
-        return Service(tmp_path, models, **{"FOVEA_MODEL_CONTROL": "poll", "FOVEA_POLL_SECONDS": "0.2"} | variables)
+        return Service(
+            tmp_path,
+            models,
+            **{"FOVEA_MODEL_CONTROL": "poll", "FOVEA_POLL_SECONDS": "0.2"} | variables,
+        )
 
     return make
 
@@ -46,7 +52,11 @@ def copy(models: Path, name: str, version: str, before: str = "1") -> None:
 
 
 def versions(address: str, name: str) -> list[str]:
-    found = [each["versions"] for each in httpx.get(f"{address}/models").json()["models"] if each["name"] == name]
+    found = [
+        each["versions"]
+        for each in httpx.get(f"{address}/models").json()["models"]
+        if each["name"] == name
+    ]
     return found[0] if found else []
 
 
@@ -55,7 +65,9 @@ def lines(service: Service, event: str, model: str) -> list[dict[str, Any]]:
 
 
 class Stream:
-    """One caller that posts the same picture again and again on one connection; what it was answered, in order."""
+    """One caller that posts the same picture again and again on one connection; what it was
+    answered, in order.
+    """
 
     def __init__(self, address: str, model: str, picture: bytes) -> None:
         self.answers: list[tuple[int, str]] = []
@@ -82,7 +94,11 @@ class Stream:
 @contextmanager
 def streams(address: str, pictures: dict[str, bytes], callers: int = 2) -> Iterator[list[Stream]]:
     """Callers of each of these models, all of whom have been answered once when the block begins."""
-    found = [Stream(address, model, picture) for model, picture in pictures.items() for _ in range(callers)]
+    found = [
+        Stream(address, model, picture)
+        for model, picture in pictures.items()
+        for _ in range(callers)
+    ]
     try:
         until(lambda: all(stream.answers for stream in found), "every caller has an answer")
         yield found
@@ -94,7 +110,10 @@ def streams(address: str, pictures: dict[str, bytes], callers: int = 2) -> Itera
 def answered_again(callers: list[Stream]) -> None:
     """Wait until every caller has been answered five more times."""
     counts = [len(stream.answers) for stream in callers]
-    until(lambda: all(len(s.answers) > n + 5 for s, n in zip(callers, counts, strict=True)), "every caller goes on")
+    until(
+        lambda: all(len(s.answers) > n + 5 for s, n in zip(callers, counts, strict=True)),
+        "every caller goes on",
+    )
 
 
 def changes(answers: list[tuple[int, str]]) -> list[tuple[int, str]]:
@@ -104,7 +123,9 @@ def changes(answers: list[tuple[int, str]]) -> list[tuple[int, str]]:
 
 @pytest.fixture
 def pictures(samples: Path) -> dict[str, bytes]:
-    """A photograph for `imagenet`, and for `photos` one so small that the event loop itself answers."""
+    """A photograph for `imagenet`, and for `photos` one so small that the event loop itself
+    answers.
+    """
     small = encoded(np.full((32, 32, 3), 128, np.uint8))
     return {"imagenet": (samples / "espresso.jpg").read_bytes(), "photos": small}
 
@@ -120,7 +141,9 @@ def test_under_a_steady_stream_of_requests_a_new_version_takes_over_and_none_fai
             for name in pictures:
                 copy(models, name, "2")
             until(
-                lambda: all(len(lines(service, "model swapped", name)) == int(workers) for name in pictures),
+                lambda: all(
+                    len(lines(service, "model swapped", name)) == int(workers) for name in pictures
+                ),
                 "both are swapped",
             )
             answered_again(callers)
@@ -142,7 +165,9 @@ def test_under_a_steady_stream_a_file_that_is_replaced_and_a_version_that_goes_f
             model_file.write(model, models / "photos/1/model.onnx", card)
             (models / "imagenet/1").rename(models / "imagenet/2")
             until(lambda: lines(service, "model swapped", "photos"), "the file is swapped")
-            until(lambda: lines(service, "model unloaded", "imagenet"), "the renamed version is gone")
+            until(
+                lambda: lines(service, "model unloaded", "imagenet"), "the renamed version is gone"
+            )
             answered_again(callers)
         by_model = [changes(stream.answers) for stream in callers]
         assert by_model == [[(200, "1"), (200, "2")]] * 2 + [[(200, "1")]] * 2
@@ -158,7 +183,9 @@ def test_a_bad_new_version_leaves_the_former_one_and_is_told_everywhere(
         with streams(address, pictures) as callers:
             (models / "imagenet/2").mkdir()
             (models / "imagenet/2/model.onnx").write_bytes(whole[:100_000])
-            [line] = until(lambda: lines(service, "model refused", "imagenet"), "the bad version is refused")
+            [line] = until(
+                lambda: lines(service, "model refused", "imagenet"), "the bad version is refused"
+            )
             answered_again(callers)
         assert all(changes(stream.answers) == [(200, "1")] for stream in callers)
         assert (line["version"], line["level"]) == ("2", "error")
@@ -210,9 +237,14 @@ def test_a_model_whose_folder_is_deleted_ends_the_requests_that_it_has_and_is_un
     with start() as service:
         address = service.ready()
         url = f"{address}/predict?model=imagenet"
-        upload = threading.Thread(target=lambda: answers.append(httpx.post(url, content=halves(), timeout=PATIENCE)))
+        upload = threading.Thread(
+            target=lambda: answers.append(httpx.post(url, content=halves(), timeout=PATIENCE))
+        )
         upload.start()
-        until(lambda: "fovea_requests_in_flight 1.0" in httpx.get(f"{address}/metrics").text, "the upload has begun")
+        until(
+            lambda: "fovea_requests_in_flight 1.0" in httpx.get(f"{address}/metrics").text,
+            "the upload has begun",
+        )
         shutil.rmtree(models / "imagenet")
         until(lambda: lines(service, "model unloaded", "imagenet"), "the model is unloaded")
         assert httpx.post(url, content=pictures["imagenet"]).status_code == 404
@@ -221,10 +253,14 @@ def test_a_model_whose_folder_is_deleted_ends_the_requests_that_it_has_and_is_un
         assert answers[0].json()["predictions"][0]["label"] == "espresso"
         assert 'fovea_models{state="served"} 1.0' in httpx.get(f"{address}/metrics").text
         # What is left answers where no model is named.
-        assert httpx.post(f"{address}/predict", content=pictures["photos"]).json()["model"] == "photos"
+        assert (
+            httpx.post(f"{address}/predict", content=pictures["photos"]).json()["model"] == "photos"
+        )
 
 
-def test_the_first_model_of_an_empty_folder_makes_the_service_ready(start: Start, models: Path) -> None:
+def test_the_first_model_of_an_empty_folder_makes_the_service_ready(
+    start: Start, models: Path
+) -> None:
     models.rename(models.with_name("aside"))
     with start() as service:
         address = service.address()
@@ -238,8 +274,14 @@ def test_the_first_model_of_an_empty_folder_makes_the_service_ready(start: Start
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({"FOVEA_WORKERS": "2"}, "fovea: FOVEA_WORKERS is '2': with FOVEA_MODEL_CONTROL=explicit it must be 1"),
-        ({"FOVEA_LOAD_MODELS": "imagent"}, "fovea: FOVEA_LOAD_MODELS names 'imagent', which cannot be loaded"),
+        (
+            {"FOVEA_WORKERS": "2"},
+            "fovea: FOVEA_WORKERS is '2': with FOVEA_MODEL_CONTROL=explicit it must be 1",
+        ),
+        (
+            {"FOVEA_LOAD_MODELS": "imagent"},
+            "fovea: FOVEA_LOAD_MODELS names 'imagent', which cannot be loaded",
+        ),
     ],
 )
 def test_what_explicit_control_cannot_do_is_a_failure_at_start(

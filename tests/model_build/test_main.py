@@ -31,16 +31,22 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def one_builder(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = MappingProxyType({"imagenet": lambda: (onnx.parser.parse_model(TINY), Card(title="Tiny"))})
+    build = MappingProxyType(
+        {"imagenet": lambda: (onnx.parser.parse_model(TINY), Card(title="Tiny"))}
+    )
     monkeypatch.setattr(command, "BUILDERS", build)
 
 
 @pytest.mark.usefixtures("one_builder")
-def test_a_model_is_built_under_its_name_and_version(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_is_built_under_its_name_and_version(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.main(["imagenet", "--out", str(tmp_path)]) == 0
     card = read(tmp_path / "imagenet" / "1" / "model.onnx").card
     assert card == Card(title="Tiny")
-    assert capsys.readouterr().out.startswith(f"{tmp_path}/imagenet/1/model.onnx: 0.0 MB, 0.00 million parameters")
+    assert capsys.readouterr().out.startswith(
+        f"{tmp_path}/imagenet/1/model.onnx: 0.0 MB, 0.00 million parameters"
+    )
 
 
 @pytest.mark.usefixtures("one_builder")
@@ -72,7 +78,9 @@ def test_an_interrupted_build_leaves_no_model_behind(
 
 
 @pytest.mark.usefixtures("one_builder")
-def test_an_interrupted_build_leaves_the_old_model_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_build_leaves_the_old_model_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "imagenet" / "1" / "model.onnx"
     assert command.main(["imagenet", "--out", str(tmp_path)]) == 0
     before = path.read_bytes()
@@ -121,9 +129,22 @@ def test_weights_that_cannot_be_read_are_one_line(
 
 def test_adopt_writes_what_its_options_say(tiny: Path, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("red\ngreen\n\nblue\n", encoding="utf-8")
-    options = ["--labels", f"{tmp_path}/labels.txt", "--mean", "0.5", "--std", "0.5,0.4,0.3", "--softmax"]
+    options = [
+        "--labels",
+        f"{tmp_path}/labels.txt",
+        "--mean",
+        "0.5",
+        "--std",
+        "0.5,0.4,0.3",
+        "--softmax",
+    ]
     options += ["--resize", "centre_crop:0.875:bilinear", "--title", "Means", "--licence", "MIT"]
-    assert command.main(["adopt", str(tiny), "--name", "means", "--out", str(tmp_path / "models"), *options]) == 0
+    assert (
+        command.main(
+            ["adopt", str(tiny), "--name", "means", "--out", str(tmp_path / "models"), *options]
+        )
+        == 0
+    )
     card = read(tmp_path / "models" / "means" / "1" / "model.onnx").card
     assert card is not None
     assert (card.title, card.licence, card.labels) == ("Means", "MIT", ("red", "green", "blue"))
@@ -131,9 +152,16 @@ def test_adopt_writes_what_its_options_say(tiny: Path, tmp_path: Path) -> None:
     assert card.provenance.startswith("Adopted from tiny.onnx, SHA-256 ")
 
 
-def test_the_input_and_the_scores_are_said(tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main(["adopt", str(tiny), "--name", "means", "--out", str(tmp_path), "--softmax"]) == 0
-    assert capsys.readouterr().out.endswith("  image uint8 [N, 4, 6, 3] -> probabilities float32 [N, 3]\n")
+def test_the_input_and_the_scores_are_said(
+    tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        command.main(["adopt", str(tiny), "--name", "means", "--out", str(tmp_path), "--softmax"])
+        == 0
+    )
+    assert capsys.readouterr().out.endswith(
+        "  image uint8 [N, 4, 6, 3] -> probabilities float32 [N, 3]\n"
+    )
 
 
 def test_scores_that_may_be_logits_are_pointed_out(
@@ -143,15 +171,32 @@ def test_scores_that_may_be_logits_are_pointed_out(
     assert "note: it ends in GlobalAveragePool; if its scores are no" in capsys.readouterr().out
 
 
-def test_provenance_holds_the_digest_of_every_file_that_was_read(tiny: Path, tmp_path: Path) -> None:
+def test_provenance_holds_the_digest_of_every_file_that_was_read(
+    tiny: Path, tmp_path: Path
+) -> None:
     proto = onnx.load(tiny)
     proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(9, np.float32), "w"))
-    onnx.save_model(proto, tmp_path / "net.onnx", save_as_external_data=True, location="net.data", size_threshold=0)
-    assert command.main(["adopt", str(tmp_path / "net.onnx"), "--name", "net", "--out", str(tmp_path)]) == 0
+    onnx.save_model(
+        proto,
+        tmp_path / "net.onnx",
+        save_as_external_data=True,
+        location="net.data",
+        size_threshold=0,
+    )
+    assert (
+        command.main(["adopt", str(tmp_path / "net.onnx"), "--name", "net", "--out", str(tmp_path)])
+        == 0
+    )
     card = read(tmp_path / "net" / "1" / "model.onnx").card
-    digests = [hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() for name in ("net.onnx", "net.data")]
+    digests = [
+        hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()
+        for name in ("net.onnx", "net.data")
+    ]
     assert card is not None
-    assert card.provenance == f"Adopted from net.onnx, SHA-256 {digests[0]} with net.data, SHA-256 {digests[1]}"
+    assert (
+        card.provenance
+        == f"Adopted from net.onnx, SHA-256 {digests[0]} with net.data, SHA-256 {digests[1]}"
+    )
 
 
 def test_labels_may_be_a_json_list(tiny: Path, tmp_path: Path) -> None:
@@ -167,7 +212,11 @@ def test_adopting_does_not_replace_a_model_unless_asked(
     tiny: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     adopt = ["adopt", str(tiny), "--name", "means", "--out", str(tmp_path)]
-    assert [command.main(adopt), command.main(adopt), command.main([*adopt, "--replace"])] == [0, 2, 0]
+    assert [command.main(adopt), command.main(adopt), command.main([*adopt, "--replace"])] == [
+        0,
+        2,
+        0,
+    ]
     assert "exists; choose another --name or add --replace" in capsys.readouterr().err
 
 

@@ -1,4 +1,6 @@
-"""Modules compute what they say, with any number of spatial axes, and refuse what does not fit where it is written."""
+"""Modules compute what they say, with any number of spatial axes, and refuse what does not fit
+where it is written.
+"""
 
 import inspect
 from collections.abc import Callable
@@ -35,18 +37,29 @@ RANDOM = np.random.default_rng(0)
 
 
 def filled(module: Module) -> Module:
-    shapes = {name: p.shape for name, p in module.named_parameters() if p.const_value is None and p.shape is not None}
-    values = {name: RANDOM.uniform(0.5, 1.5, shape.numpy()).astype(np.float32) for name, shape in shapes.items()}
+    shapes = {
+        name: p.shape
+        for name, p in module.named_parameters()
+        if p.const_value is None and p.shape is not None
+    }
+    values = {
+        name: RANDOM.uniform(0.5, 1.5, shape.numpy()).astype(np.float32)
+        for name, shape in shapes.items()
+    }
     load(module, values)
     return module
 
 
-def exported(module: Module, *shape: int | str, dtype: ir.DataType = ir.DataType.FLOAT) -> onnx.ModelProto:
+def exported(
+    module: Module, *shape: int | str, dtype: ir.DataType = ir.DataType.FLOAT
+) -> onnx.ModelProto:
     return export(filled(module), Signature("x", dtype, shape, "y"), "test")
 
 
 def run(proto: onnx.ModelProto, x: Array) -> Array:
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     found: Array = session.run(None, {"x": x})[0]
     return found
 
@@ -99,7 +112,9 @@ def test_linear_is_x_times_weight_transposed_plus_bias() -> None:
     assert module.bias.const_value is not None
     x = RANDOM.standard_normal((4, 3)).astype(np.float32)
     assert np.allclose(
-        run(proto, x), x @ module.weight.const_value.numpy().T + module.bias.const_value.numpy(), atol=1e-5
+        run(proto, x),
+        x @ module.weight.const_value.numpy().T + module.bias.const_value.numpy(),
+        atol=1e-5,
     )
 
 
@@ -122,7 +137,9 @@ def test_pixels_are_normalised_and_channels_come_first(axes: int) -> None:
     pixels = RANDOM.integers(0, 256, (2, *[4] * axes, 3), np.uint8)
     module = Normalise(mean=[127.0, 100.0, 0.0], deviation=[128.0, 64.0, 2.0])
     found = run(exported(module, "N", *[4] * axes, 3, dtype=ir.DataType.UINT8), pixels)
-    expected = (pixels.astype(np.float32) - np.array([127, 100, 0], np.float32)) / np.array([128, 64, 2], np.float32)
+    expected = (pixels.astype(np.float32) - np.array([127, 100, 0], np.float32)) / np.array(
+        [128, 64, 2], np.float32
+    )
     assert np.array_equal(found, np.moveaxis(expected, -1, 1))
 
 
@@ -149,19 +166,30 @@ class Merge(Module):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Twice(Conv(4, 8, [3, 3]), Conv(4, 8, [3, 3])), r"Conv 'second': expected 4 channels, got 8"),
-        (lambda: Twice(Conv(4, 8, [3, 3]), BatchNorm(4)), r"BatchNorm 'second': expected 4 channels, got 8"),
+        (
+            lambda: Twice(Conv(4, 8, [3, 3]), Conv(4, 8, [3, 3])),
+            r"Conv 'second': expected 4 channels, got 8",
+        ),
+        (
+            lambda: Twice(Conv(4, 8, [3, 3]), BatchNorm(4)),
+            r"BatchNorm 'second': expected 4 channels, got 8",
+        ),
         (lambda: Twice(Flatten(), Linear(9, 2)), r"Linear 'second': expected 9 channels, got 256"),
         (lambda: Conv(4, 8, [3]), r"expected an input of 3 axes, got 4"),
         (lambda: Linear(4, 8), r"expected an input of 2 axes, got 4"),
         (Merge, r"Add 'sum': expected two equal shapes"),
     ],
 )
-def test_sizes_that_do_not_fit_fail_where_they_are_written(make: Callable[[], Module], message: str) -> None:
+def test_sizes_that_do_not_fit_fail_where_they_are_written(
+    make: Callable[[], Module], message: str
+) -> None:
     with pytest.raises(ShapeError, match=message) as caught:
         exported(make(), "N", 4, 8, 8)
     lines = [str(entry.statement) for entry in caught.traceback]
-    assert any("self.second(op" in line or "self.sum(op" in line or "module(builder.op" in line for line in lines)
+    assert any(
+        "self.second(op" in line or "self.sum(op" in line or "module(builder.op" in line
+        for line in lines
+    )
 
 
 def test_a_size_that_does_not_fit_is_noted_with_the_path_to_it() -> None:
@@ -174,11 +202,16 @@ def test_a_size_that_does_not_fit_is_noted_with_the_path_to_it() -> None:
     ("make", "message"),
     [
         (lambda: Conv(4, 8, [3], groups=3), "groups must divide 4 and 8 channels, got 3"),
-        (lambda: Conv(4, 8, [3, 3], padding=[1, 1]), "expected 4 pads for kernel \\[3, 3\\], got 2"),
+        (
+            lambda: Conv(4, 8, [3, 3], padding=[1, 1]),
+            "expected 4 pads for kernel \\[3, 3\\], got 2",
+        ),
         (lambda: Normalise([0.0], [0.0]), "expected deviations above 0"),
     ],
 )
-def test_a_module_that_cannot_be_is_refused_when_it_is_made(make: Callable[[], Module], message: str) -> None:
+def test_a_module_that_cannot_be_is_refused_when_it_is_made(
+    make: Callable[[], Module], message: str
+) -> None:
     with pytest.raises(ShapeError, match=message) as caught:
         make()
     assert inspect.getsourcefile(make) == str(caught.traceback[1].path)
@@ -224,5 +257,7 @@ def test_initial_weights_keep_the_variance_and_depend_on_the_seed() -> None:
 
 
 def test_a_module_that_does_not_say_what_it_starts_with_is_refused() -> None:
-    with pytest.raises(ShapeError, match="Unstarted does not say what its parameter 'weight' starts with"):
+    with pytest.raises(
+        ShapeError, match="Unstarted does not say what its parameter 'weight' starts with"
+    ):
         initial(Unstarted(), 0)

@@ -1,4 +1,6 @@
-"""`--int8` on the command line: the sibling that it writes, what it says of it, and the reasons when it cannot."""
+"""`--int8` on the command line: the sibling that it writes, what it says of it, and the reasons
+when it cannot.
+"""
 
 import hashlib
 import shutil
@@ -46,19 +48,28 @@ def test_the_sibling_has_a_name_of_its_own_and_the_float_model_stays_as_it_was(
     assert sizes[1] < 0.4 * sizes[0]
     said = capsys.readouterr().out
     assert "317,676 -> " in said
-    assert "calibrated with 200 examples held out from training, measured on the 1000 of the test" in said
+    assert (
+        "calibrated with 200 examples held out from training, measured on the 1000 of the test"
+        in said
+    )
     assert "float_test_accuracy 0.99" in said
     assert " ms -> " in said
 
 
-def test_the_card_says_what_it_was_made_of_and_what_was_lost(folder: Path, signal_examples: Examples) -> None:
+def test_the_card_says_what_it_was_made_of_and_what_was_lost(
+    folder: Path, signal_examples: Examples
+) -> None:
     run(folder, "digits1d")
     source, made = folder / "digits1d/1/model.onnx", folder / "digits1d-int8/1/model.onnx"
     before, after = read(source).card, read(made).card
     assert before is not None
     assert after is not None
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    assert (after.labels, after.input, after.licence) == (before.labels, before.input, before.licence)
+    assert (after.labels, after.input, after.licence) == (
+        before.labels,
+        before.input,
+        before.licence,
+    )
     assert after.title == "Digits as signals (int8)"
     assert after.provenance.startswith(before.provenance)
     for part in (digest, "digits1d/1/model.onnx", onnxruntime.__version__, "200 examples held out"):
@@ -89,7 +100,9 @@ def test_it_comes_out_the_same_again_and_the_samples_come_along(folder: Path) ->
 
 def test_the_highest_version_is_taken(folder: Path) -> None:
     other = read(folder / "digits1d/1/model.onnx")
-    write(other.proto, folder / "digits1d/10/model.onnx", Card(title="Ten", input=SignalInput(1, 40)))
+    write(
+        other.proto, folder / "digits1d/10/model.onnx", Card(title="Ten", input=SignalInput(1, 40))
+    )
     shutil.copytree(folder / "digits1d/1", folder / "digits1d/9")
     run(folder, "digits1d")
     card = read(folder / "digits1d-int8/1/model.onnx").card
@@ -101,12 +114,19 @@ def test_the_highest_version_is_taken(folder: Path) -> None:
 def test_photographs_calibrate_and_every_second_one_is_held_out(
     imagenet_model: Path, samples: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(imagenet_model.parents[1], tmp_path / "photos", ignore=shutil.ignore_patterns("samples"))
+    shutil.copytree(
+        imagenet_model.parents[1], tmp_path / "photos", ignore=shutil.ignore_patterns("samples")
+    )
     assert run(tmp_path, "photos", "--calibrate", str(samples)) == 0
     card = read(tmp_path / "photos-int8/1/model.onnx").card
     assert card is not None
     assert "calibrated with 3 pictures of a folder, measured on 2 others of it" in card.provenance
-    assert card.scores.keys() == {"float_agreement", "float_difference_mean", "float_difference_max", "measured_on"}
+    assert card.scores.keys() == {
+        "float_agreement",
+        "float_difference_mean",
+        "float_difference_max",
+        "measured_on",
+    }
     assert (card.scores["measured_on"], card.scores["float_agreement"]) == (2, 1.0)
     assert 0 < card.scores["float_difference_mean"] < card.scores["float_difference_max"] < 0.1
 
@@ -126,19 +146,25 @@ def test_reasons_are_one_line_and_nothing_is_written(
     assert "holds no model; build, learn or adopt it" in refused(folder, capsys, "nobody")
     assert "may hold letters" in refused(folder, capsys, "../digits1d")
     shutil.copytree(ROOT / "models/digits", folder / "digits")
-    assert "--calibrate names the folder of MNIST" in refused(folder, capsys, "digits", "--calibrate", str(samples))
+    assert "--calibrate names the folder of MNIST" in refused(
+        folder, capsys, "digits", "--calibrate", str(samples)
+    )
     shutil.copytree(ROOT / "models/digits", folder / "ink")
     shutil.copytree(ROOT / "models/digits1d", folder / "signals")
     few = tmp_path / "few"
     few.mkdir()
     assert "--calibrate DIR" in refused(folder, capsys, "ink")
-    assert "no folder of pictures" in refused(folder, capsys, "ink", "--calibrate", str(folder / "gone"))
+    assert "no folder of pictures" in refused(
+        folder, capsys, "ink", "--calibrate", str(folder / "gone")
+    )
     assert "has 0 pictures; expected 4" in refused(folder, capsys, "ink", "--calibrate", str(few))
     for name in ("cat.jpg", "rocket.jpg", "espresso.jpg"):
         shutil.copy(samples / name, few)
     assert "has 3 pictures; expected 4" in refused(folder, capsys, "ink", "--calibrate", str(few))
     assert "ink to be found on paper" in refused(folder, capsys, "ink", "--calibrate", str(samples))
-    assert "how a picture becomes its input" in refused(folder, capsys, "signals", "--calibrate", str(samples))
+    assert "how a picture becomes its input" in refused(
+        folder, capsys, "signals", "--calibrate", str(samples)
+    )
 
 
 def test_a_sibling_is_not_overwritten_unasked_and_has_none_itself(

@@ -1,4 +1,6 @@
-"""Convolutions, pools and products computed in NumPy from what the API says of a layer, and from nothing else."""
+"""Convolutions, pools and products computed in NumPy from what the API says of a layer, and from
+nothing else.
+"""
 
 from collections.abc import Sequence
 from itertools import product
@@ -10,7 +12,9 @@ Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
 
 
-def answered(layer: Json, operands: Sequence[Array], kernels: Json | None, shape: Sequence[int]) -> Array:
+def answered(
+    layer: Json, operands: Sequence[Array], kernels: Json | None, shape: Sequence[int]
+) -> Array:
     """What the operator of a layer makes of its operands, [channels, *map] as it is of this shape."""
     x = operands[0].astype(np.float64)
     match layer["kind"]:
@@ -46,7 +50,9 @@ def _spread(x: Array, weights: Array, layer: Json, shape: Sequence[int]) -> Arra
     """Each input adds its kernel at its place; what falls onto the padding is cut off."""
     rank, parts, outputs = x.ndim - 1, layer["groups"], len(weights) // layer["groups"]
     pads = layer["pads"]
-    wide = np.zeros((shape[0], *(size + pads[i] + pads[i + rank] for i, size in enumerate(shape[1:]))))
+    wide = np.zeros(
+        (shape[0], *(size + pads[i] + pads[i + rank] for i, size in enumerate(shape[1:])))
+    )
     for offset in product(*map(range, layer["kernel_shape"])):
         starts = [at * dilation for at, dilation in zip(offset, layer["dilations"], strict=True)]
         places = tuple(
@@ -57,7 +63,9 @@ def _spread(x: Array, weights: Array, layer: Json, shape: Sequence[int]) -> Arra
             rows = slice(group * outputs, (group + 1) * outputs)
             kernel: Any = (rows, slice(None), *offset)
             wide[(rows, *places)] += np.tensordot(weights[kernel], part, axes=1)
-    return wide[(slice(None), *(slice(pads[i], pads[i] + size) for i, size in enumerate(shape[1:])))]
+    return wide[
+        (slice(None), *(slice(pads[i], pads[i] + size) for i, size in enumerate(shape[1:])))
+    ]
 
 
 def _pooled(x: Array, layer: Json, shape: Sequence[int]) -> Array:
@@ -74,8 +82,12 @@ def _pooled(x: Array, layer: Json, shape: Sequence[int]) -> Array:
     return np.asarray(np.nansum(windows, axis=0) / np.nansum(counts, axis=0))
 
 
-def _windows(x: Array, layer: Json, sizes: Sequence[int], outside: float, padding: float | None = None) -> Any:
-    """For each offset in the kernel: what of the padded input lies under it at every position of the map."""
+def _windows(
+    x: Array, layer: Json, sizes: Sequence[int], outside: float, padding: float | None = None
+) -> Any:
+    """For each offset in the kernel: what of the padded input lies under it at every position of
+    the map.
+    """
     rank, pads = x.ndim - 1, layer["pads"]
     framed = np.pad(
         x,
@@ -84,13 +96,15 @@ def _windows(x: Array, layer: Json, sizes: Sequence[int], outside: float, paddin
     )
     strides, dilations = layer["strides"], layer["dilations"]
     needed = [
-        (size - 1) * s + (k - 1) * d + 1 for size, s, k, d in _zip(sizes, strides, layer["kernel_shape"], dilations)
+        (size - 1) * s + (k - 1) * d + 1
+        for size, s, k, d in _zip(sizes, strides, layer["kernel_shape"], dilations)
     ]
     more = [max(0, need - have) for need, have in zip(needed, framed.shape[1:], strict=True)]
     framed = np.pad(framed, [(0, 0), *((0, each) for each in more)], constant_values=outside)
     for offset in product(*map(range, layer["kernel_shape"])):
         places = [
-            slice(at * d, at * d + (size - 1) * s + 1, s) for at, d, size, s in _zip(offset, dilations, sizes, strides)
+            slice(at * d, at * d + (size - 1) * s + 1, s)
+            for at, d, size, s in _zip(offset, dilations, sizes, strides)
         ]
         yield offset, framed[(slice(None), *places)]
 

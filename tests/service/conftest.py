@@ -31,7 +31,11 @@ def repository_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def settings(repository_folder: Path, tmp_path: Path) -> Settings:
     return Settings(
-        models=repository_folder, default_model="photos", device="cpu", threads=1, input_store=tmp_path / "inputs"
+        models=repository_folder,
+        default_model="photos",
+        device="cpu",
+        threads=1,
+        input_store=tmp_path / "inputs",
     )
 
 
@@ -88,7 +92,9 @@ def bomb() -> bytes:
     """A PNG whose header promises 100000 x 100000 pixels."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
 
     header = struct.pack(">IIBBBBB", 100_000, 100_000, 8, 2, 0, 0, 0)
     return (
@@ -104,7 +110,9 @@ Check = Callable[..., dict[str, Any]]
 
 @pytest.fixture(scope="session")
 def assert_problem() -> Check:
-    """Asserts that a response is a problem of this status and type that says something, and returns its body."""
+    """Asserts that a response is a problem of this status and type that says something, and returns
+    its body.
+    """
     statuses = {kind.uri: kind.status for kind in (*KINDS.values(), *FRAMEWORK)}
 
     def check(response: httpx.Response, status: int, slug: str, says: str = "") -> dict[str, Any]:

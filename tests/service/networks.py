@@ -62,7 +62,9 @@ waves (float[N,2,40] x) => (float[N,3] scores) <float[4,2,5] w, float[3,4] fw, f
   scores = Softmax<axis=1>(logits)
 }"""
 
-PULSES = WAVES.replace("waves", "pulses").replace("[N,2,40]", "[N,1,40]").replace("[4,2,5]", "[4,1,5]")
+PULSES = (
+    WAVES.replace("waves", "pulses").replace("[N,2,40]", "[N,1,40]").replace("[4,2,5]", "[4,1,5]")
+)
 
 SOLIDS = """<ir_version: 8, opset_import: ["" : 18]>
 solids (float[N,1,6,7,8] x) => (float[N,2] scores) <float[4,1,3,3,3] w, float[2,4] fw, float[2] fb> {
@@ -90,10 +92,19 @@ digits (uint8[N,28,28,1] image) => (float[N,10] scores)
 }"""
 
 KINDS = {
-    "waves": (WAVES, Card(title="Waves", labels=("sine", "saw", "square"), input=SignalInput(2, 40))),
+    "waves": (
+        WAVES,
+        Card(title="Waves", labels=("sine", "saw", "square"), input=SignalInput(2, 40)),
+    ),
     "pulses": (PULSES, Card(title="Pulses", input=SignalInput(1, 40))),
-    "solids": (SOLIDS, Card(title="Solids", labels=("cube", "ball"), input=VolumeInput(1, (6, 7, 8)))),
-    "digits": (DIGITS, Card(title="Digits", input=ImageInput((28, 28), "L", Resize("digit", box=20), "auto"))),
+    "solids": (
+        SOLIDS,
+        Card(title="Solids", labels=("cube", "ball"), input=VolumeInput(1, (6, 7, 8))),
+    ),
+    "digits": (
+        DIGITS,
+        Card(title="Digits", input=ImageInput((28, 28), "L", Resize("digit", box=20), "auto")),
+    ),
 }
 
 LABELS = ("cat", "dog", "bird", "fish")
@@ -104,7 +115,9 @@ def parsed(text: str, seed: int = 0) -> onnx.ModelProto:
     """A model from ONNX text; weights that the text only declares are drawn at random."""
     model = onnx.parser.parse_model(text)
     random = np.random.default_rng(seed)
-    declared = [value for value in model.graph.value_info if value.type.tensor_type.HasField("shape")]
+    declared = [
+        value for value in model.graph.value_info if value.type.tensor_type.HasField("shape")
+    ]
     made = {name for node in model.graph.node for name in node.output}
     for value in declared:
         if value.name not in made:
@@ -120,7 +133,9 @@ def photo_model() -> tuple[onnx.ModelProto, Card]:
     for node in model.graph.node:
         node.name = CONVOLUTION if node.op_type == "Conv" else node.output[0]
     return model, Card(
-        title="Four animals", labels=LABELS, input=ImageInput((32, 32), "RGB", Resize("centre_crop", 0.875))
+        title="Four animals",
+        labels=LABELS,
+        input=ImageInput((32, 32), "RGB", Resize("centre_crop", 0.875)),
     )
 
 
@@ -140,7 +155,9 @@ def tensors(model: onnx.ModelProto, names: Sequence[str], array: Array) -> list[
     shown.CopyFrom(model)
     del shown.graph.output[:]
     shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
-    session = onnxruntime.InferenceSession(shown.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        shown.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     return list(session.run(None, {model.graph.input[0].name: array}))
 
 

@@ -1,4 +1,6 @@
-"""The socket that the service listens on is taken before anything is loaded, or the reason is one line."""
+"""The socket that the service listens on is taken before anything is loaded, or the reason is one
+line.
+"""
 
 import pytest
 
@@ -18,5 +20,8 @@ def test_a_host_that_is_none_is_a_settings_error(host: str) -> None:
 
 
 def test_a_port_that_is_taken_is_a_settings_error() -> None:
-    with bind("127.0.0.1", 0) as listener, pytest.raises(SettingsError, match=r"cannot listen on .* port"):
+    with (
+        bind("127.0.0.1", 0) as listener,
+        pytest.raises(SettingsError, match=r"cannot listen on .* port"),
+    ):
         bind("127.0.0.1", listener.getsockname()[1])

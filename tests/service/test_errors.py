@@ -6,7 +6,11 @@ import pytest
 
 from service import errors
 
-CLASSES = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == errors.__name__]
+CLASSES = [
+    each
+    for _, each in inspect.getmembers(errors, inspect.isclass)
+    if each.__module__ == errors.__name__
+]
 
 
 def test_every_error_descends_from_one_root() -> None:

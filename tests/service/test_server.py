@@ -39,6 +39,9 @@ def test_without_room_anywhere_it_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(server, "MEMORY", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(SettingsError, match=r"no room for what 2 workers count; .*No space left"), server.counts(2):
+    with (
+        pytest.raises(SettingsError, match=r"no room for what 2 workers count; .*No space left"),
+        server.counts(2),
+    ):
         raise AssertionError("there was room")
     assert list(tmp_path.iterdir()) == []

@@ -13,7 +13,11 @@ from service.settings import Settings, flag, variable
 def test_the_defaults_listen_on_the_own_machine_only() -> None:
     settings = Settings.load([], {})
     assert (settings.host, settings.port, settings.models) == ("127.0.0.1", 8000, Path("models"))
-    assert (settings.max_bytes, settings.max_pixels, settings.cors_origins) == (20_000_000, 50_000_000, ())
+    assert (settings.max_bytes, settings.max_pixels, settings.cors_origins) == (
+        20_000_000,
+        50_000_000,
+        (),
+    )
 
 
 def test_a_variable_sets_a_field() -> None:
@@ -30,7 +34,9 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert Settings.load([], {"FOVEA_THREADS": "", "FOVEA_PORT": ""}) == Settings()
 
 
-def test_the_process_environment_is_read_by_load_and_by_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_environment_is_read_by_load_and_by_nothing_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("FOVEA_PORT", "9001")
     assert Settings.load().port == 9001
     assert Settings().port == 8000
@@ -66,10 +72,22 @@ def test_a_flag_without_its_value_is_an_error() -> None:
         ([], {"FOVEA_DEVICE": "tpu"}, "FOVEA_DEVICE is 'tpu'.*'auto', 'cpu' or 'cuda'"),
         ([], {"FOVEA_THREADS": "0"}, "FOVEA_THREADS is '0'"),
         ([], {"FOVEA_THREADS": "1000000000000"}, "FOVEA_THREADS is '1000000000000'"),
-        ([], {"FOVEA_MODEL_CONTROL": "push"}, "FOVEA_MODEL_CONTROL is 'push'.*'none', 'poll' or 'explicit'"),
+        (
+            [],
+            {"FOVEA_MODEL_CONTROL": "push"},
+            "FOVEA_MODEL_CONTROL is 'push'.*'none', 'poll' or 'explicit'",
+        ),
         ([], {"FOVEA_POLL_SECONDS": "0"}, "FOVEA_POLL_SECONDS is '0'"),
-        (["--load-models", "photos"], {"FOVEA_MODEL_CONTROL": "poll"}, "--load-models is .*=explicit"),
-        ([], {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_WORKERS": "2"}, "FOVEA_WORKERS is '2': .*one worker only"),
+        (
+            ["--load-models", "photos"],
+            {"FOVEA_MODEL_CONTROL": "poll"},
+            "--load-models is .*=explicit",
+        ),
+        (
+            [],
+            {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_WORKERS": "2"},
+            "FOVEA_WORKERS is '2': .*one worker only",
+        ),
     ],
 )
 def test_an_impossible_value_is_named_with_where_it_came_from(
@@ -84,7 +102,9 @@ def test_settings_are_frozen() -> None:
         Settings().port = 1
 
 
-def test_help_prints_every_flag_with_its_variable_and_default(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_prints_every_flag_with_its_variable_and_default(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     with pytest.raises(SystemExit) as end:
         Settings.load(["--help"], {})
     text = " ".join(capsys.readouterr().out.split())
@@ -96,7 +116,9 @@ def test_help_prints_every_flag_with_its_variable_and_default(capsys: pytest.Cap
 
 
 def test_models_to_load_at_start_up_are_separated_by_commas() -> None:
-    settings = Settings.load([], {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_LOAD_MODELS": "photos, digits"})
+    settings = Settings.load(
+        [], {"FOVEA_MODEL_CONTROL": "explicit", "FOVEA_LOAD_MODELS": "photos, digits"}
+    )
     assert settings.load_models == ("photos", "digits")
 
 
@@ -155,13 +177,26 @@ def many(monkeypatch: pytest.MonkeyPatch) -> None:
             64,
         ),
     ],
-    ids=["no cgroup", "v2 unlimited", "v2", "v2 half", "v2 ancestor", "v2 in a container", "v1", "v1 unlimited"],
+    ids=[
+        "no cgroup",
+        "v2 unlimited",
+        "v2",
+        "v2 half",
+        "v2 ancestor",
+        "v2 in a container",
+        "v1",
+        "v1 unlimited",
+    ],
 )
-def test_the_quota_is_that_of_the_control_group(tmp_path: Path, files: dict[str, str], expected: int) -> None:
+def test_the_quota_is_that_of_the_control_group(
+    tmp_path: Path, files: dict[str, str], expected: int
+) -> None:
     assert cpu_quota(_tree(tmp_path, files)) == expected
 
 
-def test_the_affinity_binds_where_it_is_less_than_the_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_affinity_binds_where_it_is_less_than_the_quota(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 3})
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "800000 100000\n"}
     assert cpu_quota(_tree(tmp_path, files)) == 2

@@ -1,1 +1,3 @@
-"""Rules `operator -> what it reads`, grouped by what the operators do; `anatomy.fields.rule_table` has the table."""
+"""Rules `operator -> what it reads`, grouped by what the operators do; `anatomy.fields.rule_table`
+has the table.
+"""

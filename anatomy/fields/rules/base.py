@@ -1,4 +1,6 @@
-"""The vocabulary of rules: what a node reads along each axis of an input, and how a rule looks at its node."""
+"""The vocabulary of rules: what a node reads along each axis of an input, and how a rule looks at
+its node.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,7 +12,9 @@ from anatomy.graphs.graph import Graph, Node, Shape
 
 @dataclass(frozen=True)
 class Read:
-    """An input axis is read along output axis `axis` by `map`; with axis None each unit reads all of it."""
+    """An input axis is read along output axis `axis` by `map`; with axis None each unit reads all
+    of it.
+    """
 
     axis: int | None
     map: AxisMap = Taps()

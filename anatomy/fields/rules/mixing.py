@@ -19,7 +19,9 @@ def global_pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def softmax(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """The axis that sums to one is read whole; before opset 13 all from it on (ONNX operator specification)."""
+    """The axis that sums to one is read whole; before opset 13 all from it on (ONNX operator
+    specification).
+    """
     rank = len(shape_of(graph, node.inputs[0]))
     axis = node.attributes.get("axis", 1 if graph.opset < 13 else -1) % rank
     return whole_along(node, graph, range(axis, rank) if graph.opset < 13 else [axis])
@@ -39,11 +41,17 @@ def reduce(node: Node, graph: Graph) -> Mapping[int, Reads]:
         if node.attributes.get("noop_with_empty_axes", 0):
             return {0: identity(rank)}
         axes = range(rank)
-    return {0: without(rank, {axis % rank for axis in axes}, keep=bool(node.attributes.get("keepdims", 1)))}
+    return {
+        0: without(
+            rank, {axis % rank for axis in axes}, keep=bool(node.attributes.get("keepdims", 1))
+        )
+    }
 
 
 def without(rank: int, dropped: set[int], keep: bool) -> Reads:
-    """An input of this rank some of whose axes are read whole; the rest move up unless these are kept."""
+    """An input of this rank some of whose axes are read whole; the rest move up unless these are
+    kept.
+    """
     result: list[Read] = []
     for axis in range(rank):
         shift = 0 if keep else sum(gone < axis for gone in dropped)
@@ -59,7 +67,9 @@ def gemm(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def matmul(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """The same for the last two axes; those before them broadcast as in numpy. Raises Unruled for a vector."""
+    """The same for the last two axes; those before them broadcast as in numpy. Raises Unruled for a
+    vector.
+    """
     left, right = (shape_of(graph, name) for name in node.inputs[:2])
     rank = max(len(left), len(right))
     if min(len(left), len(right)) < 2:

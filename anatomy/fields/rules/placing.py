@@ -1,16 +1,30 @@
-"""Rules of the operators that leave values as they are, or nearly so, and move, repeat or combine them in place."""
+"""Rules of the operators that leave values as they are, or nearly so, and move, repeat or combine
+them in place.
+"""
 
 from collections.abc import Mapping
 
 from anatomy.fields.resample import resize_maps
-from anatomy.fields.rules.base import ALL, WIDENED, Read, Reads, Unruled, constant, identity, shape_of, size_at
+from anatomy.fields.rules.base import (
+    ALL,
+    WIDENED,
+    Read,
+    Reads,
+    Unruled,
+    constant,
+    identity,
+    shape_of,
+    size_at,
+)
 from anatomy.fields.rules.mixing import without
 from anatomy.fields.windows import Blocks, Part, Table, Taps
 from anatomy.graphs.graph import Dim, Graph, Node
 
 
 def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Each computed input follows the output as numpy broadcasts it; an axis of size 1 is read by all."""
+    """Each computed input follows the output as numpy broadcasts it; an axis of size 1 is read by
+    all.
+    """
     rank = len(shape_of(graph, node.outputs[0]))
     result: dict[int, Reads] = {}
     for position, name in enumerate(node.inputs):
@@ -33,7 +47,9 @@ def squeeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
     shape = shape_of(graph, node.inputs[0])
     axes = constant(node, graph, 1, "axes")
     gone = (
-        {axis for axis, size in enumerate(shape) if size == 1} if axes is None else {axis % len(shape) for axis in axes}
+        {axis for axis, size in enumerate(shape) if size == 1}
+        if axes is None
+        else {axis % len(shape) for axis in axes}
     )
     return {0: without(len(shape), gone, keep=False)}
 
@@ -61,7 +77,11 @@ def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
     result: dict[int, Reads] = {}
     start: int | None = 0
     for position, shape in enumerate(shapes):
-        part = WIDENED if start is None else Read(axis, Part(start, position == 0, position == len(shapes) - 1))
+        part = (
+            WIDENED
+            if start is None
+            else Read(axis, Part(start, position == 0, position == len(shapes) - 1))
+        )
         result[position] = tuple(part if i == axis else Read(i) for i in range(len(shape)))
         size = shape[axis]
         start = start + size if start is not None and isinstance(size, int) else None
@@ -96,7 +116,9 @@ def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
             result[axis % len(shape)] = Read(axis % len(shape), Taps(step, begin))
         else:
             known = start >= 0 and step > 0
-            result[axis % len(shape)] = Read(axis % len(shape), Taps(step, start)) if known else WIDENED
+            result[axis % len(shape)] = (
+                Read(axis % len(shape), Taps(step, start)) if known else WIDENED
+            )
     return {0: tuple(result)}
 
 
@@ -109,7 +131,10 @@ def pad(node: Node, graph: Graph) -> Mapping[int, Reads]:
     after = dict(zip(axes, pads[len(axes) :], strict=True))
     mode = node.attributes.get("mode", "constant")
     return {
-        0: tuple(_padded(axis, size, before.get(axis, 0), after.get(axis, 0), mode) for axis, size in enumerate(shape))
+        0: tuple(
+            _padded(axis, size, before.get(axis, 0), after.get(axis, 0), mode)
+            for axis, size in enumerate(shape)
+        )
     }
 
 
@@ -118,7 +143,9 @@ def _padded(axis: int, size: Dim, before: int, after: int, mode: str) -> Read:
         return Read(axis, Taps(1, -before))
     if not isinstance(size, int):
         return WIDENED
-    return Read(axis, Table(tuple((_mirrored(i, size, mode),) for i in range(-before, size + after))))
+    return Read(
+        axis, Table(tuple((_mirrored(i, size, mode),) for i in range(-before, size + after)))
+    )
 
 
 def _mirrored(index: int, size: int, mode: str) -> int:
@@ -160,7 +187,9 @@ def space_to_depth(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Constant indices are a table; one index takes its axis away. Raises Unruled for computed ones."""
+    """Constant indices are a table; one index takes its axis away. Raises Unruled for computed
+    ones.
+    """
     shape = shape_of(graph, node.inputs[0])
     axis = node.attributes.get("axis", 0) % len(shape)
     indices = graph.constants.get(node.inputs[1])
@@ -181,7 +210,9 @@ def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
         0: tuple(
             Read(axis)
             if times == 1
-            else Read(axis, Table(tuple((i,) for _ in range(times) for i in range(size_at(shape, axis)))))
+            else Read(
+                axis, Table(tuple((i,) for _ in range(times) for i in range(size_at(shape, axis))))
+            )
             for axis, times in enumerate(repeats)
         )
     }

@@ -1,7 +1,8 @@
-"""Rules of the operators that write the same values, in the same order, under other axes: Reshape and Flatten.
+"""Rules of the operators that write the same values, in the same order, under other axes: Reshape
+and Flatten.
 
-Neighbouring axes whose sizes multiply to the same form a group. Axes that are merged into one are followed as the
-digits of its index; an axis that is split in several is not followed.
+Neighbouring axes whose sizes multiply to the same form a group. Axes that are merged into one are
+followed as the digits of its index; an axis that is split in several is not followed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,23 +37,34 @@ def flatten(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 def _groups(before: Shape, after: Shape) -> Iterator[Group]:
     shortest = min(len(before), len(after))
-    head = next((axis for axis in range(shortest) if not _same(before[axis], after[axis])), shortest)
+    head = next(
+        (axis for axis in range(shortest) if not _same(before[axis], after[axis])), shortest
+    )
     for axis in range(head):
         yield [axis], [axis]
     rest = shortest - head
     tail = next((i for i in range(rest) if not _same(before[-1 - i], after[-1 - i])), rest)
     for i in range(tail):
         yield [len(before) - 1 - i], [len(after) - 1 - i]
-    yield from _by_product(before, list(range(head, len(before) - tail)), after, list(range(head, len(after) - tail)))
+    yield from _by_product(
+        before, list(range(head, len(before) - tail)), after, list(range(head, len(after) - tail))
+    )
 
 
 def _same(before: Dim, after: Dim) -> bool:
     return before is not None and before == after
 
 
-def _by_product(before: Shape, sources: list[int], after: Shape, targets: list[int]) -> Iterator[Group]:
-    """The smallest groups of neighbours with equal products; one group of all where sizes are unknown."""
-    counts, wanted = _known([before[axis] for axis in sources]), _known([after[axis] for axis in targets])
+def _by_product(
+    before: Shape, sources: list[int], after: Shape, targets: list[int]
+) -> Iterator[Group]:
+    """The smallest groups of neighbours with equal products; one group of all where sizes are
+    unknown.
+    """
+    counts, wanted = (
+        _known([before[axis] for axis in sources]),
+        _known([after[axis] for axis in targets]),
+    )
     if counts is None or wanted is None or prod(counts) != prod(wanted) or prod(counts) == 0:
         if sources and targets:
             yield sources, targets
@@ -74,7 +86,9 @@ def _known(sizes: Sequence[Dim]) -> list[int] | None:
     return known if len(known) == len(sizes) else None
 
 
-def _regrouped(before: Shape, sources: list[int], after: Shape, targets: list[int]) -> dict[int, Read]:
+def _regrouped(
+    before: Shape, sources: list[int], after: Shape, targets: list[int]
+) -> dict[int, Read]:
     into = [axis for axis in targets if after[axis] != 1] or targets[:1]
     (target, *others) = into
     if len(sources) == 1 and not others:

@@ -12,10 +12,13 @@ def weight_position(node: Node) -> int:
     return 3 if node.operator == "QLinearConv" else 1
 
 
-def window_geometry(node: Node, graph: Graph) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def window_geometry(
+    node: Node, graph: Graph
+) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel shape, strides and dilations of a convolution or pool, one entry a spatial axis.
 
-    Raises GraphError where the node's attributes have another number of entries, or no possible ones.
+    Raises GraphError where the node's attributes have another number of entries, or no possible
+    ones.
     """
     rank = len(shape_of(graph, node.inputs[0])) - 2
     _check_axes(node, rank)
@@ -26,22 +29,37 @@ def window_geometry(node: Node, graph: Graph) -> tuple[tuple[int, ...], tuple[in
             raise Unruled(f"the kernel of '{node.name}' has an unknown size")
         kernel = tuple(size for size in weight[2:] if isinstance(size, int))
     ones = (1,) * rank
-    return tuple(kernel), tuple(node.attributes.get("strides", ones)), tuple(node.attributes.get("dilations", ones))
+    return (
+        tuple(kernel),
+        tuple(node.attributes.get("strides", ones)),
+        tuple(node.attributes.get("dilations", ones)),
+    )
 
 
 def _check_axes(node: Node, rank: int) -> None:
     if rank < 0:
-        raise GraphError(f"the input of {node.operator} '{node.name}' has {rank + 2} axes; expected [N, C, …]")
-    for name, count in (("kernel_shape", rank), ("strides", rank), ("dilations", rank), ("pads", 2 * rank)):
+        raise GraphError(
+            f"the input of {node.operator} '{node.name}' has {rank + 2} axes; expected [N, C, …]"
+        )
+    for name, count in (
+        ("kernel_shape", rank),
+        ("strides", rank),
+        ("dilations", rank),
+        ("pads", 2 * rank),
+    ):
         values = node.attributes.get(name, (1,) * count)
         if len(values) != count or (name != "pads" and min(values, default=1) < 1):
             shown = ", ".join(map(str, values))
             expected = f"{count} numbers" if name == "pads" else f"{count} numbers of at least 1"
-            raise GraphError(f"{name} of {node.operator} '{node.name}' is [{shown}]; expected {expected}")
+            raise GraphError(
+                f"{name} of {node.operator} '{node.name}' is [{shown}]; expected {expected}"
+            )
 
 
 def pads_of(node: Node, graph: Graph) -> tuple[tuple[int, int] | None, ...]:
-    """Padding before and after each spatial axis of a convolution or pool; None where SAME meets an unknown size."""
+    """Padding before and after each spatial axis of a convolution or pool; None where SAME meets an
+    unknown size.
+    """
     kernel, strides, dilations = window_geometry(node, graph)
     rank, mode = len(kernel), node.attributes.get("auto_pad", "NOTSET")
     if mode in ("NOTSET", ""):
@@ -50,8 +68,13 @@ def pads_of(node: Node, graph: Graph) -> tuple[tuple[int, int] | None, ...]:
     if mode == "VALID":
         return ((0, 0),) * rank
     sizes = shape_of(graph, node.inputs[0])[2:]
-    totals = [_same_total(n, k, s, d) for n, k, s, d in zip(sizes, kernel, strides, dilations, strict=True)]
-    return tuple(None if total is None else _halves(total, mode == "SAME_LOWER") for total in totals)
+    totals = [
+        _same_total(n, k, s, d)
+        for n, k, s, d in zip(sizes, kernel, strides, dilations, strict=True)
+    ]
+    return tuple(
+        None if total is None else _halves(total, mode == "SAME_LOWER") for total in totals
+    )
 
 
 def _same_total(size: Dim, kernel: int, stride: int, dilation: int) -> int | None:
@@ -89,8 +112,9 @@ def pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 
 def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
-    """What a transposed convolution cuts off before each spatial axis (ONNX operator specification of
-    ConvTranspose)."""
+    """What a transposed convolution cuts off before each spatial axis (ONNX operator specification
+    of ConvTranspose).
+    """
     kernel, strides, dilations = window_geometry(node, graph)
     rank, mode = len(kernel), node.attributes.get("auto_pad", "NOTSET")
     wanted = node.attributes.get("output_shape")

@@ -1,4 +1,6 @@
-"""What a rule of the gradient works with: the node, its tensors, their cotangents, and nodes to write."""
+"""What a rule of the gradient works with: the node, its tensors, their cotangents, and nodes to
+write.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -56,10 +58,14 @@ class Pullback:
         return self._value(self.node.inputs[position])
 
     def y(self, position: int = 0, dtype: Any = np.int64) -> Value:
-        """An output; an optional one that the node does not give yet is asked for, with elements of this type."""
+        """An output; an optional one that the node does not give yet is asked for, with elements of
+        this type.
+        """
         if position < len(self.node.outputs) and self.node.outputs[position]:
             return self._value(self.node.outputs[position])
-        proto = next(node for node in self._extended.graph.node if node.output[0] == self.node.outputs[0])
+        proto = next(
+            node for node in self._extended.graph.node if node.output[0] == self.node.outputs[0]
+        )
         name = f"{proto.output[0]}.{position}"
         while len(proto.output) <= position:
             proto.output.append("")
@@ -74,7 +80,9 @@ class Pullback:
         """An attribute of the node."""
         return self.node.attributes.get(name, default)
 
-    def op(self, operator: str, *inputs: Value | None, dtype: Any = None, **attributes: Any) -> Value:
+    def op(
+        self, operator: str, *inputs: Value | None, dtype: Any = None, **attributes: Any
+    ) -> Value:
         """Write a node of one output."""
         return self.builder.op(operator, *inputs, dtype=dtype, **attributes)
 
@@ -91,7 +99,9 @@ class Pullback:
         return self._shape(self.node.outputs[position])
 
     def sizes(self, position: int, axes: Sequence[int]) -> tuple[int, ...]:
-        """Sizes of an input along these axes; raises UnknownGradientError if the model leaves one open."""
+        """Sizes of an input along these axes; raises UnknownGradientError if the model leaves one
+        open.
+        """
         shape = self.shape(position)
         known = [shape[axis] for axis in axes]
         if not all(isinstance(size, int) for size in known):
@@ -101,22 +111,31 @@ class Pullback:
         return tuple(size for size in known if isinstance(size, int))
 
     def constant(self, position: int, default: Any = None) -> Any:
-        """The value of a constant input as nested lists; raises UnknownGradientError if it is computed."""
+        """The value of a constant input as nested lists; raises UnknownGradientError if it is
+        computed.
+        """
         if not self.has(position):
             return default
         name = self.node.inputs[position]
         if name not in self.graph.constants:
-            raise UnknownGradientError(f"the gradient of {self._named} needs '{name}' to be constant")
+            raise UnknownGradientError(
+                f"the gradient of {self._named} needs '{name}' to be constant"
+            )
         return self.graph.constants[name].tolist()
 
     def fit(self, cotangent: Value, position: int, wide: Shape | None = None) -> Value:
-        """A cotangent of the output's shape, or `wide`, summed to the shape of an input that was broadcast to it."""
+        """A cotangent of the output's shape, or `wide`, summed to the shape of an input that was
+        broadcast to it.
+        """
         wide, narrow = wide or self.output_shape(), self.shape(position)
         added = len(wide) - len(narrow)
         pairs = list(enumerate(zip(narrow, wide[added:], strict=True), start=added))
         if any(_is_open(size, whole) for _, (size, whole) in pairs):
             cotangent = self._fitted_at_run(cotangent, position, len(wide))
-        elif axes := [*range(added), *(axis for axis, (size, whole) in pairs if size == 1 != whole)]:
+        elif axes := [
+            *range(added),
+            *(axis for axis, (size, whole) in pairs if size == 1 != whole),
+        ]:
             cotangent = self.op("ReduceSum", cotangent, self.integers(axes), keepdims=1)
         return self.reshape_like(cotangent, position) if added else cotangent
 
@@ -138,7 +157,9 @@ class Pullback:
         return self.op("Expand", value, self.shape_of(self.x(position)))
 
     def steps(self, cotangent: Value, condition: Value) -> Value:
-        """The cotangent where the condition holds, else 0; a product: Where is slow in ONNX Runtime on the CPU."""
+        """The cotangent where the condition holds, else 0; a product: Where is slow in ONNX Runtime
+        on the CPU.
+        """
         return cotangent * self.cast(condition, cotangent.dtype)
 
     def cast(self, value: Value, dtype: np.dtype[Any]) -> Value:
@@ -149,7 +170,9 @@ class Pullback:
 
     def zeros_like(self, value: Value) -> Value:
         """Zeros in the shape of a tensor."""
-        return self.op("Expand", self.builder.constant(np.zeros((), value.dtype)), self.shape_of(value))
+        return self.op(
+            "Expand", self.builder.constant(np.zeros((), value.dtype)), self.shape_of(value)
+        )
 
     def size_along(self, value: Value, shape: Shape, axis: int) -> Value:
         """One size of a tensor, as a list of one number: a constant if the model says it."""

@@ -52,7 +52,10 @@ def _celu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
 
 def _selu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
     """Defaults of the ONNX operator specification."""
-    alpha, gamma = p.attribute("alpha", 1.67326319217681884765625), p.attribute("gamma", 1.05070102214813232421875)
+    alpha, gamma = (
+        p.attribute("alpha", 1.67326319217681884765625),
+        p.attribute("gamma", 1.05070102214813232421875),
+    )
     return dy * _either(p, x > 0, gamma, y + alpha * gamma)
 
 
@@ -67,7 +70,9 @@ def _hard_swish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
 
 
 def _gelu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
-    """Hendrycks and Gimpel 2016: x times the normal distribution function, or its approximation by tanh."""
+    """Hendrycks and Gimpel 2016: x times the normal distribution function, or its approximation by
+    tanh.
+    """
     if p.attribute("approximate", "none") == "tanh":
         scale = math.sqrt(2 / math.pi)
         t = _tanh(scale * (x + 0.044715 * (x * x * x)))
@@ -138,7 +143,9 @@ def cast(p: Pullback, position: int) -> Value | None:
 
 
 def dropout(p: Pullback, position: int) -> Value | None:
-    """The identity at inference; in training (input 2) what was kept was also divided by the share that is kept."""
+    """The identity at inference; in training (input 2) what was kept was also divided by the share
+    that is kept.
+    """
     if position != 0:
         return None
     if not p.has(2):
@@ -179,7 +186,9 @@ def divide(p: Pullback, position: int) -> Value:
 
 
 def power(p: Pullback, position: int) -> Value:
-    """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, 0 if b is 0, and log(a) counts as zero."""
+    """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, 0 if b is 0, and log(a)
+    counts as zero.
+    """
     a, b = p.x(0), p.x(1)
     if position == 0:
         exponent = p.cast(b, a.dtype)
@@ -195,7 +204,12 @@ def power(p: Pullback, position: int) -> Value:
 def extremum(p: Pullback, position: int) -> Value:
     """Max and Min: to the input that was chosen, to the first of equals."""
     if len(p.node.inputs) == 2:
-        first = p.op("GreaterOrEqual" if p.node.operator == "Max" else "LessOrEqual", p.x(0), p.x(1), dtype=np.bool_)
+        first = p.op(
+            "GreaterOrEqual" if p.node.operator == "Max" else "LessOrEqual",
+            p.x(0),
+            p.x(1),
+            dtype=np.bool_,
+        )
         return p.fit(p.steps(p.dy, first if position == 0 else p.op("Not", first)), position)
     chosen = p.x(position).equals(p.y())
     for earlier in range(position):
@@ -237,7 +251,8 @@ BINARY: Mapping[str, Rule] = {
     "Where": where,
 }
 FLAT = (
-    "And ArgMax ArgMin Ceil ConstantOfShape Equal Floor Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual NonZero "
+    "And ArgMax ArgMin Ceil ConstantOfShape Equal Floor Greater GreaterOrEqual IsInf IsNaN Less "
+    "LessOrEqual NonZero "
     "Not Or Round Shape Sign Size Xor".split()
 )
 OTHERS: Mapping[str, Rule] = {

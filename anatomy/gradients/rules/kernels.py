@@ -1,8 +1,10 @@
-"""The gradient of a convolution with respect to its kernels, the slow one: every tap of every kernel sums over a batch.
+"""The gradient of a convolution with respect to its kernels, the slow one: every tap of every
+kernel sums over a batch.
 
-All taps are one matrix product: the patches that the kernel was laid on, [batch x units, taps x channels], against the
-cotangent, [batch x units, outputs]. A single Gather lays the patches out, channels last, so that it copies whole rows
-of channels. With few channels rows are short, and a convolution with batch and channels exchanged is faster.
+All taps are one matrix product: the patches that the kernel was laid on, [batch x units, taps x
+channels], against the cotangent, [batch x units, outputs]. A single Gather lays the patches out,
+channels last, so that it copies whole rows of channels. With few channels rows are short, and a
+convolution with batch and channels exchanged is faster.
 """
 
 from collections.abc import Sequence
@@ -66,7 +68,10 @@ def weight_gradient(p: Pullback, source: Operand, cotangent: Operand, window: Sl
     open_sizes = not all(isinstance(size, int) for size in (*x_shape[1:], *dy_shape[1:]))
     if window.groups == 1 and (open_sizes or x_shape[1] in range(1 + FEW_CHANNELS)):
         return _exchanged(p, x, dy, window)
-    (channels, *sizes), (outputs, *units) = known_sizes(p, x_shape[1:]), known_sizes(p, dy_shape[1:])
+    (channels, *sizes), (outputs, *units) = (
+        known_sizes(p, x_shape[1:]),
+        known_sizes(p, dy_shape[1:]),
+    )
     patches = _patches(p, x, channels, sizes, units, window)
     if window.groups == 1:
         return _product(p, patches, dy, channels, outputs, window)
@@ -78,7 +83,8 @@ def known_sizes(p: Pullback, sizes: Sequence[Dim]) -> tuple[int, ...]:
     known = tuple(size for size in sizes if isinstance(size, int))
     if len(known) != len(sizes):
         raise UnknownGradientError(
-            f"the gradient of {p.node.operator} '{p.node.name}' needs its sizes; give the model an input shape"
+            f"the gradient of {p.node.operator} '{p.node.name}' needs its sizes; give the model "
+            "an input shape"
         )
     return known
 
@@ -102,7 +108,12 @@ def _exchanged(p: Pullback, x: Value, dy: Value, window: Sliding) -> Value:
 
 
 def _patches(
-    p: Pullback, x: Value, channels: int, sizes: Sequence[int], units: Sequence[int], window: Sliding
+    p: Pullback,
+    x: Value,
+    channels: int,
+    sizes: Sequence[int],
+    units: Sequence[int],
+    window: Sliding,
 ) -> Value:
     """[N, units, taps, C]: what each tap saw at each unit."""
     last = p.op("Transpose", x, perm=[0, *range(2, 2 + window.rank), 1])
@@ -127,21 +138,37 @@ def places(padded: Sequence[int], units: Sequence[int], window: Sliding) -> np.n
     return result
 
 
-def _product(p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding) -> Value:
+def _product(
+    p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+) -> Value:
     taps = prod(window.kernel)
     last = p.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
     left = p.op("Reshape", last, p.integers([-1, outputs]))
     right = p.op("Reshape", patches, p.integers([-1, taps * channels]))
-    found = p.op("Reshape", p.op("Gemm", left, right, transA=1), p.integers([outputs, taps, channels]))
-    return p.op("Reshape", p.op("Transpose", found, perm=[0, 2, 1]), p.integers([outputs, channels, *window.kernel]))
+    found = p.op(
+        "Reshape", p.op("Gemm", left, right, transA=1), p.integers([outputs, taps, channels])
+    )
+    return p.op(
+        "Reshape",
+        p.op("Transpose", found, perm=[0, 2, 1]),
+        p.integers([outputs, channels, *window.kernel]),
+    )
 
 
-def _grouped_product(p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding) -> Value:
+def _grouped_product(
+    p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+) -> Value:
     """The same product for each group."""
     groups, taps = window.groups, prod(window.kernel)
     each, own = outputs // groups, channels // groups
     split = p.op("Reshape", patches, p.integers([0, 0, taps, groups, own]))
-    right = p.op("Reshape", p.op("Transpose", split, perm=[3, 0, 1, 4, 2]), p.integers([groups, -1, own * taps]))
+    right = p.op(
+        "Reshape",
+        p.op("Transpose", split, perm=[3, 0, 1, 4, 2]),
+        p.integers([groups, -1, own * taps]),
+    )
     by_group = p.op("Reshape", dy, p.integers([0, groups, each, -1]))
-    left = p.op("Reshape", p.op("Transpose", by_group, perm=[1, 2, 0, 3]), p.integers([groups, each, -1]))
+    left = p.op(
+        "Reshape", p.op("Transpose", by_group, perm=[1, 2, 0, 3]), p.integers([groups, each, -1])
+    )
     return p.op("Reshape", p.op("MatMul", left, right), p.integers([outputs, own, *window.kernel]))

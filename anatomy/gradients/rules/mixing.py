@@ -87,7 +87,9 @@ def _norm(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
 
 
 def _product(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
-    """The product of the others: zeros count as ones, and wherever another one is zero so is the gradient."""
+    """The product of the others: zeros count as ones, and wherever another one is zero so is the
+    gradient.
+    """
     axes = _axes(p) or []
     zero = p.cast(x.equals(0.0), x.dtype)
     filled = x + zero
@@ -118,7 +120,9 @@ def cumulated(p: Pullback, position: int) -> Value | None:
 
 
 def gemm(p: Pullback, position: int) -> Value:
-    """alpha A'B' + beta C, where ' may transpose: dA' = alpha dY B'ᵀ, dB' = alpha A'ᵀ dY; Gemm itself transposes."""
+    """alpha A'B' + beta C, where ' may transpose: dA' = alpha dY B'ᵀ, dB' = alpha A'ᵀ dY; Gemm
+    itself transposes.
+    """
     if position == 2:
         beta = p.attribute("beta", 1.0)
         return p.fit(p.dy if beta == 1 else p.dy * beta, 2)
@@ -153,7 +157,9 @@ def _turned(p: Pullback, value: Value, rank: int) -> Value:
 
 
 def _vector_product(p: Pullback, position: int) -> Value:
-    """The outer product of the cotangent with the other operand, summed over what is not the operand's own."""
+    """The outer product of the cotangent with the other operand, summed over what is not the
+    operand's own.
+    """
     left, right = p.shape(0), p.shape(1)
     other = p.x(1 - position)
     if len(right) == 1:

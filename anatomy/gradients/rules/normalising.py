@@ -1,6 +1,7 @@
 """Gradients of normalisations.
 
-All that is reduced to one number a channel is worked out first; every value then costs dy * a + x * b + c only.
+All that is reduced to one number a channel is worked out first; every value then costs dy * a + x *
+b + c only.
 """
 
 from collections.abc import Mapping, Sequence
@@ -58,7 +59,9 @@ def _inferred(p: Pullback, position: int) -> Value:
 
 
 def _trained(p: Pullback, position: int) -> Value | None:
-    """The same with the statistics of the batch, which depend on x too; the running ones are outputs beside y."""
+    """The same with the statistics of the batch, which depend on x too; the running ones are
+    outputs beside y.
+    """
     momentum = p.attribute("momentum", 0.9)
     if position > 2:
         given = p.received(position - 2)
@@ -106,7 +109,9 @@ def _wide(p: Pullback, channels: Value) -> Value:
 
 
 def layer_normalization(p: Pullback, position: int) -> Value:
-    """Ba, Kiros and Hinton 2016: normalised over the axes from `axis` on, then scaled and shifted value by value."""
+    """Ba, Kiros and Hinton 2016: normalised over the axes from `axis` on, then scaled and shifted
+    value by value.
+    """
     if any(p.received(i) is not None for i in (1, 2)):
         raise p.unknown("its statistics")
     rank = len(p.shape(0))
@@ -131,7 +136,9 @@ def instance_normalization(p: Pullback, position: int) -> Value:
 
 
 def group_normalization(p: Pullback, position: int) -> Value:
-    """Wu and He 2018: groups of channels of every sample; one scale and shift a channel, as since opset 21."""
+    """Wu and He 2018: groups of channels of every sample; one scale and shift a channel, as since
+    opset 21.
+    """
     if p.graph.opset < 21:
         raise p.unknown("scales of groups, as before opset 21")
     if position == 2:
@@ -152,15 +159,19 @@ def _normalised(p: Pullback, x: Value, axes: Sequence[int], epsilon: float) -> t
     return centred * inverse, inverse
 
 
-def _centred_back(p: Pullback, dy: Value, normal: Value, inverse: Value, axes: Sequence[int]) -> Value:
+def _centred_back(
+    p: Pullback, dy: Value, normal: Value, inverse: Value, axes: Sequence[int]
+) -> Value:
     """(dy - mean(dy) - normal * mean(dy * normal)) / deviation."""
     return (dy - averaged(p, dy, axes) - normal * averaged(p, dy * normal, axes)) * inverse
 
 
 def local_response_normalization(p: Pullback, position: int) -> Value:
-    """y = x s^-beta with s = bias + alpha/size * (sum of x² over neighbouring channels) (Krizhevsky et al. 2012).
+    """y = x s^-beta with s = bias + alpha/size * (sum of x² over neighbouring channels) (Krizhevsky
+    et al. 2012).
 
-    dx = dy s^-beta - 2 alpha beta / size * x * (sum of dy y / s over the channels that have x for a neighbour).
+    dx = dy s^-beta - 2 alpha beta / size * x * (sum of dy y / s over the channels that have x for a
+    neighbour).
     """
     size: int = p.attribute("size")
     alpha: float = p.attribute("alpha", 1e-4)

@@ -1,4 +1,6 @@
-"""Gradients of operators that leave values as they are and move, repeat or drop them: each goes back where it was."""
+"""Gradients of operators that leave values as they are and move, repeat or drop them: each goes
+back where it was.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -35,7 +37,9 @@ def tile(p: Pullback, position: int) -> Value | None:
     """The sum over the repeats: each axis of the cotangent is [repeats, size]."""
     if position != 0:
         return None
-    repeats, sizes = (p.op("Unsqueeze", value, p.integers([1])) for value in (p.x(1), p.shape_of(p.x(0))))
+    repeats, sizes = (
+        p.op("Unsqueeze", value, p.integers([1])) for value in (p.x(1), p.shape_of(p.x(0)))
+    )
     shape = p.op("Reshape", p.op("Concat", repeats, sizes, axis=1), p.integers([-1]))
     apart = p.op("Reshape", p.dy, shape)
     return p.op("ReduceSum", apart, p.integers(range(0, 2 * len(p.shape(0)), 2)), keepdims=0)
@@ -49,7 +53,9 @@ def concat(p: Pullback, position: int) -> Value:
     if len(known) == count:
         lengths = p.integers(known)
     else:
-        lengths = p.op("Concat", *(p.size_along(p.x(i), p.shape(i), axis) for i in range(count)), axis=0)
+        lengths = p.op(
+            "Concat", *(p.size_along(p.x(i), p.shape(i), axis) for i in range(count)), axis=0
+        )
     return p.builder.ops("Split", p.dy, lengths, types=[None] * count, axis=axis)[position]
 
 
@@ -62,7 +68,9 @@ def split(p: Pullback, position: int) -> Value | None:
 
 
 def slice_(p: Pullback, position: int) -> Value | None:
-    """Zeros between the values (steps) and around them; a step backwards turns the axis round first."""
+    """Zeros between the values (steps) and around them; a step backwards turns the axis round
+    first.
+    """
     if position != 0:
         return None
     names = [name for name in p.node.inputs[1:] if name]
@@ -74,7 +82,9 @@ def slice_(p: Pullback, position: int) -> Value | None:
     if not all(isinstance(shape[axis], int) for axis in axes):
         return scattered(p, position)
     value, pads = p.dy, np.zeros((2, len(shape)), np.int64)
-    for size, axis, start, end, step in zip(p.sizes(0, axes), axes, starts, p.constant(2), steps, strict=True):
+    for size, axis, start, end, step in zip(
+        p.sizes(0, axes), axes, starts, p.constant(2), steps, strict=True
+    ):
         taken = range(size)[start:end:step]
         if not taken:
             return p.zeros_like(p.x(0))
@@ -85,7 +95,9 @@ def slice_(p: Pullback, position: int) -> Value | None:
 
 
 def _apart(p: Pullback, value: Value, axis: int, step: int) -> Value:
-    """`abs(step) - 1` zeros between neighbours along an axis, and the axis turned round if the step is negative."""
+    """`abs(step) - 1` zeros between neighbours along an axis, and the axis turned round if the step
+    is negative.
+    """
     where = p.integers([axis])
     if step < 0:
         value = p.op("Slice", value, p.integers([-1]), p.integers([FIRST]), where, p.integers([-1]))
@@ -101,7 +113,9 @@ def _apart(p: Pullback, value: Value, axis: int, step: int) -> Value:
 
 
 def scattered(p: Pullback, position: int) -> Value | None:
-    """Gather and its kin: the same operator on the numbers of all places tells which place each value came from."""
+    """Gather and its kin: the same operator on the numbers of all places tells which place each
+    value came from.
+    """
     if position != 0:
         return None
     repeats = p.node.operator != "Slice"
@@ -113,10 +127,15 @@ def scattered(p: Pullback, position: int) -> Value | None:
     numbers = p.op("Reshape", p.op("Range", zero, count, one, dtype=np.int64), p.shape_of(x))
     others = [p.x(i) if p.has(i) else None for i in range(1, len(p.node.inputs))]
     places = p.op("Reshape", p.op(p.node.operator, numbers, *others, **p.node.attributes), flat)
-    empty = p.op("Expand", p.builder.constant(np.zeros(1, p.dy.dtype)), p.op("Reshape", count, flat))
+    empty = p.op(
+        "Expand", p.builder.constant(np.zeros(1, p.dy.dtype)), p.op("Reshape", count, flat)
+    )
     values = p.op("Reshape", p.dy, flat)
     return p.reshape_like(
-        p.op("ScatterElements", empty, places, values, axis=0, reduction="add" if repeats else None), 0
+        p.op(
+            "ScatterElements", empty, places, values, axis=0, reduction="add" if repeats else None
+        ),
+        0,
     )
 
 
@@ -134,7 +153,9 @@ def scatter_elements(p: Pullback, position: int) -> Value | None:
 
 
 def pad(p: Pullback, position: int) -> Value | None:
-    """What lies in the padding falls off, or goes back to the values that it mirrors; what was cropped gets zeros."""
+    """What lies in the padding falls off, or goes back to the values that it mirrors; what was
+    cropped gets zeros.
+    """
     mode = p.attribute("mode", "constant")
     if mode == "constant":
         return _pad_constant(p, position)
@@ -163,7 +184,9 @@ def _pad_constant(p: Pullback, position: int) -> Value | None:
 
 
 def _unpadded(p: Pullback) -> Value:
-    """Cropping for padding, padding for cropping; where paddings are computed, both by their negative."""
+    """Cropping for padding, padding for cropping; where paddings are computed, both by their
+    negative.
+    """
     axes = p.x(3) if p.has(3) else None
     if p.node.inputs[1] not in p.graph.constants:
         return p.op("Pad", p.dy, -p.x(1), None, axes)
@@ -172,11 +195,17 @@ def _unpadded(p: Pullback) -> Value:
     if before.any() or after.any():
         ends = np.where(after > 0, -after, LAST)
         value = p.op("Slice", value, p.builder.constant(before), p.builder.constant(ends), axes)
-    return p.op("Pad", value, p.builder.constant(np.maximum(-pads, 0)), None, axes) if (pads < 0).any() else value
+    return (
+        p.op("Pad", value, p.builder.constant(np.maximum(-pads, 0)), None, axes)
+        if (pads < 0).any()
+        else value
+    )
 
 
 def resize(p: Pullback, position: int) -> Value | None:
-    """Interpolation along each axis is a matrix that `anatomy.fields.resample` knows; its transpose hands back."""
+    """Interpolation along each axis is a matrix that `anatomy.fields.resample` knows; its transpose
+    hands back.
+    """
     if position != 0:
         return None
     if p.attribute("keep_aspect_ratio_policy", "stretch") != "stretch" and p.has(3):
@@ -228,7 +257,9 @@ def _transformed_back(p: Pullback, matrices: Mapping[int, NDArray[Any]]) -> Valu
         flat = p.op("Reshape", value, p.integers([*[0] * (axis + 1), -1]))
         product = p.op("MatMul", transposed, flat)
         value = p.op(
-            "Reshape", product, p.integers([*[0] * (axis + 1), *[size for size in rest if isinstance(size, int)]])
+            "Reshape",
+            product,
+            p.integers([*[0] * (axis + 1), *[size for size in rest if isinstance(size, int)]]),
         )
     return value
 

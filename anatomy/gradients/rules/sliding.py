@@ -1,7 +1,8 @@
-"""Gradients of the operators that slide a kernel: convolution, transposed convolution, pools; any number of axes.
+"""Gradients of the operators that slide a kernel: convolution, transposed convolution, pools; any
+number of axes.
 
-With respect to its input a convolution's gradient is the transposed convolution, and the other way round (Dumoulin and
-Visin, "A guide to convolution arithmetic for deep learning", 2016).
+With respect to its input a convolution's gradient is the transposed convolution, and the other way
+round (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016).
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,9 @@ def average_pool(p: Pullback, position: int) -> Value:
 
 
 def max_pool(p: Pullback, position: int) -> Value:
-    """To the place of each maximum, summed where windows overlap; the places are the pool's second output."""
+    """To the place of each maximum, summed where windows overlap; the places are the pool's second
+    output.
+    """
     if p.attribute("storage_order", 0):
         raise p.unknown("places counted by columns")
     places = p.op("Reshape", p.y(1), p.integers([-1]), dtype=np.int64)
@@ -82,8 +85,13 @@ def _covering(p: Pullback, position: int) -> Value:
 
 
 def _convolved_back(p: Pullback, window: Sliding) -> Value:
-    """At stride 1 a convolution with the kernels turned round, which runtimes do faster than a transposed one."""
-    margins = [(reach - 1 - pad[0], reach - 1 - pad[1]) for reach, pad in zip(window.reach, window.pads, strict=True)]
+    """At stride 1 a convolution with the kernels turned round, which runtimes do faster than a
+    transposed one.
+    """
+    margins = [
+        (reach - 1 - pad[0], reach - 1 - pad[1])
+        for reach, pad in zip(window.reach, window.pads, strict=True)
+    ]
     if set(window.strides) == {1} and min(min(margin) for margin in margins) >= 0:
         pads = [margin[side] for side in (0, 1) for margin in margins]
         return p.op("Conv", p.dy, _turned(p, window), **window.attributes, pads=pads)
@@ -91,7 +99,9 @@ def _convolved_back(p: Pullback, window: Sliding) -> Value:
 
 
 def _turned(p: Pullback, window: Sliding) -> Value:
-    """The kernels [O, C/g, …] turned by half a turn, with inputs and outputs of each group exchanged: [C, O/g, …]."""
+    """The kernels [O, C/g, …] turned by half a turn, with inputs and outputs of each group
+    exchanged: [C, O/g, …].
+    """
     outputs, inputs = p.sizes(1, [0, 1])
     w, groups, axes = p.x(1), window.groups, list(range(2, 2 + window.rank))
     if max(window.kernel) > 1:
@@ -101,7 +111,9 @@ def _turned(p: Pullback, window: Sliding) -> Value:
         return p.op("Transpose", w, perm=[1, 0, *axes])
     grouped = p.op("Reshape", w, p.integers([groups, outputs // groups, inputs, *window.kernel]))
     exchanged = p.op("Transpose", grouped, perm=[0, 2, 1, *(axis + 1 for axis in axes)])
-    return p.op("Reshape", exchanged, p.integers([groups * inputs, outputs // groups, *window.kernel]))
+    return p.op(
+        "Reshape", exchanged, p.integers([groups * inputs, outputs // groups, *window.kernel])
+    )
 
 
 def _laid_over(p: Pullback, dy: Value, kernels: Value, window: Sliding) -> Value:
@@ -112,12 +124,19 @@ def _laid_over(p: Pullback, dy: Value, kernels: Value, window: Sliding) -> Value
         excess = [
             (unit - 1) * stride + reach - pad[0] - size
             for unit, stride, reach, pad, size in zip(
-                known_sizes(p, units), window.strides, window.reach, window.pads, known_sizes(p, sizes), strict=True
+                known_sizes(p, units),
+                window.strides,
+                window.reach,
+                window.pads,
+                known_sizes(p, sizes),
+                strict=True,
             )
         ]
         pads = [*(pad[0] for pad in window.pads), *(max(more, 0) for more in excess)]
         short = [max(-more, 0) for more in excess]
-        return p.op("ConvTranspose", dy, kernels, **window.attributes, pads=pads, output_padding=short)
+        return p.op(
+            "ConvTranspose", dy, kernels, **window.attributes, pads=pads, output_padding=short
+        )
     longest = [stride - 1 for stride in window.strides]
     whole = p.op("ConvTranspose", dy, kernels, **window.attributes, output_padding=longest)
     before = p.integers([pad[0] for pad in window.pads])
@@ -125,7 +144,9 @@ def _laid_over(p: Pullback, dy: Value, kernels: Value, window: Sliding) -> Value
     return p.op("Slice", whole, before, ends, p.integers(range(2, 2 + window.rank)))
 
 
-def _counts(window: Sliding, sizes: Sequence[int], outputs: Sequence[int], padding_counts: bool) -> np.ndarray:
+def _counts(
+    window: Sliding, sizes: Sequence[int], outputs: Sequence[int], padding_counts: bool
+) -> np.ndarray:
     """How many inputs each unit of an average pool averages: [1, 1, outputs …]."""
     result = np.ones((1, 1, *[1] * window.rank))
     for axis, (size, units) in enumerate(zip(sizes, outputs, strict=True)):
@@ -145,7 +166,9 @@ def _window(p: Pullback, groups: int | None = None) -> Sliding:
         pads = pads_of(p.node, p.graph)
     except Unruled as error:
         raise p.unknown(f"this one: {error}") from None
-    return Sliding(kernel, strides, dilations, _known_pads(p, pads), groups or p.attribute("group", 1))
+    return Sliding(
+        kernel, strides, dilations, _known_pads(p, pads), groups or p.attribute("group", 1)
+    )
 
 
 def _transposed_window(p: Pullback) -> Sliding:
@@ -162,7 +185,10 @@ def _transposed_window(p: Pullback) -> Sliding:
 
 def _after(p: Pullback, window: Sliding, axis: int, before: int | None) -> int | None:
     size, wanted = p.shape(0)[2 + axis], p.output_shape()[2 + axis]
-    if p.attribute("auto_pad", "NOTSET") in ("NOTSET", "", "VALID") and p.attribute("output_shape") is None:
+    if (
+        p.attribute("auto_pad", "NOTSET") in ("NOTSET", "", "VALID")
+        and p.attribute("output_shape") is None
+    ):
         return 0
     if not isinstance(size, int) or not isinstance(wanted, int) or before is None:
         return None

@@ -1,4 +1,6 @@
-"""Bodies in gzip and deflate: what comes in, bounded before it is unpacked, and what goes out if it is asked for."""
+"""Bodies in gzip and deflate: what comes in, bounded before it is unpacked, and what goes out if it
+is asked for.
+"""
 
 import zlib
 
@@ -18,17 +20,23 @@ _PACKED = {GZIP: 16 + zlib.MAX_WBITS, DEFLATE: zlib.MAX_WBITS}
 
 
 def check(coding: str) -> str:
-    """The coding of a body, empty for none; raises UnsupportedContentType for another than gzip and deflate."""
+    """The coding of a body, empty for none; raises UnsupportedContentType for another than gzip and
+    deflate.
+    """
     name = coding.strip().lower()
     if name in ("", "identity"):
         return ""
     if name not in CODINGS:
-        raise UnsupportedContentType(f"Content-Encoding {coding[:40]} is not accepted; send gzip, deflate or none")
+        raise UnsupportedContentType(
+            f"Content-Encoding {coding[:40]} is not accepted; send gzip, deflate or none"
+        )
     return name
 
 
 def unpacked(data: bytes, most: int) -> bytes:
-    """What a packed body holds; raises TooManyBytes beyond `most` bytes, InvalidRequest for a broken one."""
+    """What a packed body holds; raises TooManyBytes beyond `most` bytes, InvalidRequest for a
+    broken one.
+    """
     reader = zlib.decompressobj(_EITHER)
     try:
         found = reader.decompress(data, most + 1)

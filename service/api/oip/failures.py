@@ -1,7 +1,7 @@
 """Errors under `/v2`: always `{"error": text}`, and the statuses that the protocol's clients know.
 
-What is understood but has no answer (422 elsewhere) is the caller's mistake here, 400, and so is a tensor that holds
-no picture.
+What is understood but has no answer (422 elsewhere) is the caller's mistake here, 400, and so is a
+tensor that holds no picture.
 """
 
 from collections.abc import Mapping
@@ -42,7 +42,9 @@ def covers(path: str) -> bool:
     return path == ROOT or path.startswith(ROOT + "/")
 
 
-def response(status: int, slug: str, text: str, headers: Mapping[str, str] | None = None) -> Response:
+def response(
+    status: int, slug: str, text: str, headers: Mapping[str, str] | None = None
+) -> Response:
     """The answer to a problem of this status and kind."""
     given = dict(headers or {})
     if slug == _CODING:
@@ -54,6 +56,10 @@ def response(status: int, slug: str, text: str, headers: Mapping[str, str] | Non
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's `responses` of a route that fails in these ways; a failure of the service always counts."""
+    """OpenAPI's `responses` of a route that fails in these ways; a failure of the service always
+    counts.
+    """
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/V2Error"}}}
-    return {status: {"description": _TEXTS[status], "content": content} for status in (*statuses, 500)}
+    return {
+        status: {"description": _TEXTS[status], "content": content} for status in (*statuses, 500)
+    }

@@ -1,4 +1,6 @@
-"""`POST /v2/models/{m}/infer`, with or without a version: bytes in, bytes out, nothing between them that validates."""
+"""`POST /v2/models/{m}/infer`, with or without a version: bytes in, bytes out, nothing between them
+that validates.
+"""
 
 import asyncio
 import time
@@ -36,9 +38,11 @@ router = APIRouter(tags=["Open Inference Protocol"])
     openapi_extra=schemas.INFERENCE,
 )
 async def infer(request: Request, services: Serving, name: str) -> Response:
-    """The outputs, or any layers named among them, for a tensor in JSON or in binary form, or an encoded picture.
+    """The outputs, or any layers named among them, for a tensor in JSON or in binary form, or an
+    encoded picture.
 
-    The newest version answers. One item shares its run with other requests; a batch of one's own is one run.
+    The newest version answers. One item shares its run with other requests; a batch of one's own is
+    one run.
     """
     return await inferred(request, services, name)
 
@@ -55,7 +59,9 @@ async def infer_version(request: Request, services: Serving, name: str, version:
     return await inferred(request, services, name, version)
 
 
-async def inferred(http: Request, services: Services, name: str, version: str | None = None) -> Response:
+async def inferred(
+    http: Request, services: Services, name: str, version: str | None = None
+) -> Response:
     """The answer to a request for an inference; raises the errors of the tree."""
     started = time.monotonic()
     model = services.repository.get(name if version is None else f"{name}:{version}")
@@ -73,16 +79,21 @@ async def _answered(http: Request, services: Services, model: Model) -> Response
     plan = inference.planned(model, asked)
     limit = deadline_of(services)
     deadline = limit if asked.timeout is None else min(limit, read + asked.timeout)
-    outputs = await inference.ask(plan, services.batcher, services.statistics, services.settings.max_pixels, deadline)
+    outputs = await inference.ask(
+        plan, services.batcher, services.statistics, services.settings.max_pixels, deadline
+    )
     size = sum(each.array.nbytes for each in outputs)
     accepted = http.headers.get("accept-encoding")
     return await _beside(
-        size, lambda: _response(response.answer(model.name, model.version, asked.id, outputs), accepted)
+        size,
+        lambda: _response(response.answer(model.name, model.version, asked.id, outputs), accepted),
     )
 
 
 def _asked(model: Model, body: bytes, length: int | None) -> Asked:
-    """What the body asks for; one without a document is the input itself, and all outputs are wanted as bytes."""
+    """What the body asks for; one without a document is the input itself, and all outputs are
+    wanted as bytes.
+    """
     if length == 0:
         return Asked([inference.raw(model, body)], binary=True)
     return request.parse(*request.split(body, length))

@@ -18,49 +18,82 @@ VERSION = "/v2/models/{name}/versions/{version}"
 
 
 # Before the routes of one model, so that none is looked for by the name of this one.
-@router.get("/v2/models/stats", summary="Statistics of all models", response_model=schemas.Statistics)
+@router.get(
+    "/v2/models/stats", summary="Statistics of all models", response_model=schemas.Statistics
+)
 async def all_stats(services: Serving) -> Response:
-    """How often each version ran since the start, in which batches, and how long each part of it took."""
+    """How often each version ran since the start, in which batches, and how long each part of it
+    took.
+    """
     return _statistics(services, list(services.repository))
 
 
 @router.get(MODEL, summary="A model", response_model=schemas.Metadata, responses=FAILURES)
 async def metadata(services: Serving, name: str) -> Response:
-    """Inputs and outputs of the newest version, and its layers, each of which can be asked for as an output."""
+    """Inputs and outputs of the newest version, and its layers, each of which can be asked for as
+    an output.
+    """
     return _metadata(services, services.repository.get(name))
 
 
-@router.get(VERSION, summary="A version of a model", response_model=schemas.Metadata, responses=FAILURES)
+@router.get(
+    VERSION, summary="A version of a model", response_model=schemas.Metadata, responses=FAILURES
+)
 async def metadata_of_version(services: Serving, name: str, version: str) -> Response:
     """The same of this version."""
     return _metadata(services, services.repository.get(f"{name}:{version}"))
 
 
-@router.get(f"{MODEL}/ready", summary="Is a model ready", response_model=schemas.ModelReady, responses=FAILURES)
+@router.get(
+    f"{MODEL}/ready",
+    summary="Is a model ready",
+    response_model=schemas.ModelReady,
+    responses=FAILURES,
+)
 async def ready(services: Serving, name: str) -> Response:
     """200 if the model answers."""
     return as_json({"name": services.repository.get(name).name, "ready": True})
 
 
-@router.get(f"{VERSION}/ready", summary="Is a version ready", response_model=schemas.ModelReady, responses=FAILURES)
+@router.get(
+    f"{VERSION}/ready",
+    summary="Is a version ready",
+    response_model=schemas.ModelReady,
+    responses=FAILURES,
+)
 async def ready_version(services: Serving, name: str, version: str) -> Response:
     """200 if this version answers."""
     return as_json({"name": services.repository.get(f"{name}:{version}").name, "ready": True})
 
 
-@router.get(f"{MODEL}/config", summary="A model's configuration", response_model=schemas.Config, responses=FAILURES)
+@router.get(
+    f"{MODEL}/config",
+    summary="A model's configuration",
+    response_model=schemas.Config,
+    responses=FAILURES,
+)
 async def config(services: Serving, name: str) -> Response:
     """Triton's ModelConfig of the newest version, as far as it means something here."""
     return _config(services, services.repository.get(name))
 
 
-@router.get(f"{VERSION}/config", summary="A version's configuration", response_model=schemas.Config, responses=FAILURES)
+@router.get(
+    f"{VERSION}/config",
+    summary="A version's configuration",
+    response_model=schemas.Config,
+    responses=FAILURES,
+)
 async def config_of_version(services: Serving, name: str, version: str) -> Response:
     """The same of this version."""
     return _config(services, services.repository.get(f"{name}:{version}"))
 
 
-@router.get(f"{MODEL}/stats", summary="A model's statistics", response_model=schemas.Statistics, responses=FAILURES)
+@router.get(
+    f"{MODEL}/stats",
+    summary="A model's statistics",
+    response_model=schemas.Statistics,
+    responses=FAILURES,
+)
 async def stats(services: Serving, name: str) -> Response:
     """Those of all its versions."""
     newest = services.repository.get(name)
@@ -68,7 +101,12 @@ async def stats(services: Serving, name: str) -> Response:
     return _statistics(services, list(versions.values()))
 
 
-@router.get(f"{VERSION}/stats", summary="A version's statistics", response_model=schemas.Statistics, responses=FAILURES)
+@router.get(
+    f"{VERSION}/stats",
+    summary="A version's statistics",
+    response_model=schemas.Statistics,
+    responses=FAILURES,
+)
 async def stats_of_version(services: Serving, name: str, version: str) -> Response:
     """Those of this version."""
     return _statistics(services, [services.repository.get(f"{name}:{version}")])

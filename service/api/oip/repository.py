@@ -1,4 +1,6 @@
-"""`/v2/repository`: which models there are, and loading and unloading them by name where that is allowed."""
+"""`/v2/repository`: which models there are, and loading and unloading them by name where that is
+allowed.
+"""
 
 import asyncio
 from typing import Any
@@ -28,7 +30,9 @@ CONTROL = {200: {"description": "Done"}} | documented(*BODY, 403, 404, 503)
     openapi_extra=schemas.INDEX,
 )
 async def index(request: Request, services: Serving) -> Response:
-    """Each version with its state, and what is wrong with it; with `{"ready": true}` only those that answer."""
+    """Each version with its state, and what is wrong with it; with `{"ready": true}` only those
+    that answer.
+    """
     ready = document.flag("the request", await _body(request, services), "ready")
     listed = await asyncio.to_thread(services.control.index)
     return as_json(
@@ -50,13 +54,15 @@ async def index(request: Request, services: Serving) -> Response:
 async def load(request: Request, services: Serving, name: str) -> Response:
     """Load all versions of a model from the models folder, or what changed of them.
 
-    Only where `FOVEA_MODEL_CONTROL` is `explicit`. Answered when the model is warm. No configuration and no file are
-    taken from the request.
+    Only where `FOVEA_MODEL_CONTROL` is `explicit`. Answered when the model is warm. No
+    configuration and no file are taken from the request.
     """
     given = _parameters(await _body(request, services))
     if given:
         refused = ", ".join(f"'{each[:80]}'" for each in given)
-        raise InvalidRequest(f"a model is loaded as it is in the models folder: no {refused} is taken from a request")
+        raise InvalidRequest(
+            f"a model is loaded as it is in the models folder: no {refused} is taken from a request"
+        )
     await asyncio.to_thread(services.control.load, name)
     return Response()
 

@@ -1,4 +1,6 @@
-"""Bodies under `/v2`: read whatever their Content-Type says, unpacked, and never more than is taken."""
+"""Bodies under `/v2`: read whatever their Content-Type says, unpacked, and never more than is
+taken.
+"""
 
 import asyncio
 
@@ -15,7 +17,9 @@ LARGE = 65_536
 
 
 async def read(request: Request, limits: Limits) -> bytes:
-    """The body; raises the errors of the tree for what is too large, stalls, or is not what its headers say."""
+    """The body; raises the errors of the tree for what is too large, stalls, or is not what its
+    headers say.
+    """
     packing = coding.check(request.headers.get("content-encoding", ""))
     pieces: list[bytes] = []
     async for piece in counted(request, limits):

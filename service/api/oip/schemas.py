@@ -1,4 +1,6 @@
-"""What OpenAPI says of `/v2`: bodies that pydantic never reads, for the routes read and write bytes."""
+"""What OpenAPI says of `/v2`: bodies that pydantic never reads, for the routes read and write
+bytes.
+"""
 
 from typing import Any, Literal
 
@@ -7,7 +9,19 @@ from pydantic.json_schema import models_json_schema
 
 Scalar = str | int | float | bool
 Datatype = Literal[
-    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "FP32", "FP64", "BYTES"
+    "BOOL",
+    "UINT8",
+    "UINT16",
+    "UINT32",
+    "UINT64",
+    "INT8",
+    "INT16",
+    "INT32",
+    "INT64",
+    "FP16",
+    "FP32",
+    "FP64",
+    "BYTES",
 ]
 
 
@@ -83,7 +97,9 @@ class Config(BaseModel):
     name: str
     platform: str
     backend: str
-    max_batch_size: int = Field(description="0 where the batch axis has one size only; dims are with it then")
+    max_batch_size: int = Field(
+        description="0 where the batch axis has one size only; dims are with it then"
+    )
     input: list[dict[str, Any]]
     output: list[dict[str, Any]]
     dynamic_batching: dict[str, Any] | None = None
@@ -173,13 +189,17 @@ class Asked(BaseModel):
 
 
 class InputTensor(Asked):
-    """The input; its data is here, or its bytes follow the document and `binary_data_size` counts them."""
+    """The input; its data is here, or its bytes follow the document and `binary_data_size` counts
+    them.
+    """
 
     name: str = Field(min_length=1)
     datatype: Datatype
     shape: list[int]
     parameters: dict[str, Scalar] = {}
-    data: list[Any] = Field(default=[], description="flat, or nested as the shape says; text for BYTES")
+    data: list[Any] = Field(
+        default=[], description="flat, or nested as the shape says; text for BYTES"
+    )
 
 
 class OutputWanted(Asked):
@@ -194,10 +214,13 @@ class InferenceRequest(Asked):
 
     id: str | None = None
     parameters: dict[str, Scalar] = Field(
-        default={}, description="`timeout` in microseconds, `binary_data_output`; others are not looked at"
+        default={},
+        description="`timeout` in microseconds, `binary_data_output`; others are not looked at",
     )
     inputs: list[InputTensor]
-    outputs: list[OutputWanted] | None = Field(default=None, description="all real outputs if not given")
+    outputs: list[OutputWanted] | None = Field(
+        default=None, description="all real outputs if not given"
+    )
 
 
 class IndexRequest(Asked):
@@ -215,7 +238,9 @@ class LoadRequest(Asked):
 class UnloadRequest(Asked):
     """Nothing that matters here."""
 
-    parameters: dict[str, Scalar] = Field(default={}, description="`unload_dependents` is taken and means nothing")
+    parameters: dict[str, Scalar] = Field(
+        default={}, description="`unload_dependents` is taken and means nothing"
+    )
 
 
 ANSWERS = (InferenceAnswer,)
@@ -239,7 +264,10 @@ INFERRED: dict[int | str, dict[str, Any]] = {
 
 
 def _body(model: type[BaseModel], required: bool, **more: Any) -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": _TEMPLATE.format(model=model.__name__)}}, **more}
+    content = {
+        "application/json": {"schema": {"$ref": _TEMPLATE.format(model=model.__name__)}},
+        **more,
+    }
     return {"requestBody": {"required": required, "content": content}}
 
 
@@ -261,6 +289,10 @@ UNLOAD = _body(UnloadRequest, False)
 
 def components() -> dict[str, Any]:
     """The schemas that only this page refers to, by name."""
-    _, answers = models_json_schema([(model, "serialization") for model in ANSWERS], ref_template=_TEMPLATE)
-    _, requests = models_json_schema([(model, "validation") for model in REQUESTS], ref_template=_TEMPLATE)
+    _, answers = models_json_schema(
+        [(model, "serialization") for model in ANSWERS], ref_template=_TEMPLATE
+    )
+    _, requests = models_json_schema(
+        [(model, "validation") for model in REQUESTS], ref_template=_TEMPLATE
+    )
     return {**answers["$defs"], **requests["$defs"]}

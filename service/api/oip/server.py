@@ -16,16 +16,28 @@ router = APIRouter(tags=["Open Inference Protocol"])
 @router.get("/v2", summary="The server", response_model=schemas.Server, responses=documented())
 async def server(request: Request) -> Response:
     """Its name and version, and which extensions of the protocol it has."""
-    return as_json({"name": "fovea", "version": request.app.version, "extensions": list(about.EXTENSIONS)})
+    return as_json(
+        {"name": "fovea", "version": request.app.version, "extensions": list(about.EXTENSIONS)}
+    )
 
 
-@router.get("/v2/health/live", summary="Is the server alive", response_model=schemas.Live, responses=documented())
+@router.get(
+    "/v2/health/live",
+    summary="Is the server alive",
+    response_model=schemas.Live,
+    responses=documented(),
+)
 async def live() -> Response:
     """200 as long as the process answers at all."""
     return as_json({"live": True})
 
 
-@router.get("/v2/health/ready", summary="Is the server ready", response_model=schemas.Ready, responses=documented(503))
+@router.get(
+    "/v2/health/ready",
+    summary="Is the server ready",
+    response_model=schemas.Ready,
+    responses=documented(503),
+)
 async def ready(request: Request, services: Serving) -> Response:
     """200 if requests may be sent here, 503 with the reason if not; the same as `/readyz`."""
     if request.app.state.health.draining:

@@ -24,7 +24,13 @@ DIGITS = ImageInput((28, 28), "L", Resize("digit", box=20), "auto")
 
 @pytest.mark.parametrize(
     "card",
-    [Card(), FULL, Card(input=DIGITS), Card(input=SignalInput(2, 40)), Card(input=VolumeInput(1, (16, 8, 4)))],
+    [
+        Card(),
+        FULL,
+        Card(input=DIGITS),
+        Card(input=SignalInput(2, 40)),
+        Card(input=VolumeInput(1, (16, 8, 4))),
+    ],
     ids=["empty", "full", "digits", "signal", "volume"],
 )
 def test_a_card_is_read_back_as_it_was_written(card: Card) -> None:
@@ -36,14 +42,23 @@ def test_the_document_of_a_card() -> None:
         "kind": "image",
         "size": [32, 48],
         "colour": "L",
-        "resize": {"rule": "centre_crop", "fraction": 0.875, "interpolation": "bilinear", "box": None},
+        "resize": {
+            "rule": "centre_crop",
+            "fraction": 0.875,
+            "interpolation": "bilinear",
+            "box": None,
+        },
         "polarity": "as_is",
     }
 
 
 def test_the_documents_of_signals_and_volumes() -> None:
     assert SignalInput(2, 40).to_dict() == {"kind": "signal", "channels": 2, "length": 40}
-    assert VolumeInput(1, (16, 8, 4)).to_dict() == {"kind": "volume", "channels": 1, "size": [16, 8, 4]}
+    assert VolumeInput(1, (16, 8, 4)).to_dict() == {
+        "kind": "volume",
+        "channels": 1,
+        "size": [16, 8, 4],
+    }
 
 
 def test_each_input_says_the_shape_of_its_array_without_the_batch() -> None:
@@ -53,7 +68,10 @@ def test_each_input_says_the_shape_of_its_array_without_the_batch() -> None:
 
 def test_a_card_of_the_first_schema_is_read_as_one_of_the_second() -> None:
     resize = {"rule": "centre_crop", "fraction": 0.875, "interpolation": "bilinear"}
-    old = FULL.to_dict() | {"schema": 1, "input": {"kind": "image", "size": [32, 48], "colour": "L", "resize": resize}}
+    old = FULL.to_dict() | {
+        "schema": 1,
+        "input": {"kind": "image", "size": [32, 48], "colour": "L", "resize": resize},
+    }
     assert Card.from_json(json.dumps(old)) == FULL
 
 
@@ -72,29 +90,77 @@ def test_the_colour_mode_gives_the_number_of_channels() -> None:
         ({"schema": 1, "labels": "ab"}, "labels: expected list, got str"),
         ({"schema": 1, "labels": ["a", 1]}, r"labels\[1\]: expected str, got int"),
         ({"schema": 1, "input": {"size": [1, 1]}}, "input: missing kind"),
-        ({"schema": 1, "input": {"kind": "sound", "size": [1]}}, "input.kind: .* image, signal, volume, got 'sound'"),
-        ({"schema": 1, "input": {"kind": "image", "size": [0, 4]}}, "input.size: .* got \\[0, 4\\]"),
+        (
+            {"schema": 1, "input": {"kind": "sound", "size": [1]}},
+            "input.kind: .* image, signal, volume, got 'sound'",
+        ),
+        (
+            {"schema": 1, "input": {"kind": "image", "size": [0, 4]}},
+            "input.size: .* got \\[0, 4\\]",
+        ),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4.5]}}, "input.size"),
         (
-            {"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"fraction": 10**400}}},
+            {
+                "schema": 1,
+                "input": {"kind": "image", "size": [4, 4], "resize": {"fraction": 10**400}},
+            },
             "input.resize.fraction: expected more than 0 and at most 1",
         ),
-        ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "colour": "BGR"}}, "input.colour: .*'BGR'"),
+        (
+            {"schema": 1, "input": {"kind": "image", "size": [4, 4], "colour": "BGR"}},
+            "input.colour: .*'BGR'",
+        ),
         ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "colour": []}}, "input.colour"),
-        ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"rule": "x"}}}, "input.resize.rule"),
-        ({"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"fraction": 2}}}, "input.resize.fraction"),
-        ({"schema": 2, "input": {**DIGITS.to_dict(), "polarity": "grey"}}, "input.polarity: .* auto, got 'grey'"),
-        ({"schema": 2, "input": {**DIGITS.to_dict(), "colour": "RGB"}}, "input.colour: .* expected L, got RGB"),
-        ({"schema": 2, "input": {**DIGITS.to_dict(), "size": [28, 19]}}, "input.resize.box: expected at most 19"),
-        ({"schema": 2, "input": {"kind": "image", "size": [4, 4], "length": 3}}, "unknown keys length"),
+        (
+            {"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"rule": "x"}}},
+            "input.resize.rule",
+        ),
+        (
+            {"schema": 1, "input": {"kind": "image", "size": [4, 4], "resize": {"fraction": 2}}},
+            "input.resize.fraction",
+        ),
+        (
+            {"schema": 2, "input": {**DIGITS.to_dict(), "polarity": "grey"}},
+            "input.polarity: .* auto, got 'grey'",
+        ),
+        (
+            {"schema": 2, "input": {**DIGITS.to_dict(), "colour": "RGB"}},
+            "input.colour: .* expected L, got RGB",
+        ),
+        (
+            {"schema": 2, "input": {**DIGITS.to_dict(), "size": [28, 19]}},
+            "input.resize.box: expected at most 19",
+        ),
+        (
+            {"schema": 2, "input": {"kind": "image", "size": [4, 4], "length": 3}},
+            "unknown keys length",
+        ),
         ({"schema": 2, "input": {"kind": "signal", "channels": 1}}, "input: missing length"),
-        ({"schema": 2, "input": {"kind": "signal", "channels": 0, "length": 9}}, "input.channels: .* got 0"),
-        ({"schema": 2, "input": {"kind": "signal", "channels": 1, "length": 9.0}}, "input.length: .* got 9.0"),
-        ({"schema": 2, "input": {"kind": "signal", "channels": 1, "length": 9, "size": [9]}}, "unknown keys size"),
-        ({"schema": 2, "input": {"kind": "volume", "channels": 1, "size": [2, 2]}}, r"depth, height, width.* \[2, 2\]"),
-        ({"schema": 2, "input": {"kind": "volume", "channels": True, "size": [2, 2, 2]}}, "input.channels"),
+        (
+            {"schema": 2, "input": {"kind": "signal", "channels": 0, "length": 9}},
+            "input.channels: .* got 0",
+        ),
+        (
+            {"schema": 2, "input": {"kind": "signal", "channels": 1, "length": 9.0}},
+            "input.length: .* got 9.0",
+        ),
+        (
+            {"schema": 2, "input": {"kind": "signal", "channels": 1, "length": 9, "size": [9]}},
+            "unknown keys size",
+        ),
+        (
+            {"schema": 2, "input": {"kind": "volume", "channels": 1, "size": [2, 2]}},
+            r"depth, height, width.* \[2, 2\]",
+        ),
+        (
+            {"schema": 2, "input": {"kind": "volume", "channels": True, "size": [2, 2, 2]}},
+            "input.channels",
+        ),
         ({"schema": 2, "input": ["signal"]}, "input: expected dict, got list"),
-        ({"schema": 1, "scores": {"top1": "good"}}, "scores.top1: expected a finite number, got 'good'"),
+        (
+            {"schema": 1, "scores": {"top1": "good"}},
+            "scores.top1: expected a finite number, got 'good'",
+        ),
         ({"schema": 1, "scores": [1]}, "scores: expected Mapping, got list"),
         ([1], "card: expected dict, got list"),
     ],
@@ -121,7 +187,9 @@ def test_only_a_centre_crop_has_a_fraction() -> None:
 
 @pytest.mark.parametrize("box", [None, 0, 2.5, True])
 def test_a_digit_needs_its_box(box: Any) -> None:
-    with pytest.raises(CardError, match=r"input\.resize\.box: expected a whole number of at least 1"):
+    with pytest.raises(
+        CardError, match=r"input\.resize\.box: expected a whole number of at least 1"
+    ):
         Resize("digit", box=box)
 
 

@@ -17,7 +17,9 @@ from tests.anatomy.networks import Network, network
 from tests.anatomy.random_networks import networks
 
 
-def check(fields: ReceptiveFields, layer: Layer, unit: Sequence[int], found: Sequence[Layer]) -> list[LayerLike | None]:
+def check(
+    fields: ReceptiveFields, layer: Layer, unit: Sequence[int], found: Sequence[Layer]
+) -> list[LayerLike | None]:
     """The layers of the levels, each of which was compared."""
     levels = fields.pyramid(layer, unit, found)
     for level in levels:
@@ -39,17 +41,26 @@ def test_in_a_random_network_with_branches_every_level_is_the_field_on_that_laye
     assert check(net.fields, layer, unit, net.layers) == [*reversed(before(net, layer)), None]
 
 
-@pytest.mark.parametrize("text", [*BY_HAND.values(), *NO_PRODUCTS.values()], ids=[*BY_HAND, *NO_PRODUCTS])
+@pytest.mark.parametrize(
+    "text", [*BY_HAND.values(), *NO_PRODUCTS.values()], ids=[*BY_HAND, *NO_PRODUCTS]
+)
 def test_by_hand_too_and_for_every_unit_of_every_layer(text: str) -> None:
     net = network(text)
     for layer in (each for each in net.layers if each.spatial_axes):
         for unit in positions(net.graph, layer):
-            assert check(net.fields, layer, unit, net.layers) == [*reversed(before(net, layer)), None]
+            assert check(net.fields, layer, unit, net.layers) == [
+                *reversed(before(net, layer)),
+                None,
+            ]
 
 
 @pytest.mark.parametrize("name", ["imagenet", "digits", "digits1d", "voxels"])
-def test_every_level_of_a_real_network_is_the_field_on_that_layer(name: str, imagenet_model: Path) -> None:
-    graph: Graph = read(imagenet_model if name == "imagenet" else ROOT / f"models/{name}/1/model.onnx").graph
+def test_every_level_of_a_real_network_is_the_field_on_that_layer(
+    name: str, imagenet_model: Path
+) -> None:
+    graph: Graph = read(
+        imagenet_model if name == "imagenet" else ROOT / f"models/{name}/1/model.onnx"
+    ).graph
     found, fields = layers(graph), ReceptiveFields(graph)
     for layer in [each for each in found if each.spatial_axes][-5:]:
         units = positions(graph, layer, 2)

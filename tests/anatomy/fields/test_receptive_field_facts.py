@@ -1,7 +1,7 @@
 """Published receptive fields.
 
-Networks and numbers from Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks", Distill
-2019, and from the tests of its companion library.
+Networks and numbers from Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural
+Networks", Distill 2019, and from the tests of its companion library.
 """
 
 import pytest
@@ -13,7 +13,11 @@ def chain(size: int | str, *steps: tuple[str, str, int, int, str]) -> Network:
     """A 1-channel chain over a square input from (name, operator, kernel, stride, padding)."""
     lines, weights, tensor = [], [], "x"
     for name, operator, kernel, stride, padding in steps:
-        pads = f'auto_pad="{padding}"' if padding in ("SAME_UPPER", "VALID") else f"pads=[{','.join([padding] * 4)}]"
+        pads = (
+            f'auto_pad="{padding}"'
+            if padding in ("SAME_UPPER", "VALID")
+            else f"pads=[{','.join([padding] * 4)}]"
+        )
         operands = tensor if operator == "MaxPool" else f"{tensor}, w_{name}"
         if operator == "Conv":
             weights.append(f"float[1,1,{kernel},{kernel}] w_{name}")
@@ -21,7 +25,10 @@ def chain(size: int | str, *steps: tuple[str, str, int, int, str]) -> Network:
         lines.append(f"[{name}] {name} = {operator}<{geometry}>({operands})")
         tensor = name
     body = "\n".join(lines)
-    return network(f"(float[1,1,{size},{size}] x) => (float[1,1,A,B] {tensor}) <{', '.join(weights)}> {{ {body} }}")
+    return network(
+        f"(float[1,1,{size},{size}] x) => (float[1,1,A,B] {tensor}) <{', '.join(weights)}> "
+        f"{{ {body} }}"
+    )
 
 
 ALEXNET = chain(
@@ -95,7 +102,8 @@ def test_vgg16(layer: str, field: tuple[int, int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("layer", "size", "stride"), [("c1", 5, 1), ("s2", 6, 2), ("c3", 14, 2), ("s4", 16, 4), ("c5", 32, 4)]
+    ("layer", "size", "stride"),
+    [("c1", 5, 1), ("s2", 6, 2), ("c3", 14, 2), ("s4", 16, 4), ("c5", 32, 4)],
 )
 def test_lenet5(layer: str, size: int, stride: int) -> None:
     assert LENET5.rsp(layer) == ((size, stride, 0), (size, stride, 0))
@@ -201,7 +209,8 @@ def test_transposed_convolution_alternates_between_one_and_two_inputs() -> None:
 
 def test_an_unknown_operator_widens_the_field_to_the_whole_input_and_is_named() -> None:
     model = parse(
-        "(float[1,1,8,8] x) => (float[1,1,8,8] y) <float[1,1,3,3] w> { f = Relu(x) [y] y = Conv<pads=[1,1,1,1]>(f, w) }"
+        "(float[1,1,8,8] x) => (float[1,1,8,8] y) <float[1,1,3,3] w> { f = Relu(x) [y] y = "
+        "Conv<pads=[1,1,1,1]>(f, w) }"
     )
     model.graph.node[0].op_type, model.graph.node[0].domain = "Mystery", "org.example"
     model.opset_import.add(domain="org.example", version=1)

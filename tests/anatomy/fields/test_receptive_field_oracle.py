@@ -1,4 +1,6 @@
-"""The network itself says what a unit sees: noise elsewhere leaves it bit-identical, a change at a face changes it."""
+"""The network itself says what a unit sees: noise elsewhere leaves it bit-identical, a change at a
+face changes it.
+"""
 
 import numpy as np
 import onnx
@@ -47,7 +49,9 @@ def test_field_of_a_unit_is_exactly_what_changes_it(rank: int, data: st.DataObje
 @pytest.mark.parametrize("rank", [1, 2])
 @settings(max_examples=40, deadline=None, suppress_health_check=SLOW, derandomize=True)
 @given(data=st.data())
-def test_projective_field_holds_exactly_the_units_that_a_pixel_changes(rank: int, data: st.DataObject) -> None:
+def test_projective_field_holds_exactly_the_units_that_a_pixel_changes(
+    rank: int, data: st.DataObject
+) -> None:
     model: onnx.ModelProto = data.draw(networks(rank))
     net, oracle = Network(model), Oracle(model)
     layer = net.layers[-1]
@@ -60,6 +64,8 @@ def test_projective_field_holds_exactly_the_units_that_a_pixel_changes(rank: int
     moved = (oracle.run(base) != oracle.run(changed))[0, 0]
     hulls = []
     for axis in range(rank):
-        indices = np.flatnonzero(moved.any(axis=tuple(other for other in range(rank) if other != axis)))
+        indices = np.flatnonzero(
+            moved.any(axis=tuple(other for other in range(rank) if other != axis))
+        )
         hulls.append((int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0))
     assert found == tuple(hulls)

@@ -17,14 +17,29 @@ IMAGE, SIGNAL = "1,2,6,7", "1,2,9"
 
 EXACT: dict[str, tuple[str, str]] = {
     "Add": (IMAGE, "t = Add(x, x)"),
-    "AveragePool": (SIGNAL, "t = AveragePool<kernel_shape=[3], pads=[1,1], strides=[2], ceil_mode=1>(x)"),
+    "AveragePool": (
+        SIGNAL,
+        "t = AveragePool<kernel_shape=[3], pads=[1,1], strides=[2], ceil_mode=1>(x)",
+    ),
     "BatchNormalization": (IMAGE, "t = BatchNormalization(x, pair, pair, pair, pair)"),
     "Concat": (SIGNAL, "p = MaxPool<kernel_shape=[3]>(x) t = Concat<axis=2>(p, x, p)"),
-    "Concat channels": (IMAGE, "p = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) t = Concat<axis=1>(p, x)"),
+    "Concat channels": (
+        IMAGE,
+        "p = MaxPool<kernel_shape=[3,3], pads=[1,1,1,1]>(x) t = Concat<axis=1>(p, x)",
+    ),
     "Conv": (IMAGE, "t = Conv<dilations=[2,1], pads=[0,2,1,0], strides=[1,2]>(x, kernel)"),
-    "Conv grouped": (IMAGE, "t = Conv<group=2, auto_pad='SAME_LOWER', strides=[2,2]>(x, depthwise)"),
-    "ConvTranspose": (IMAGE, "t = ConvTranspose<strides=[2,3], pads=[1,0,0,1], output_padding=[1,0]>(x, kernel)"),
-    "ConvTranspose to a shape": (IMAGE, "t = ConvTranspose<strides=[2,2], output_shape=[11,13]>(x, kernel)"),
+    "Conv grouped": (
+        IMAGE,
+        "t = Conv<group=2, auto_pad='SAME_LOWER', strides=[2,2]>(x, depthwise)",
+    ),
+    "ConvTranspose": (
+        IMAGE,
+        "t = ConvTranspose<strides=[2,3], pads=[1,0,0,1], output_padding=[1,0]>(x, kernel)",
+    ),
+    "ConvTranspose to a shape": (
+        IMAGE,
+        "t = ConvTranspose<strides=[2,2], output_shape=[11,13]>(x, kernel)",
+    ),
     "DepthToSpace": (
         "1,8,3,4",
         "t = DepthToSpace<blocksize=2>(x)",
@@ -40,21 +55,31 @@ EXACT: dict[str, tuple[str, str]] = {
     "LRN": (IMAGE, "t = LRN<size=3>(x)"),
     "LayerNormalization": (
         SIGNAL,
-        "g = Constant<value_floats=[1.0,2.0,3.0,1.0,2.0,3.0,1.0,2.0,3.0]>() t = LayerNormalization(x, g)",
+        (
+            "g = Constant<value_floats=[1.0,2.0,3.0,1.0,2.0,3.0,1.0,2.0,3.0]>() t = "
+            "LayerNormalization(x, g)"
+        ),
     ),
     "LpPool": (SIGNAL, "t = LpPool<kernel_shape=[3], strides=[2]>(x)"),
     "MatMul": (IMAGE, "t = MatMul(x, seven)"),
     "MatMul left": (IMAGE, "t = MatMul(six, x)"),
-    "MaxPool": (IMAGE, "t = MaxPool<kernel_shape=[2,3], strides=[2,2], pads=[1,0,0,1], dilations=[2,1]>(x)"),
+    "MaxPool": (
+        IMAGE,
+        "t = MaxPool<kernel_shape=[2,3], strides=[2,2], pads=[1,0,0,1], dilations=[2,1]>(x)",
+    ),
     "Mul": (IMAGE, "gate = Sigmoid(x) t = Mul(x, gate)"),
     "Pad constant": (SIGNAL, "p = Constant<value_ints=[0,0,2,0,0,-3]>() t = Pad(x, p)"),
     "Pad edge": (SIGNAL, "p = Constant<value_ints=[0,0,2,0,0,1]>() t = Pad<mode='edge'>(x, p)"),
-    "Pad reflect": (SIGNAL, "p = Constant<value_ints=[0,0,3,0,0,4]>() t = Pad<mode='reflect'>(x, p)"),
+    "Pad reflect": (
+        SIGNAL,
+        "p = Constant<value_ints=[0,0,3,0,0,4]>() t = Pad<mode='reflect'>(x, p)",
+    ),
     "Pad wrap": (SIGNAL, "p = Constant<value_ints=[0,0,3,0,0,4]>() t = Pad<mode='wrap'>(x, p)"),
     "Pad some axes": (
         IMAGE,
         (
-            "p = Constant<value_ints=[2,1]>() z = Constant<value_float=0.0>() a = Constant<value_ints=[-1]>() "
+            "p = Constant<value_ints=[2,1]>() z = Constant<value_float=0.0>() a = "
+            "Constant<value_ints=[-1]>() "
             "t = Pad(x, p, z, a)"
         ),
     ),
@@ -62,38 +87,60 @@ EXACT: dict[str, tuple[str, str]] = {
     "ReduceMean last": (IMAGE, "a = Constant<value_ints=[-1]>() t = ReduceMean<keepdims=0>(x, a)"),
     "Flatten": ("1,2,3,1", "f = Flatten(x) t = Unsqueeze(f, two)"),
     "Reshape into tokens": (IMAGE, "s = Constant<value_ints=[1,2,42]>() t = Reshape(x, s)"),
-    "Reshape of neighbours": ("1,2,6,3,4", "s = Constant<value_ints=[1,2,6,12]>() t = Reshape(x, s)"),
+    "Reshape of neighbours": (
+        "1,2,6,3,4",
+        "s = Constant<value_ints=[1,2,6,12]>() t = Reshape(x, s)",
+    ),
     "Reshape into channels": ("1,2,6,3", "s = Constant<value_ints=[1,12,3]>() t = Reshape(x, s)"),
-    "Reshape with ones": (IMAGE, "s = Constant<value_ints=[1,1,2,6,1,7]>() r = Reshape(x, s) t = Squeeze(r, one)"),
+    "Reshape with ones": (
+        IMAGE,
+        "s = Constant<value_ints=[1,1,2,6,1,7]>() r = Reshape(x, s) t = Squeeze(r, one)",
+    ),
     "pixel shuffle": (
         "1,8,3,4",
         (
-            "s = Constant<value_ints=[1,2,2,2,3,4]>() r = Reshape(x, s) m = Transpose<perm=[0,1,4,2,5,3]>(r) "
+            "s = Constant<value_ints=[1,2,2,2,3,4]>() r = Reshape(x, s) m = "
+            "Transpose<perm=[0,1,4,2,5,3]>(r) "
             "g = Constant<value_ints=[1,2,6,8]>() t = Reshape(m, g)"
         ),
     ),
-    "Reshape": (IMAGE, "s = Constant<value_ints=[1,2,1,6,7]>() r = Reshape(x, s) t = Squeeze(r, two)"),
-    "Resize cubic": (IMAGE, "n = Constant<value_ints=[1,2,9,5]>() t = Resize<mode='cubic'>(x, , , n)"),
-    "Resize linear": (IMAGE, "n = Constant<value_ints=[1,2,9,5]>() t = Resize<mode='linear'>(x, , , n)"),
+    "Reshape": (
+        IMAGE,
+        "s = Constant<value_ints=[1,2,1,6,7]>() r = Reshape(x, s) t = Squeeze(r, two)",
+    ),
+    "Resize cubic": (
+        IMAGE,
+        "n = Constant<value_ints=[1,2,9,5]>() t = Resize<mode='cubic'>(x, , , n)",
+    ),
+    "Resize linear": (
+        IMAGE,
+        "n = Constant<value_ints=[1,2,9,5]>() t = Resize<mode='linear'>(x, , , n)",
+    ),
     "Resize nearest": (
         SIGNAL,
         (
             "n = Constant<value_ints=[1,2,18]>() "
-            "t = Resize<coordinate_transformation_mode='asymmetric', nearest_mode='floor'>(x, , , n)"
+            "t = Resize<coordinate_transformation_mode='asymmetric', nearest_mode='floor'>(x, , , "
+            "n)"
         ),
     ),
-    "Resize by scales": (SIGNAL, "f = Constant<value_floats=[1.0,1.0,1.5]>() t = Resize<mode='linear'>(x, , f)"),
+    "Resize by scales": (
+        SIGNAL,
+        "f = Constant<value_floats=[1.0,1.0,1.5]>() t = Resize<mode='linear'>(x, , f)",
+    ),
     "Slice": (
         SIGNAL,
         (
-            "b = Constant<value_ints=[1]>() e = Constant<value_ints=[8]>() s = Constant<value_ints=[3]>() "
+            "b = Constant<value_ints=[1]>() e = Constant<value_ints=[8]>() s = "
+            "Constant<value_ints=[3]>() "
             "t = Slice(x, b, e, two, s)"
         ),
     ),
     "Slice backwards": (
         SIGNAL,
         (
-            "b = Constant<value_ints=[-2]>() e = Constant<value_ints=[-100]>() s = Constant<value_ints=[-2]>() "
+            "b = Constant<value_ints=[-2]>() e = Constant<value_ints=[-100]>() s = "
+            "Constant<value_ints=[-2]>() "
             "t = Slice(x, b, e, two, s)"
         ),
     ),
@@ -103,7 +150,10 @@ EXACT: dict[str, tuple[str, str]] = {
         "1,2,6,8",
         "t = SpaceToDepth<blocksize=2>(x)",
     ),
-    "Split": (SIGNAL, "n = Constant<value_ints=[4,5]>() a, b = Split<axis=2>(x, n) t = Concat<axis=2>(b, a)"),
+    "Split": (
+        SIGNAL,
+        "n = Constant<value_ints=[4,5]>() a, b = Split<axis=2>(x, n) t = Concat<axis=2>(b, a)",
+    ),
     "Squeeze": ("1,2,1,6,7", "t = Squeeze(x, two)"),
     "Tile": (SIGNAL, "r = Constant<value_ints=[1,1,2]>() t = Tile(x, r)"),
     "Transpose": (IMAGE, "t = Transpose<perm=[0,1,3,2]>(x)"),
@@ -118,7 +168,9 @@ int64[1] two = {2}, int64[1] one = {1}>"""
 
 def made(shape: str, body: str) -> Network:
     """The text as a network, followed by a pointwise convolution of every channel."""
-    model = parse(f"(float[{shape}] x) => (float y) {WEIGHTS} {{ {body.replace(chr(39), chr(34))} }}")
+    model = parse(
+        f"(float[{shape}] x) => (float y) {WEIGHTS} {{ {body.replace(chr(39), chr(34))} }}"
+    )
     sizes = Graph(model).shape("t")
     assert sizes is not None
     assert isinstance(sizes[1], int)
@@ -130,7 +182,9 @@ def made(shape: str, body: str) -> Network:
 
 
 def influences(net: Network) -> np.ndarray:
-    """Of each unit of the last map and each position of the input: whether the position changes the unit."""
+    """Of each unit of the last map and each position of the input: whether the position changes the
+    unit.
+    """
     oracle = Oracle(net.model)
     shape = [size for size in net.graph.shape("x") or () if isinstance(size, int)]
     base = np.random.default_rng(0).uniform(0.5, 1.5, shape).astype(np.float32)
@@ -139,7 +193,9 @@ def influences(net: Network) -> np.ndarray:
     for position in np.ndindex(*shape[2:]):
         for bump in (-3.0, 3.0):
             changed = base.copy()
-            changed[(0, slice(None), *position)] += np.array([bump, bump / 2, 2 * bump, *[bump] * 5])[: shape[1]]
+            changed[(0, slice(None), *position)] += np.array(
+                [bump, bump / 2, 2 * bump, *[bump] * 5]
+            )[: shape[1]]
             result[(..., *position)] |= oracle.run(changed)[0, 0] != before
     return result
 
@@ -147,7 +203,10 @@ def influences(net: Network) -> np.ndarray:
 def hull(seen: np.ndarray) -> tuple[tuple[int, int], ...]:
     """The interval per axis that holds everything marked."""
     indices = np.argwhere(seen)
-    return tuple((int(low), int(high) + 1) for low, high in zip(indices.min(axis=0), indices.max(axis=0), strict=True))
+    return tuple(
+        (int(low), int(high) + 1)
+        for low, high in zip(indices.min(axis=0), indices.max(axis=0), strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", EXACT)
@@ -158,7 +217,9 @@ def test_what_a_unit_sees_is_what_changes_it(name: str) -> None:
     units = list(np.ndindex(*reality.shape[: len(layer.spatial_axes)]))
     axes = [axis - 2 for axis in spatial_axes(net.graph)]
     assert [field.clipped for field in net.fields.units(layer, units)] == [
-        tuple(hull(reality[unit])[axis] for axis in axes) if reality[unit].any() else ((0, 0),) * len(axes)
+        tuple(hull(reality[unit])[axis] for axis in axes)
+        if reality[unit].any()
+        else ((0, 0),) * len(axes)
         for unit in units
     ]
 
@@ -181,7 +242,8 @@ def test_what_no_rule_can_tell_is_widened_and_named(body: str, operator: str) ->
 def test_a_branch_of_control_flow_widens_to_all_that_it_captures() -> None:
     net = made(
         IMAGE,
-        "c = Constant<value = bool {1}>() t = If<then_branch = a () => (float[1,2,6,7] u) { u = Relu(x) }, "
+        "c = Constant<value = bool {1}>() t = If<then_branch = a () => (float[1,2,6,7] u) { u = "
+        "Relu(x) }, "
         "else_branch = b () => (float[1,2,6,7] v) { v = Neg(x) }>(c)",
     )
     field = net.fields.layer(net.layer("y"))
@@ -191,8 +253,10 @@ def test_a_branch_of_control_flow_widens_to_all_that_it_captures() -> None:
 def test_paddings_and_shapes_that_the_graph_computes_from_constants_are_known() -> None:
     net = made(
         SIGNAL,
-        "zero = Constant<value_ints=[0]>() z = Constant<value_ints=[0,0]>() p = Concat<axis=0>(z, one, z, one) "
-        "q = Mul(p, one) padded = Pad(x, q) s = Shape(x) three = Add(two, one) w = Slice(s, two, three) "
+        "zero = Constant<value_ints=[0]>() z = Constant<value_ints=[0,0]>() p = Concat<axis=0>(z, "
+        "one, z, one) "
+        "q = Mul(p, one) padded = Pad(x, q) s = Shape(x) three = Add(two, one) w = Slice(s, two, "
+        "three) "
         "w2 = Add(w, one) b = Slice(w2, zero, one) t = Slice(padded, one, b, two)",
     )
     assert net.rsp("y") == ((1, 1, 0),)
@@ -200,7 +264,14 @@ def test_paddings_and_shapes_that_the_graph_computes_from_constants_are_known() 
 
 def test_a_rule_is_shown_here_for_every_operator_that_moves_or_mixes_values() -> None:
     shown = " ".join(body for _, body in EXACT.values())
-    alike = {"ConvInteger", "QLinearConv", "GlobalMaxPool", "GlobalLpPool", "GroupNormalization", "LogSoftmax"}
+    alike = {
+        "ConvInteger",
+        "QLinearConv",
+        "GlobalMaxPool",
+        "GlobalLpPool",
+        "GroupNormalization",
+        "LogSoftmax",
+    }
     alike |= {"Hardmax", "LpNormalization", "Size", "Upsample", "Gemm"}
     movers = {*RULES, *RULES_BY_OUTPUT} - {*UNARY, *BINARY, *REDUCTIONS, "Shape"} - alike
     assert {name for name in movers if f"{name}(" not in shown and f"{name}<" not in shown} == set()

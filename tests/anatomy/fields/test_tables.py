@@ -38,14 +38,20 @@ def told(table: FieldTable, unit: Sequence[int]) -> Field:
 
 def positions(graph: Graph, layer: Layer, most: int = 400) -> list[tuple[int, ...]]:
     """All positions of a layer's map, or so many at random."""
-    sizes = [size for axis in layer.spatial_axes if isinstance(size := (graph.shape(layer.tensor) or ())[axis], int)]
+    sizes = [
+        size
+        for axis in layer.spatial_axes
+        if isinstance(size := (graph.shape(layer.tensor) or ())[axis], int)
+    ]
     if np.prod(sizes) <= most:
         return list(product(*map(range, sizes)))
     random = np.random.default_rng(layer.index)
     return [tuple(int(random.integers(size)) for size in sizes) for _ in range(most)]
 
 
-def check(graph: Graph, fields: ReceptiveFields, layer: Layer, of: Layer | None = None) -> FieldTable:
+def check(
+    graph: Graph, fields: ReceptiveFields, layer: Layer, of: Layer | None = None
+) -> FieldTable:
     table = fields.table(layer, of)
     assert table.status == fields.layer(layer, of).status
     sizes = [(graph.shape(layer.tensor) or ())[axis] for axis in layer.spatial_axes]
@@ -54,12 +60,17 @@ def check(graph: Graph, fields: ReceptiveFields, layer: Layer, of: Layer | None 
         assert len(axis.interval) == len(axis.clipped) == count
     units = positions(graph, layer)
     for unit, field in zip(units, fields.units(layer, units, of), strict=True):
-        assert told(table, unit) == (emptied(field.interval), emptied(field.clipped)), (layer.name, unit)
+        assert told(table, unit) == (emptied(field.interval), emptied(field.clipped)), (
+            layer.name,
+            unit,
+        )
     return table
 
 
 def is_product(graph: Graph, fields: ReceptiveFields, layer: Layer) -> bool:
-    """Whether units in one row have the same rows, and so on, by the fields of all units one by one."""
+    """Whether units in one row have the same rows, and so on, by the fields of all units one by
+    one.
+    """
     units = positions(graph, layer, 10**6)
     found = fields.units(layer, units)
     return all(
@@ -69,12 +80,17 @@ def is_product(graph: Graph, fields: ReceptiveFields, layer: Layer) -> bool:
 
 
 def holds(units: Sequence[tuple[int, ...]], found: Sequence[tuple[Interval, ...]]) -> bool:
-    seeing = [(unit, field) for unit, field in zip(units, found, strict=True) if (0, 0) not in field]
+    seeing = [
+        (unit, field) for unit, field in zip(units, found, strict=True) if (0, 0) not in field
+    ]
     alive = [{unit[k] for unit, _ in seeing} for k in range(len(units[0]))]
     if len(seeing) != np.prod([len(each) for each in alive]):
         return False
     return all(
-        any(len({(unit[k], field[axis]) for unit, field in seeing}) == len(alive[k]) for k in range(len(alive)))
+        any(
+            len({(unit[k], field[axis]) for unit, field in seeing}) == len(alive[k])
+            for k in range(len(alive))
+        )
         for axis in range(len(found[0]))
     )
 
@@ -82,15 +98,22 @@ def holds(units: Sequence[tuple[int, ...]], found: Sequence[tuple[Interval, ...]
 @pytest.mark.parametrize("rank", [1, 2, 3])
 @settings(max_examples=150, deadline=None, suppress_health_check=SLOW, derandomize=True)
 @given(data=st.data())
-def test_the_table_of_a_random_network_is_the_field_of_every_unit(rank: int, data: st.DataObject) -> None:
+def test_the_table_of_a_random_network_is_the_field_of_every_unit(
+    rank: int, data: st.DataObject
+) -> None:
     model: onnx.ModelProto = data.draw(networks(rank))
     net = Network(model)
     for layer in net.layers:
         try:
             net.fields.table(layer)
         except UnitError:
-            # Fields may have the same ends, and other holes between them: rarely one is refused that need not be.
-            event("no table of what is a product" if is_product(net.graph, net.fields, layer) else "no product")
+            # Fields may have the same ends, and other holes between them: rarely one is refused
+            # that need not be.
+            event(
+                "no table of what is a product"
+                if is_product(net.graph, net.fields, layer)
+                else "no product"
+            )
         else:
             event("table")
             check(net.graph, net.fields, layer)
@@ -135,7 +158,9 @@ BY_HAND = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_the_table_on_the_input_and_on_every_layer_before_is_the_field_of_every_unit(name: str) -> None:
+def test_the_table_on_the_input_and_on_every_layer_before_is_the_field_of_every_unit(
+    name: str,
+) -> None:
     net = network(BY_HAND[name])
     for layer in (each for each in net.layers if each.spatial_axes):
         for of in (None, *before(net, layer)):
@@ -143,8 +168,12 @@ def test_the_table_on_the_input_and_on_every_layer_before_is_the_field_of_every_
 
 
 @pytest.mark.parametrize("name", ["imagenet", "digits", "digits1d", "voxels"])
-def test_the_table_of_every_layer_of_a_real_network_is_the_field_of_every_unit(name: str, imagenet_model: Path) -> None:
-    graph = read(imagenet_model if name == "imagenet" else ROOT / f"models/{name}/1/model.onnx").graph
+def test_the_table_of_every_layer_of_a_real_network_is_the_field_of_every_unit(
+    name: str, imagenet_model: Path
+) -> None:
+    graph = read(
+        imagenet_model if name == "imagenet" else ROOT / f"models/{name}/1/model.onnx"
+    ).graph
     found, fields = layers(graph), ReceptiveFields(graph)
     for layer in (each for each in found if each.spatial_axes):
         check(graph, fields, layer)
@@ -157,18 +186,25 @@ def test_axes_that_changed_places_are_followed_crosswise() -> None:
     assert [axis.follows for axis in net.fields.table(net.layer("y")).axes] == [1, 0]
 
 
-def test_a_unit_between_the_steps_of_a_transposed_convolution_sees_nothing_not_even_padding() -> None:
+def test_a_unit_between_the_steps_of_a_transposed_convolution_sees_nothing_not_even_padding() -> (
+    None
+):
     net = network(BY_HAND["a transposed convolution whose stride leaves gaps"])
     (field,) = net.fields.units(net.layer("a"), [(2, 0)])
     assert (field.interval[0], field.clipped) == ((0, 0), ((0, 0), (0, 0)))
 
 
-def test_a_layer_without_spatial_axes_sees_the_whole_input_and_the_whole_of_every_map_before() -> None:
+def test_a_layer_without_spatial_axes_sees_the_whole_input_and_the_whole_of_every_map_before() -> (
+    None
+):
     net = network(
         """(float[1,1,9,8] x) => (float[1,5] y) <float[1,1,3,3] v, float[1,2] g, float[2,5] w> {
         a = Conv<pads=[1,1,0,0]>(x, v)  p = GlobalAveragePool(a)  f = Flatten(p)  h = Gemm(f, g)  y = MatMul(h, w) }"""
     )
-    tables = {of: net.fields.table(net.layer("y"), net.layer(of) if of else None) for of in (None, "a", "p", "h")}
+    tables = {
+        of: net.fields.table(net.layer("y"), net.layer(of) if of else None)
+        for of in (None, "a", "p", "h")
+    }
     assert {table.status for table in tables.values()} == {"whole_input"}
     assert [[axis.clipped for axis in table.axes] for table in tables.values()] == [
         [((0, 9),), ((0, 8),)],
@@ -177,7 +213,9 @@ def test_a_layer_without_spatial_axes_sees_the_whole_input_and_the_whole_of_ever
         [],
     ]
     assert all(
-        axis.follows is None and axis.interval == axis.clipped for table in tables.values() for axis in table.axes
+        axis.follows is None and axis.interval == axis.clipped
+        for table in tables.values()
+        for axis in table.axes
     )
 
 
@@ -205,10 +243,14 @@ def test_fields_that_are_no_product_of_axes_have_no_table(name: str) -> None:
 
 def test_a_map_too_large_for_a_table_is_refused_while_its_units_are_answered() -> None:
     length = int(MOST_CELLS**0.5)
-    text = "(float[1,1,{0}] x) => (float[1,1,{0}] y) <float[1,1,3] v> {{ y = Conv<pads=[1,1]>(x, v) }}"
+    text = (
+        "(float[1,1,{0}] x) => (float[1,1,{0}] y) <float[1,1,3] v> {{ y = Conv<pads=[1,1]>(x, v) }}"
+    )
     large = network(text.format(length))
     with pytest.raises(UnitError, match="too large for a table of all units; ask for single units"):
         large.fields.table(large.layers[0])
-    assert large.fields.units(large.layers[0], [(length - 1,)])[0].clipped == ((length - 2, length),)
+    assert large.fields.units(large.layers[0], [(length - 1,)])[0].clipped == (
+        (length - 2, length),
+    )
     small = network(text.format(length // 2))
     assert len(small.fields.table(small.layers[0]).axes[0].clipped) == length // 2

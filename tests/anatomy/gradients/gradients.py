@@ -19,10 +19,16 @@ BOUNDED = settings(
     deadline=None,
     derandomize=True,
     database=None,
-    suppress_health_check=(HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large),
+    suppress_health_check=(
+        HealthCheck.too_slow,
+        HealthCheck.filter_too_much,
+        HealthCheck.data_too_large,
+    ),
 )
 SINGLE: dict[str, Any] = {"step": 1e-2, "tolerance": 1e-3}
-"""For what the reference evaluator computes in single precision: Erf, Gelu and some that are functions of others."""
+"""For what the reference evaluator computes in single precision: Erf, Gelu and some that are
+functions of others.
+"""
 
 
 def normal(*shape: int, seed: int = 0) -> Array:
@@ -39,13 +45,19 @@ def one(
     is_open: bool = False,
     **attributes: Any,
 ) -> onnx.ModelProto:
-    """A model of one node. Whole numbers are constants, None is left out; `is_open` leaves the first sizes open."""
+    """A model of one node. Whole numbers are constants, None is left out; `is_open` leaves the
+    first sizes open.
+    """
     inputs, constants = [], []
     for name, array in tensors.items():
         if array is not None and array.dtype.kind == "f":
             shape: list[int | str] = list(array.shape)
             shape[:1] = [f"N{shape[0]}"] if is_open and shape else shape[:1]
-            inputs.append(helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(array.dtype), shape))
+            inputs.append(
+                helper.make_tensor_value_info(
+                    name, helper.np_dtype_to_tensor_dtype(array.dtype), shape
+                )
+            )
         elif array is not None:
             constants.append(numpy_helper.from_array(array, name))
     names = [name if array is not None else "" for name, array in tensors.items()]
@@ -58,16 +70,25 @@ def one(
 
 def feeds_of(tensors: Mapping[str, NDArray[Any] | None]) -> dict[str, Array]:
     """What is fed to such a model."""
-    return {name: array for name, array in tensors.items() if array is not None and array.dtype.kind == "f"}
+    return {
+        name: array
+        for name, array in tensors.items()
+        if array is not None and array.dtype.kind == "f"
+    }
 
 
 def check_one(
-    operator: str, tensors: Mapping[str, NDArray[Any] | None], *, curved: Sequence[str] = (), **given: Any
+    operator: str,
+    tensors: Mapping[str, NDArray[Any] | None],
+    *,
+    curved: Sequence[str] = (),
+    **given: Any,
 ) -> onnx.ModelProto:
-    """Check an operator with respect to all its floating-point inputs, with known sizes and with an open first one.
+    """Check an operator with respect to all its floating-point inputs, with known sizes and with an
+    open first one.
 
-    `curved` names inputs that the gradient with respect to the first input depends on: of it, too, the gradients are
-    checked. Gives the model that was extended by the gradients.
+    `curved` names inputs that the gradient with respect to the first input depends on: of it, too,
+    the gradients are checked. Gives the model that was extended by the gradients.
     """
     how = {key: given.pop(key) for key in ("step", "tolerance") if key in given}
     feeds = feeds_of(tensors)
@@ -79,11 +100,20 @@ def check_one(
     return extended
 
 
-def check_again(model: onnx.ModelProto, feeds: Mapping[str, Array], curved: Sequence[str], **how: Any) -> None:
+def check_again(
+    model: onnx.ModelProto, feeds: Mapping[str, Array], curved: Sequence[str], **how: Any
+) -> None:
     """Check the gradients of the gradient of y with respect to the first input."""
     first, (name,) = gradient(model, "y", [next(iter(feeds))], COTANGENT)
     (value,) = run(model, ["y"], feeds)
-    check(first, {**feeds, COTANGENT: normal(*value.shape)}, name, [*curved, COTANGENT], cotangent="again", **how)
+    check(
+        first,
+        {**feeds, COTANGENT: normal(*value.shape)},
+        name,
+        [*curved, COTANGENT],
+        cotangent="again",
+        **how,
+    )
 
 
 def double(text: str, opset: int = 20) -> onnx.ModelProto:
@@ -112,7 +142,9 @@ def check(
     step: float = 1e-6,
     cotangent: str = COTANGENT,
 ) -> onnx.ModelProto:
-    """Assert that the gradients of sum(r * of) are what central differences say, and give the extended model."""
+    """Assert that the gradients of sum(r * of) are what central differences say, and give the
+    extended model.
+    """
     random = np.random.default_rng(seed)
     (value,) = run(model, [of], feeds)
     weights = random.normal(size=value.shape)
@@ -121,7 +153,10 @@ def check(
     for name, grad in zip(wrt, found, strict=True):
         assert grad.shape == feeds[name].shape, name
         direction = random.normal(size=grad.shape)
-        ends = [run(model, [of], {**feeds, name: feeds[name] + sign * direction})[0] for sign in (step, -step)]
+        ends = [
+            run(model, [of], {**feeds, name: feeds[name] + sign * direction})[0]
+            for sign in (step, -step)
+        ]
         slope = float((weights * (ends[0] - ends[1])).sum() / (2 * step))
         expected = float((grad * direction).sum())
         scale = max(1.0, float(np.abs(grad * direction).sum()))

@@ -16,9 +16,12 @@ from anatomy.model_file import read
 from tests.anatomy.gradients.gradients import Array, check, double, normal, run
 
 EXPORTED = (
-    "Conv ConvTranspose BatchNormalization Relu LeakyRelu PRelu Clip Sigmoid Tanh HardSigmoid HardSwish Gelu Softmax "
-    "LogSoftmax Exp Log Sqrt Pow Add Sub Mul Div MaxPool AveragePool GlobalAveragePool GlobalMaxPool ReduceMean "
-    "ReduceSum Gemm MatMul Concat Split Slice Pad Reshape Flatten Squeeze Unsqueeze Transpose Expand Resize Cast"
+    "Conv ConvTranspose BatchNormalization Relu LeakyRelu PRelu Clip Sigmoid Tanh HardSigmoid "
+    "HardSwish Gelu Softmax "
+    "LogSoftmax Exp Log Sqrt Pow Add Sub Mul Div MaxPool AveragePool GlobalAveragePool "
+    "GlobalMaxPool ReduceMean "
+    "ReduceSum Gemm MatMul Concat Split Slice Pad Reshape Flatten Squeeze Unsqueeze Transpose "
+    "Expand Resize Cast"
 ).split()
 NETWORK = """
     (real[N,3,8,8] x) => (real[N,5] y)
@@ -35,7 +38,15 @@ NETWORK = """
         y = LogSoftmax(logits)
     }
 """
-SIZES = {"w": (4, 3, 3, 3), "scale": (4,), "bias": (4,), "mean": (4,), "variance": (4,), "v": (5, 4), "b": (5,)}
+SIZES = {
+    "w": (4, 3, 3, 3),
+    "scale": (4,),
+    "bias": (4,),
+    "mean": (4,),
+    "variance": (4,),
+    "v": (5, 4),
+    "b": (5,),
+}
 LEARNED = ["w", "scale", "bias", "v", "b"]
 
 
@@ -44,10 +55,11 @@ def network(dtype: type = np.float64) -> onnx.ModelProto:
     text = NETWORK if dtype is np.float64 else NETWORK.replace("real", "float")
     model = double(text)
     del model.graph.value_info[:]
-    # Each weight differs from the others: ONNX Runtime stores equal constants once, and lets a training batch norm
-    # write the statistics of the batch over those that it was given.
+    # Each weight differs from the others: ONNX Runtime stores equal constants once, and lets a
+    # training batch norm write the statistics of the batch over those that it was given.
     arrays: dict[str, Array] = {
-        name: np.abs(normal(*size, seed=i)).astype(dtype) for i, (name, size) in enumerate(SIZES.items())
+        name: np.abs(normal(*size, seed=i)).astype(dtype)
+        for i, (name, size) in enumerate(SIZES.items())
     }
     weights = [numpy_helper.from_array(array, name) for name, array in arrays.items()]
     model.graph.initializer.extend(weights)
@@ -60,7 +72,9 @@ def weights_as_inputs(model: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str
     moved.CopyFrom(model)
     del moved.graph.initializer[:]
     feeds = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
-    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, SIZES[name]) for name in feeds]
+    infos = [
+        helper.make_tensor_value_info(name, onnx.TensorProto.DOUBLE, SIZES[name]) for name in feeds
+    ]
     moved.graph.input.extend(infos)
     return moved, feeds
 
@@ -75,7 +89,9 @@ def test_weights_that_the_model_keeps() -> None:
     x = normal(2, 3, 8, 8)
     model, weights = weights_as_inputs(network())
     moved, others = gradient(model, "y", LEARNED)
-    for own, fed in zip(run(extended, names, {"x": x}), run(moved, others, {"x": x, **weights}), strict=True):
+    for own, fed in zip(
+        run(extended, names, {"x": x}), run(moved, others, {"x": x, **weights}), strict=True
+    ):
         assert np.array_equal(own, fed)
 
 
@@ -94,13 +110,18 @@ def test_a_tensor_has_the_gradient_one_of_itself() -> None:
 
 
 def test_all_readers_of_a_tensor_count() -> None:
-    model = double("(real[N,3] x) => (real[N,3] y) { a = Exp(x) b = Mul(a, x) c = Sub(a, b) y = Sum(a, c, x) }")
+    model = double(
+        "(real[N,3] x) => (real[N,3] y) { a = Exp(x) b = Mul(a, x) c = Sub(a, b) y = Sum(a, c, x) }"
+    )
     check(model, {"x": normal(2, 3)}, "y", ["x"])
 
 
 def test_the_gradient_of_a_gradient() -> None:
     """Of the sum of squares of the gradient, as a penalty on it would take."""
-    model = double("(real[N,3] x, real[3,4] w) => (real[N,4] y) { a = MatMul(x, w) b = Tanh(a) y = Softmax(b) }")
+    model = double(
+        "(real[N,3] x, real[3,4] w) => (real[N,4] y) { a = MatMul(x, w) b = Tanh(a) y = "
+        "Softmax(b) }"
+    )
     once, (name,) = gradient(model, "y", ["x"], "r")
     once.graph.node.append(helper.make_node("ReduceSumSquare", [name], ["penalty"], keepdims=0))
     feeds = {"x": normal(2, 3), "w": normal(3, 4), "r": normal(2, 4, seed=5)}
@@ -117,12 +138,16 @@ def test_a_cotangent_may_be_a_tensor_of_the_model() -> None:
 
 def test_one_graph_runs_with_every_batch_in_onnx_runtime() -> None:
     single, (name, *others) = gradient(network(np.float32), "y", ["x", *LEARNED], "r")
-    session = onnxruntime.InferenceSession(single.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        single.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     whole, names = gradient(network(), "y", ["x", *LEARNED], "r")
     for batch in (2, 5):
         feeds = {"x": normal(batch, 3, 8, 8), "r": normal(batch, 5)}
         expected = run(whole, names, feeds)
-        found = session.run([name, *others], {key: value.astype(np.float32) for key, value in feeds.items()})
+        found = session.run(
+            [name, *others], {key: value.astype(np.float32) for key, value in feeds.items()}
+        )
         for ours, theirs in zip(found, expected, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-4 * np.linalg.norm(theirs) + 1e-6
 
@@ -133,7 +158,9 @@ def test_the_extended_model_is_valid_and_its_old_part_unchanged() -> None:
     onnx.checker.check_model(extended)
     old = list(model.graph.node)
     kept = list(extended.graph.node[: len(old)])
-    assert [(node.op_type, list(node.input)) for node in kept] == [(node.op_type, list(node.input)) for node in old]
+    assert [(node.op_type, list(node.input)) for node in kept] == [
+        (node.op_type, list(node.input)) for node in old
+    ]
     assert [value.name for value in extended.graph.output] == ["y", *names]
     graph = Graph(extended)
     assert graph.shape(names[1]) == (4, 3, 3, 3)
@@ -167,7 +194,10 @@ def test_the_network_itself_is_not_touched() -> None:
     ],
 )
 def test_what_has_no_gradient_is_refused_by_name(of: str, wrt: list[str], message: str) -> None:
-    model = double("(real[N,3] x, real[3] z) => (real[N,3] y, real[3] s) { first = ArgMax(x) y = Exp(x) s = Neg(z) }")
+    model = double(
+        "(real[N,3] x, real[3] z) => (real[N,3] y, real[3] s) { first = ArgMax(x) y = Exp(x) s = "
+        "Neg(z) }"
+    )
     with pytest.raises(GradientError, match=message):
         gradient(model, of, wrt)
 
@@ -205,7 +235,9 @@ def test_what_only_steps_depend_on_has_the_gradient_zero() -> None:
 
 
 def test_names_of_the_model_are_not_taken() -> None:
-    model = double("(real[3] x) => (real[3] y) { grad.a = Exp(x) y = Exp(grad.a) }".replace("grad.a", "grad_a"))
+    model = double(
+        "(real[3] x) => (real[3] y) { grad.a = Exp(x) y = Exp(grad.a) }".replace("grad.a", "grad_a")
+    )
     for node in model.graph.node:
         for names in (node.input, node.output):
             names[:] = [name.replace("grad_a", "grad.Mul_0") for name in names]

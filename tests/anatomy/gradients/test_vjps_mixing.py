@@ -41,7 +41,11 @@ def test_a_reduction_hands_back_along_its_axes(
     axes = data.draw(st.lists(st.integers(0, len(shape) - 1), unique=True))
     signed = [axis - data.draw(st.sampled_from([0, len(shape)])) for axis in axes]
     tensors: dict[str, Any] = {"x": positive(*shape)}
-    curved = ["x"] if operator in CURVED and np.prod([shape[axis] for axis in axes or range(len(shape))]) > 1 else []
+    curved = (
+        ["x"]
+        if operator in CURVED and np.prod([shape[axis] for axis in axes or range(len(shape))]) > 1
+        else []
+    )
     if as_input or operator == "Sum":
         extra = {"a": np.array(signed, np.int64)} if axes else {}
         check_one(f"Reduce{operator}", {**tensors, **extra}, curved=curved, keepdims=keep)
@@ -53,7 +57,9 @@ def test_a_reduction_hands_back_along_its_axes(
 def test_without_axes_a_reduction_may_be_the_identity() -> None:
     tensors = {"x": normal(2, 3), "a": np.array([], np.int64)}
     check_one("ReduceMean", tensors, noop_with_empty_axes=1)
-    with pytest.raises(UnknownGradientError, match="ReduceL1 'node' has no gradient rule for no axes"):
+    with pytest.raises(
+        UnknownGradientError, match="ReduceL1 'node' has no gradient rule for no axes"
+    ):
         gradient(one("ReduceL1", tensors, noop_with_empty_axes=1), "y", ["x"])
 
 
@@ -75,7 +81,9 @@ def test_a_product_with_zeros_has_the_product_of_the_others(zeros: int) -> None:
         ("ReduceL2", [3, 4], [0.6, 0.8]),
     ],
 )
-def test_ties_share_and_corners_have_the_middle_slope(operator: str, x: list[float], expected: list[float]) -> None:
+def test_ties_share_and_corners_have_the_middle_slope(
+    operator: str, x: list[float], expected: list[float]
+) -> None:
     (back,) = slopes(operator, {"x": np.array(x, float)})
     assert back.tolist() == pytest.approx(expected)
 
@@ -85,7 +93,9 @@ def test_a_global_pool_hands_back_to_all_positions(shape: tuple[int, ...]) -> No
     check_one("GlobalAveragePool", {"x": normal(*shape)})
     x = np.random.default_rng(0).permutation(np.prod(shape)).reshape(shape).astype(np.float32)
     extended, (name,) = gradient(one("GlobalMaxPool", {"x": x}), "y", ["x"])
-    session = onnxruntime.InferenceSession(extended.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        extended.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     (back,) = session.run([name], {"x": x})
     assert (back == (x == x.max(tuple(range(2, x.ndim)), keepdims=True))).all()
 
@@ -99,7 +109,9 @@ def test_open_positions_are_counted_at_run() -> None:
 @pytest.mark.parametrize("operator", ["Softmax", "LogSoftmax"])
 @BOUNDED
 @given(shape=shapes, data=st.data())
-def test_softmax_and_its_logarithm_along_any_axis(operator: str, shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_softmax_and_its_logarithm_along_any_axis(
+    operator: str, shape: tuple[int, ...], data: st.DataObject
+) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     check_one(operator, {"x": normal(*shape)}, axis=axis, curved=["x"])
 
@@ -119,10 +131,16 @@ def test_a_running_sum_runs_back(reverse: int, exclusive: int) -> None:
     factors=st.sampled_from([{}, {"alpha": 0.7, "beta": -0.3}]),
 )
 def test_gemm_in_every_form(
-    sizes: tuple[int, int, int], turned: tuple[int, int], bias: tuple[int, ...] | None, factors: dict[str, Any]
+    sizes: tuple[int, int, int],
+    turned: tuple[int, int],
+    bias: tuple[int, ...] | None,
+    factors: dict[str, Any],
 ) -> None:
     n, k, m = sizes
-    tensors = {"a": normal(*((k, n) if turned[0] else (n, k))), "b": normal(*((m, k) if turned[1] else (k, m)), seed=1)}
+    tensors = {
+        "a": normal(*((k, n) if turned[0] else (n, k))),
+        "b": normal(*((m, k) if turned[1] else (k, m)), seed=1),
+    }
     if bias is not None:
         # 0 stands for the number of columns, 2 for that of rows.
         tensors["c"] = normal(*({0: m, 1: 1, 2: n}[size] for size in bias), seed=2)
@@ -131,10 +149,19 @@ def test_gemm_in_every_form(
 
 
 @BOUNDED
-@given(stack=st.lists(st.integers(1, 3), max_size=2), sizes=st.tuples(*[st.integers(1, 3)] * 3), data=st.data())
-def test_products_of_stacks_of_matrices(stack: list[int], sizes: tuple[int, int, int], data: st.DataObject) -> None:
+@given(
+    stack=st.lists(st.integers(1, 3), max_size=2),
+    sizes=st.tuples(*[st.integers(1, 3)] * 3),
+    data=st.data(),
+)
+def test_products_of_stacks_of_matrices(
+    stack: list[int], sizes: tuple[int, int, int], data: st.DataObject
+) -> None:
     leads = [
-        [data.draw(st.sampled_from([size, 1])) for size in stack][data.draw(st.integers(0, len(stack))) :] for _ in "ab"
+        [data.draw(st.sampled_from([size, 1])) for size in stack][
+            data.draw(st.integers(0, len(stack))) :
+        ]
+        for _ in "ab"
     ]
     n, k, m = sizes
     tensors = {"a": normal(*leads[0], n, k), "b": normal(*leads[1], k, m, seed=1)}
@@ -142,7 +169,8 @@ def test_products_of_stacks_of_matrices(stack: list[int], sizes: tuple[int, int,
 
 
 @pytest.mark.parametrize(
-    ("left", "right"), [((4,), (4,)), ((4,), (4, 3)), ((3, 4), (4,)), ((2, 3, 4), (4,)), ((4,), (2, 4, 3))]
+    ("left", "right"),
+    [((4,), (4,)), ((4,), (4, 3)), ((3, 4), (4,)), ((2, 3, 4), (4,)), ((4,), (2, 4, 3))],
 )
 def test_products_with_vectors(left: tuple[int, ...], right: tuple[int, ...]) -> None:
     check_one("MatMul", {"a": normal(*left), "b": normal(*right, seed=1)}, curved=["b"])

@@ -38,21 +38,29 @@ def test_every_output_of_split_hands_back(shape: tuple[int, ...], data: st.DataO
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     assume(shape[axis] > 1)
     first = data.draw(st.integers(1, shape[axis] - 1))
-    model = one("Split", {"x": normal(*shape), "s": ints(first, shape[axis] - first)}, outputs=("y", "z"), axis=axis)
+    model = one(
+        "Split",
+        {"x": normal(*shape), "s": ints(first, shape[axis] - first)},
+        outputs=("y", "z"),
+        axis=axis,
+    )
     for of in ("y", "z"):
         check(model, {"x": normal(*shape)}, of, ["x"])
 
 
 def test_several_outputs_of_split_that_are_read_are_joined() -> None:
     model = double(
-        "(real[N,6] x) => (real[N,4] y) { a, b, c = Split<axis=1, num_outputs=3>(x) y = Concat<axis=1>(c, a) }"
+        "(real[N,6] x) => (real[N,4] y) { a, b, c = Split<axis=1, num_outputs=3>(x) y = "
+        "Concat<axis=1>(c, a) }"
     )
     check(model, {"x": normal(2, 6)}, "y", ["x"])
 
 
 @BOUNDED
 @given(shape=shapes, data=st.data())
-def test_a_slice_goes_back_to_its_places_for_every_step(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_a_slice_goes_back_to_its_places_for_every_step(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
     axes = data.draw(st.lists(st.integers(0, len(shape) - 1), min_size=1, unique=True))
     steps = [data.draw(st.sampled_from([-3, -2, -1, 1, 2, 3])) for _ in axes]
     starts = [data.draw(st.integers(-shape[axis], shape[axis] - 1)) for axis in axes]
@@ -73,7 +81,10 @@ def test_a_slice_of_nothing_hands_back_zeros() -> None:
 
 @pytest.mark.parametrize("opset", [13, 20])
 def test_a_slice_at_computed_places_goes_back_to_them(opset: int) -> None:
-    model = double("(real[N,5] x, int64[1] s) => (real[K,5] y) <int64[1] end = {9}> { y = Slice(x, s, end) }", opset)
+    model = double(
+        "(real[N,5] x, int64[1] s) => (real[K,5] y) <int64[1] end = {9}> { y = Slice(x, s, end) }",
+        opset,
+    )
     extended, (name,) = gradient(model, "y", ["x"])
     feeds: dict[str, Any] = {"x": normal(4, 5), "s": ints(1)}
     assert (run(extended, [name], feeds)[0] == (np.arange(4) >= 1)[:, None]).all()
@@ -86,7 +97,11 @@ def test_padding_falls_off_or_goes_back_to_what_it_repeats(
 ) -> None:
     least = 1 if mode == "reflect" else 0
     most = {axis: 3 if mode == "constant" else shape[axis] - least for axis in range(len(shape))}
-    pads = [data.draw(st.integers(0, most[axis])) if axis else 0 for _ in "ab" for axis in range(len(shape))]
+    pads = [
+        data.draw(st.integers(0, most[axis])) if axis else 0
+        for _ in "ab"
+        for axis in range(len(shape))
+    ]
     check_one("Pad", {"x": normal(*shape), "p": ints(*pads)}, mode=mode)
 
 
@@ -108,10 +123,13 @@ def test_what_negative_padding_crops_gets_zeros(pads: tuple[int, ...]) -> None:
         tensors = "int64[4] p" if not constant else ""
         stored = f"<int64[4] p = {{{', '.join(map(str, pads))}}}>" if constant else ""
         model = double(
-            f"(float[N,5] x{',' + tensors if tensors else ''}) => (float[N,K] y) {stored} {{ y = Pad(x, p) }}"
+            f"(float[N,5] x{',' + tensors if tensors else ''}) => (float[N,K] y) {stored} "
+            f"{{ y = Pad(x, p) }}"
         )
         extended, (name,) = gradient(model, "y", ["x"])
-        session = onnxruntime.InferenceSession(extended.SerializeToString(), providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(
+            extended.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
         (back,) = session.run([name], {"x": x, **({} if constant else {"p": ints(*pads)})})
         kept = [max(0, -pads[1]) <= i < 5 - max(0, -pads[3]) for i in range(5)]
         assert back.tolist() == [[float(here) for here in kept]] * 2
@@ -136,21 +154,29 @@ def test_what_negative_padding_crops_gets_zeros(pads: tuple[int, ...]) -> None:
         ("DepthToSpace", {"x": normal(2, 18, 2, 3)}, {"blocksize": 3, "mode": "CRD"}),
     ],
 )
-def test_a_new_shape_is_turned_back(operator: str, tensors: dict[str, Any], attributes: dict[str, Any]) -> None:
+def test_a_new_shape_is_turned_back(
+    operator: str, tensors: dict[str, Any], attributes: dict[str, Any]
+) -> None:
     check_one(operator, tensors, **attributes)
 
 
 @BOUNDED
 @given(shape=shapes, data=st.data())
-def test_what_was_gathered_is_added_up_where_it_lay(shape: tuple[int, ...], data: st.DataObject) -> None:
+def test_what_was_gathered_is_added_up_where_it_lay(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
     axis = data.draw(st.integers(-len(shape), len(shape) - 1))
     picks = data.draw(st.lists(st.integers(-shape[axis], shape[axis] - 1), min_size=1, max_size=6))
-    indices = ints(*picks).reshape(data.draw(st.sampled_from([(-1,), (1, -1)])) if len(picks) > 1 else ())
+    indices = ints(*picks).reshape(
+        data.draw(st.sampled_from([(-1,), (1, -1)])) if len(picks) > 1 else ()
+    )
     check_one("Gather", {"x": normal(*shape), "i": indices}, axis=axis)
 
 
 def test_computed_places_may_be_gathered() -> None:
-    model = double("(real[N,5] x) => (real[A,B,C] y) { i = ArgMax<axis=1>(x) y = Gather<axis=1>(x, i) }")
+    model = double(
+        "(real[N,5] x) => (real[A,B,C] y) { i = ArgMax<axis=1>(x) y = Gather<axis=1>(x, i) }"
+    )
     check(model, {"x": normal(3, 5)}, "y", ["x"])
 
 
@@ -162,18 +188,29 @@ def test_elements_and_slices_that_were_gathered_go_back() -> None:
 
 @pytest.mark.parametrize("reduction", ["none", "add"])
 def test_scattered_updates_and_the_data_behind_them_have_gradients(reduction: str) -> None:
-    tensors = {"x": normal(3, 4), "i": np.array([[1, 0, 2, 1], [0, 2, 1, 2]]), "u": normal(2, 4, seed=1)}
+    tensors = {
+        "x": normal(3, 4),
+        "i": np.array([[1, 0, 2, 1], [0, 2, 1, 2]]),
+        "u": normal(2, 4, seed=1),
+    }
     check_one("ScatterElements", tensors, axis=0, reduction=reduction)
 
 
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
-@pytest.mark.parametrize("position", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"])
+@pytest.mark.parametrize(
+    "position", ["half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"]
+)
 @BOUNDED
 @given(sizes=st.lists(st.tuples(st.integers(2, 5), st.integers(1, 9)), min_size=1, max_size=3))
-def test_interpolation_hands_back_by_its_weights(mode: str, position: str, sizes: list[tuple[int, int]]) -> None:
+def test_interpolation_hands_back_by_its_weights(
+    mode: str, position: str, sizes: list[tuple[int, int]]
+) -> None:
     assume(mode != "cubic" or len(sizes) < 3)
-    # Here the reference evaluator departs from the specification, which says 0 for the position of a single unit.
-    assume(position != "pytorch_half_pixel" or mode == "linear" or all(after > 1 for _, after in sizes))
+    # Here the reference evaluator departs from the specification, which says 0 for the position of
+    # a single unit.
+    assume(
+        position != "pytorch_half_pixel" or mode == "linear" or all(after > 1 for _, after in sizes)
+    )
     x = normal(2, 2, *(before for before, _ in sizes))
     target = ints(2, 2, *(after for _, after in sizes))
     tensors = {"x": x, "roi": None, "scales": None, "sizes": target}
@@ -203,8 +240,15 @@ def test_weights_of_interpolation_sum_to_one(mode: str) -> None:
 
 def test_every_size_may_be_open_where_the_places_are_constant() -> None:
     x = normal(2, 3, 4, 5)
-    for text in ("DepthToSpace<blocksize=1>(x)", "Transpose<perm=[0, 2, 3, 1]>(x)", "Flatten(x)", "Tile(x, times)"):
-        model = double(f"(real[A,B,C,D] x) => (real[] y) <int64[4] times = {{1, 2, 1, 3}}> {{ y = {text} }}")
+    for text in (
+        "DepthToSpace<blocksize=1>(x)",
+        "Transpose<perm=[0, 2, 3, 1]>(x)",
+        "Flatten(x)",
+        "Tile(x, times)",
+    ):
+        model = double(
+            f"(real[A,B,C,D] x) => (real[] y) <int64[4] times = {{1, 2, 1, 3}}> {{ y = {text} }}"
+        )
         check(model, {"x": x}, "y", ["x"])
 
 

@@ -1,7 +1,8 @@
 """Gradients of convolutions and pools in one, two and three dimensions.
 
-These operators are linear in each input, or piecewise so: a difference of any step is the slope itself, and with whole
-numbers ONNX Runtime computes both sides without any rounding. So equality is demanded, where no average divides.
+These operators are linear in each input, or piecewise so: a difference of any step is the slope
+itself, and with whole numbers ONNX Runtime computes both sides without any rounding. So equality is
+demanded, where no average divides.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,9 +26,14 @@ Array = NDArray[np.float32]
 Shapes = dict[str, list[int]]
 
 
-def model(operator: str, tensors: Mapping[str, Sequence[int | str]], **attributes: Any) -> onnx.ModelProto:
+def model(
+    operator: str, tensors: Mapping[str, Sequence[int | str]], **attributes: Any
+) -> onnx.ModelProto:
     """One node; every tensor is an input."""
-    inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in tensors.items()]
+    inputs = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+        for name, shape in tensors.items()
+    ]
     output = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None] * len(tensors["x"]))
     node = helper.make_node(operator, list(tensors), ["y"], name="node", **attributes)
     graph = helper.make_graph([node], "one", inputs, [output])
@@ -38,7 +44,9 @@ def run(net: onnx.ModelProto, outputs: Sequence[str], feeds: Mapping[str, Array]
     """What ONNX Runtime computes."""
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, 1
-    session = onnxruntime.InferenceSession(net.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        net.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
     found: list[Array] = session.run(list(outputs), dict(feeds))
     return found
 
@@ -46,7 +54,9 @@ def run(net: onnx.ModelProto, outputs: Sequence[str], feeds: Mapping[str, Array]
 def whole_numbers(shapes: Shapes, seed: int = 0) -> dict[str, Array]:
     """Random whole numbers of these shapes."""
     random = np.random.default_rng(seed)
-    return {name: random.integers(-4, 5, shape).astype(np.float32) for name, shape in shapes.items()}
+    return {
+        name: random.integers(-4, 5, shape).astype(np.float32) for name, shape in shapes.items()
+    }
 
 
 def check(net: onnx.ModelProto, feeds: Mapping[str, Array], relative: float = 0) -> None:
@@ -58,17 +68,27 @@ def check(net: onnx.ModelProto, feeds: Mapping[str, Array], relative: float = 0)
     for name, found in zip(feeds, run(extended, names, {**feeds, "r": weights}), strict=True):
         assert found.shape == feeds[name].shape
         direction = random.integers(-1, 2, found.shape).astype(np.float32)
-        above, below = (run(net, ["y"], {**feeds, name: feeds[name] + sign * direction})[0] for sign in (1, -1))
+        above, below = (
+            run(net, ["y"], {**feeds, name: feeds[name] + sign * direction})[0] for sign in (1, -1)
+        )
         slope = float((weights.astype(np.float64) * (above - below)).sum()) / 2
         size = float(np.abs(found.astype(np.float64) * direction).sum())
-        assert abs(float((found.astype(np.float64) * direction).sum()) - slope) <= relative * size, name
+        assert (
+            abs(float((found.astype(np.float64) * direction).sum()) - slope) <= relative * size
+        ), name
 
 
 @st.composite
-def convolutions(draw: st.DrawFn, transposed: bool) -> tuple[dict[str, list[int]], dict[str, object]]:
+def convolutions(
+    draw: st.DrawFn, transposed: bool
+) -> tuple[dict[str, list[int]], dict[str, object]]:
     """Shapes of x, w and perhaps b, and attributes."""
     rank = draw(st.integers(1, 3))
-    groups, inputs, outputs = draw(st.integers(1, 2)), draw(st.integers(1, 2)), draw(st.integers(1, 2))
+    groups, inputs, outputs = (
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 2)),
+        draw(st.integers(1, 2)),
+    )
 
     def pick(low: int, high: int) -> list[int]:
         return [draw(st.integers(low, high)) for _ in range(rank)]
@@ -83,7 +103,8 @@ def convolutions(draw: st.DrawFn, transposed: bool) -> tuple[dict[str, list[int]
     attributes: dict[str, Any] = {"strides": strides, "dilations": dilations, "group": groups}
     if transposed:
         attributes["pads"] = pick(0, 1) * 2
-        # What is laid beyond the stride is only there for a stride: the runtime wants it smaller than that.
+        # What is laid beyond the stride is only there for a stride: the runtime wants it smaller
+        # than that.
         attributes["output_padding"] = [draw(st.integers(0, stride - 1)) for stride in strides]
     elif draw(st.booleans()):
         # ONNX Runtime computes the padding of a dilated SAME as if it were not dilated.
@@ -103,11 +124,16 @@ def runs(net: onnx.ModelProto, shape: Sequence[int]) -> bool:
 
 
 def fits(shapes: Shapes, attributes: Mapping[str, Any]) -> bool:
-    """Whether no axis of the padded input is shorter than the kernel's reach: the runtime refuses those."""
+    """Whether no axis of the padded input is shorter than the kernel's reach: the runtime refuses
+    those.
+    """
     rank = len(shapes["x"]) - 2
-    pads = attributes.get("pads", [9] * 2 * rank if "SAME" in attributes.get("auto_pad", "") else [0] * 2 * rank)
+    pads = attributes.get(
+        "pads", [9] * 2 * rank if "SAME" in attributes.get("auto_pad", "") else [0] * 2 * rank
+    )
     return all(
-        attributes["dilations"][i] * (shapes["w"][2 + i] - 1) < shapes["x"][2 + i] + pads[i] + pads[rank + i]
+        attributes["dilations"][i] * (shapes["w"][2 + i] - 1)
+        < shapes["x"][2 + i] + pads[i] + pads[rank + i]
         for i in range(rank)
     )
 
@@ -149,8 +175,12 @@ def test_transposed_convolution(case: tuple[Shapes, dict[str, Any]]) -> None:
     check(net, whole_numbers(shapes))
 
 
-@pytest.mark.parametrize("attributes", [{"auto_pad": "SAME_UPPER"}, {"output_shape": [9, 7]}, {"auto_pad": "VALID"}])
-def test_transposed_convolution_whose_padding_follows_from_its_size(attributes: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "attributes", [{"auto_pad": "SAME_UPPER"}, {"output_shape": [9, 7]}, {"auto_pad": "VALID"}]
+)
+def test_transposed_convolution_whose_padding_follows_from_its_size(
+    attributes: dict[str, Any],
+) -> None:
     shapes = {"x": [2, 2, 5, 4], "w": [2, 3, 3, 3]}
     check(model("ConvTranspose", shapes, strides=[2, 2], **attributes), whole_numbers(shapes))
 

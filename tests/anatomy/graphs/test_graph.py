@@ -33,7 +33,9 @@ def test_producers_consumers_and_types_are_known() -> None:
 
 def test_initializers_that_are_listed_as_inputs_are_constants() -> None:
     model = parse("(float[1,1,8] x) => (float[1,1,6] y) <float[1,1,3] w> { y = Conv(x, w) }")
-    model.graph.input.append(onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [1, 1, 3]))
+    model.graph.input.append(
+        onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [1, 1, 3])
+    )
     graph = Graph(model)
     assert graph.inputs == ("x",)
     assert graph.constants["w"].shape == (1, 1, 3)
@@ -62,8 +64,12 @@ def test_a_division_by_zero_among_constants_is_left_to_the_runtime() -> None:
     assert graph.shape("y") == (1, 1, 4)
 
 
-def test_a_window_that_would_begin_beyond_the_input_is_not_counted_by_a_pool_that_rounds_up() -> None:
-    """The operator specification of MaxPool; onnx.shape_inference says 4 here, ONNX Runtime gives 3."""
+def test_a_window_that_would_begin_beyond_the_input_is_not_counted_by_a_pool_that_rounds_up() -> (
+    None
+):
+    """The operator specification of MaxPool; onnx.shape_inference says 4 here, ONNX Runtime gives
+    3.
+    """
     graph = Graph(
         parse(
             """(float[1,1,5] x) => (float[1,1,A] y) {
@@ -85,7 +91,10 @@ def test_a_size_of_minus_one_is_an_open_size() -> None:
 
 
 def test_a_shape_can_be_given_to_files_that_list_their_weights_as_inputs_first() -> None:
-    model = parse("(float[1,1,S] x) => (float[1,1,T] y) <float[1,1,5000] w> { y = Conv<pads=[2500,2499]>(x, w) }")
+    model = parse(
+        "(float[1,1,S] x) => (float[1,1,T] y) <float[1,1,5000] w> { y = Conv<pads=[2500,2499]>(x, "
+        "w) }"
+    )
     weight = onnx.helper.make_tensor_value_info("w", onnx.TensorProto.FLOAT, [1, 1, 5000])
     model.graph.input.insert(0, weight)
     assert Graph(model, (1, 1, 64)).shape("y") == (1, 1, 64)

@@ -1,4 +1,6 @@
-"""Graphs in which QuantizeLinear and DequantizeLinear stand around the operators, as quantised files have them."""
+"""Graphs in which QuantizeLinear and DequantizeLinear stand around the operators, as quantised
+files have them.
+"""
 
 import numpy as np
 import onnx
@@ -34,7 +36,9 @@ def test_real_weights_are_those_that_the_reference_computes(name: str) -> None:
     text = f'<ir_version: 10, opset_import: ["": 21]> g (float[2,3] x) => (y) {CODES[name]} f = Cast<to=1>(w) '
     model = onnx.parser.parse_model(text + "y = Add(x, f) }")
     model.graph.output.append(onnx.ValueInfoProto(name="w"))
-    (expected,) = np.asarray(ReferenceEvaluator(model).run(["w"], {"x": np.zeros((2, 3), np.float32)}))
+    (expected,) = np.asarray(
+        ReferenceEvaluator(model).run(["w"], {"x": np.zeros((2, 3), np.float32)})
+    )
     found = real(Graph(model), "w")
     assert found.dtype == expected.dtype
     assert np.array_equal(found, expected)
@@ -56,7 +60,9 @@ AROUND = """(float[1,1,9,9] x) => (float[1,2,7,7] z)
 
 
 def test_weights_behind_a_dequantisation_are_weights_and_their_scales_are_not_counted() -> None:
-    net = network(AROUND + "q = QuantizeLinear(c, s, u) d = DequantizeLinear(q, s, u) [next] z = Conv(d, w) }")
+    net = network(
+        AROUND + "q = QuantizeLinear(c, s, u) d = DequantizeLinear(q, s, u) [next] z = Conv(d, w) }"
+    )
     conv = net.layer("conv")
     assert (conv.kind, conv.tensor, conv.kernel, conv.bias) == ("convolution", "d", "a", "b")
     assert (conv.parameters, conv.macs, conv.kernel_shape) == (18 + 2, 2 * 7 * 7 * 9, (3, 3))

@@ -38,7 +38,9 @@ def test_a_part_holds_only_the_nodes_and_weights_that_it_needs() -> None:
 
 def test_several_tensors_come_in_the_order_asked_for() -> None:
     part = extract(parse(TEXT), ["r", "c"])
-    session = onnxruntime.InferenceSession(part.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        part.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     rectified, plain = session.run(None, {"x": X})
     assert np.array_equal(rectified, np.maximum(plain, 0))
 
@@ -65,4 +67,7 @@ def test_metadata_and_opsets_stay() -> None:
     model = parse(TEXT)
     model.metadata_props.add(key="note", value="kept")
     part = extract(model, ["c"])
-    assert (part.metadata_props[0].value, part.opset_import[0].version) == ("kept", model.opset_import[0].version)
+    assert (part.metadata_props[0].value, part.opset_import[0].version) == (
+        "kept",
+        model.opset_import[0].version,
+    )

@@ -48,7 +48,11 @@ def test_a_layer_ends_where_somebody_else_reads_its_tensor() -> None:
             [conv] c = Conv<pads=[1,1]>(x, w) r = Relu(c) [pool] p = MaxPool<kernel_shape=[3], pads=[1,1]>(c)
             [sum] s = Add(r, p) z = Relu(s) }"""
     )
-    assert names(net) == [("conv", "convolution", "c"), ("pool", "pool", "p"), ("sum", "merge", "z")]
+    assert names(net) == [
+        ("conv", "convolution", "c"),
+        ("pool", "pool", "p"),
+        ("sum", "merge", "z"),
+    ]
     assert [layer.inputs for layer in net.layers] == [(), ("conv",), ("conv", "pool")]
 
 
@@ -120,7 +124,8 @@ def test_a_signal_convolved_as_a_flat_image_keeps_its_unit_axis() -> None:
 @pytest.mark.parametrize(
     ("operator", "macs", "parameters"),
     [
-        # Sze, Chen, Yang, Emer, "Efficient Processing of Deep Neural Networks", Proc. IEEE 105 (2017): M*C*R*S*E*F.
+        # Sze, Chen, Yang, Emer, "Efficient Processing of Deep Neural Networks", Proc. IEEE 105
+        # (2017): M*C*R*S*E*F.
         ("Conv(x, w)", 6 * 4 * 3 * 3 * 6 * 6, 6 * 4 * 9),
         ("Conv(x, w, b)", 6 * 4 * 3 * 3 * 6 * 6, 6 * 4 * 9 + 6),
         ("Conv<group=2>(x, g)", 6 * 2 * 3 * 3 * 6 * 6, 6 * 2 * 9),
@@ -130,7 +135,9 @@ def test_a_signal_convolved_as_a_flat_image_keeps_its_unit_axis() -> None:
         ("MaxPool<kernel_shape=[2,2]>(x)", 0, 0),
     ],
 )
-def test_multiply_accumulates_and_parameters_are_counted(operator: str, macs: int, parameters: int) -> None:
+def test_multiply_accumulates_and_parameters_are_counted(
+    operator: str, macs: int, parameters: int
+) -> None:
     net = network(
         f"""(float[N,4,8,8] x) => (float[N,A,B,C] y)
         <float[6,4,3,3] w, float[6,2,3,3] g, float[4,6,3,3] t, float[8,5] m, float[6] b> {{ [y] y = {operator} }}"""
@@ -157,7 +164,9 @@ def test_batch_norm_adds_its_scale_and_shift_but_not_its_statistics() -> None:
 
 
 def test_sizes_that_the_model_leaves_open_are_none_and_can_be_given() -> None:
-    model = parse("(float[N,1,H,W] x) => (float[N,2,A,B] y) <float[2,1,3,3] w> { [conv] y = Conv(x, w) }")
+    model = parse(
+        "(float[N,1,H,W] x) => (float[N,2,A,B] y) <float[2,1,3,3] w> { [conv] y = Conv(x, w) }"
+    )
     (open_layer,) = layers(Graph(model))
     (layer,) = layers(Graph(model, (1, 1, 10, 12)))
     assert (open_layer.output_shape, open_layer.macs) == ((2, None, None), None)
@@ -166,7 +175,8 @@ def test_sizes_that_the_model_leaves_open_are_none_and_can_be_given() -> None:
 
 def test_two_nodes_of_one_name_are_told_apart() -> None:
     net = network(
-        "(float[1,1,8] x) => (float[1,1,4] z) <float[1,1,3] w> { [conv] y = Conv(x, w) [conv] z = Conv(y, w) }"
+        "(float[1,1,8] x) => (float[1,1,4] z) <float[1,1,3] w> { [conv] y = Conv(x, w) [conv] z = "
+        "Conv(y, w) }"
     )
     assert [layer.name for layer in net.layers] == ["conv", "conv.2"]
 
@@ -186,13 +196,19 @@ def test_a_quantised_convolution_is_one_and_its_scales_are_no_parameters() -> No
         int32[4] b = {0, 0, 0, 0}> { [conv] y = QLinearConv(x, s, z, w, ws, wz, s, z, b) }"""
     )
     (layer,) = net.layers
-    assert (layer.kind, layer.kernel, layer.parameters, layer.macs) == ("convolution", "w", 28, 4 * 2 * 3 * 6)
+    assert (layer.kind, layer.kernel, layer.parameters, layer.macs) == (
+        "convolution",
+        "w",
+        28,
+        4 * 2 * 3 * 6,
+    )
     assert net.rsp("conv") == ((3, 1, 0),)
 
 
 def test_a_product_with_a_vector_counts_one_multiplication_a_number() -> None:
     net = network(
-        "(float[1,2,8,8] x) => (float[N,M,H] y) <float[4,2,3,3] w, float[6] v> { c = Conv(x, w) y = MatMul(c, v) }"
+        "(float[1,2,8,8] x) => (float[N,M,H] y) <float[4,2,3,3] w, float[6] v> { c = Conv(x, w) y "
+        "= MatMul(c, v) }"
     )
     assert (net.layers[1].macs, net.layers[1].parameters) == (4 * 6 * 6, 6)
 
@@ -214,8 +230,15 @@ def test_operands_are_the_computed_tensors_that_an_anchor_reads_with_their_own_a
             [joined] z = Concat<axis=3>(s, m, s) }"""
     )
     read = {layer.name: [each.name for each in layer.operands] for layer in net.layers}
-    assert read == {"conv": ["n"], "mixed": ["nhwc"], "sum": ["m", "nhwc"], "joined": ["s", "m", "s"]}
+    assert read == {
+        "conv": ["n"],
+        "mixed": ["nhwc"],
+        "sum": ["m", "nhwc"],
+        "joined": ["s", "m", "s"],
+    }
     (before,), (between,) = net.layer("conv").operands, net.layer("mixed").operands
     assert (before.shape, before.spatial_axes, before.channel_axis) == ((3, 6, 7), (2, 3), 1)
     assert (between.shape, between.spatial_axes, between.channel_axis) == ((6, 7, 4), (1, 2), 3)
-    assert [net.graph.constants[str(layer.bias)].shape for layer in net.layers if layer.bias] == [(4,)]
+    assert [net.graph.constants[str(layer.bias)].shape for layer in net.layers if layer.bias] == [
+        (4,)
+    ]

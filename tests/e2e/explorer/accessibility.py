@@ -9,7 +9,9 @@ FAILING = ("serious", "critical")
 
 
 def violations(page: Page, within: str | None = None) -> list[str]:
-    """The serious and critical violations in the page, or in what a CSS selector finds; a paragraph for each."""
+    """The serious and critical violations in the page, or in what a CSS selector finds; a paragraph
+    for each.
+    """
     found: list[dict[str, Any]] = Axe().run(page, context=within).response["violations"]
     return [_told(each) for each in found if each["impact"] in FAILING]
 

@@ -1,8 +1,10 @@
-"""A headless browser, and one service with all four models, for the tests of what is shown in a browser.
+"""A headless browser, and one service with all four models, for the tests of what is shown in a
+browser.
 
-A test takes `page`, which is blank, and begins with `page.goto("/")`. `complaints` is for what it expects to go wrong,
-`open_page` for a page of another kind (a touch screen, a narrow window) or for several, `client` for what the REST API
-of the same service says, `module_page` with `in_module` for a JavaScript module alone.
+A test takes `page`, which is blank, and begins with `page.goto("/")`. `complaints` is for what it
+expects to go wrong, `open_page` for a page of another kind (a touch screen, a narrow window) or for
+several, `client` for what the REST API of the same service says, `module_page` with `in_module` for
+a JavaScript module alone.
 """
 
 import os
@@ -27,15 +29,17 @@ OpenPage = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let these tests come last: the event loop of Playwright counts as running in this thread until the end of the
-    session, and the tests that call `asyncio.run` would be refused it.
+    """Let these tests come last: the event loop of Playwright counts as running in this thread
+    until the end of the session, and the tests that call `asyncio.run` would be refused it.
     """
     items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The browser that all tests share. Without one they are skipped, or fail if TESTS_BROWSER_REQUIRED is set."""
+    """The browser that all tests share. Without one they are skipped, or fail if
+    TESTS_BROWSER_REQUIRED is set.
+    """
     path = _path()
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
@@ -55,7 +59,9 @@ def _path() -> str:
 
 
 @pytest.fixture(scope="session")
-def models_folder(browser: Browser, models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models_folder(
+    browser: Browser, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A folder with `imagenet` and the three learned models. Not to be written to."""
     folder = tmp_path_factory.mktemp("all-models")
     (folder / "imagenet").symlink_to(models_folder / "imagenet")
@@ -66,7 +72,9 @@ def models_folder(browser: Browser, models_folder: Path, tmp_path_factory: pytes
 
 @pytest.fixture(scope="session")
 def service(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """A service with `models_folder`, which all tests with a browser share: none stops it or changes its settings."""
+    """A service with `models_folder`, which all tests with a browser share: none stops it or
+    changes its settings.
+    """
     with Service(tmp_path_factory.mktemp("explorer"), models_folder) as service:
         service.ready()
         yield service
@@ -74,13 +82,17 @@ def service(models_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(scope="session")
 def address(service: Service) -> str:
-    """The address of the service, `http://127.0.0.1:PORT`. A page's own addresses are relative to it."""
+    """The address of the service, `http://127.0.0.1:PORT`. A page's own addresses are relative to
+    it.
+    """
     return service.address()
 
 
 @pytest.fixture
 def complaints(address: str) -> Iterator[Complaints]:
-    """What the pages of this test complain of. Whatever the test did not announce by `expect` fails it at its end."""
+    """What the pages of this test complain of. Whatever the test did not announce by `expect` fails
+    it at its end.
+    """
     complaints = Complaints(address)
     yield complaints
     if verdict := complaints.verdict():
@@ -91,9 +103,10 @@ def complaints(address: str) -> Iterator[Complaints]:
 def open_page(browser: Browser, address: str, complaints: Complaints) -> Iterator[OpenPage]:
     """`open_page(**options)` is a blank page, watched, with a storage of its own.
 
-    The options are those of Playwright's `Browser.new_context`, such as `has_touch=True`. Without them it is 1440 x 900
-    CSS pixels, light, in British English, and motion is not reduced; `page.emulate_media(color_scheme="dark")` and
-    `page.set_viewport_size` change that while the test runs.
+    The options are those of Playwright's `Browser.new_context`, such as `has_touch=True`. Without
+    them it is 1440 x 900 CSS pixels, light, in British English, and motion is not reduced;
+    `page.emulate_media(color_scheme="dark")` and `page.set_viewport_size` change that while the
+    test runs.
     """
     default: dict[str, Any] = {
         "base_url": address,
@@ -122,8 +135,8 @@ def page(open_page: OpenPage) -> Page:
 
 @pytest.fixture
 def module_page(page: Page) -> Page:
-    """An empty page at `/` with the headers, hence the content security policy, of the real one, which is not started:
-    `in_module(module_page, ...)` imports its modules one at a time.
+    """An empty page at `/` with the headers, hence the content security policy, of the real one,
+    which is not started: `in_module(module_page, ...)` imports its modules one at a time.
     """
     page.route("/", lambda route: route.fulfill(response=route.fetch(), body=EMPTY))
     page.goto("/")

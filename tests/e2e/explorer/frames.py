@@ -41,10 +41,11 @@ class Frames:
 def frames_per_second(page: Page, action: Callable[[], object]) -> Frames:
     """The frames that `page` shows while `action` runs; `sweep` is such an action.
 
-    Counted are the frames drawn with something new from the page's main thread. Those that only move an animation of
-    the compositor (a spinner) are not, so that they cannot hide a slow script; nor are those that the browser saves
-    because nothing changed, so the action has to change something all the time. A headless browser draws 60 a second
-    at most. Other pages must be quiet: only one trace can run in a browser.
+    Counted are the frames drawn with something new from the page's main thread. Those that only
+    move an animation of the compositor (a spinner) are not, so that they cannot hide a slow script;
+    nor are those that the browser saves because nothing changed, so the action has to change
+    something all the time. A headless browser draws 60 a second at most. Other pages must be quiet:
+    only one trace can run in a browser.
     """
     browser = page.context.browser
     assert browser is not None
@@ -59,9 +60,11 @@ def frames_per_second(page: Page, action: Callable[[], object]) -> Frames:
 
 
 def sweep(page: Page, target: Locator, seconds: float = 2.0) -> None:
-    """Lead the pointer over the middle nine tenths of an element, along a curve that crosses all of it.
+    """Lead the pointer over the middle nine tenths of an element, along a curve that crosses all of
+    it.
 
-    Each move waits until the page has handled it, as a browser does that joins the moves of one frame.
+    Each move waits until the page has handled it, as a browser does that joins the moves of one
+    frame.
     """
     target.scroll_into_view_if_needed()
     box = target.bounding_box()
@@ -78,15 +81,21 @@ def _measured(events: list[Event]) -> Frames:
     """The frames between the two marks, in the process that made the marks."""
     marks = {event["name"]: event for event in events if event["name"] in (START, END)}
     process, start, end = marks[START]["pid"], marks[START]["ts"], marks[END]["ts"]
-    own = sorted((event for event in events if event["pid"] == process), key=lambda event: float(event["ts"]))
+    own = sorted(
+        (event for event in events if event["pid"] == process), key=lambda event: float(event["ts"])
+    )
     times = [ts for ts in _fresh(own) if start <= ts <= end]
     intervals = sorted((late - early) / 1e3 for early, late in pairwise([start, *times, end]))
     p95 = intervals[math.ceil(0.95 * len(intervals)) - 1]
-    return Frames(count=len(times), seconds=(end - start) / 1e6, longest_ms=intervals[-1], p95_ms=p95)
+    return Frames(
+        count=len(times), seconds=(end - start) / 1e6, longest_ms=intervals[-1], p95_ms=p95
+    )
 
 
 def _fresh(events: list[Event]) -> Iterator[float]:
-    """The times, in microseconds, of the frames that show a state of the main thread for the first time."""
+    """The times, in microseconds, of the frames that show a state of the main thread for the first
+    time.
+    """
     fresh = False
     for event in events:
         if event["name"] == "ActivateLayerTree":

@@ -38,7 +38,9 @@ def _given(model: str) -> tuple[bytes, str]:
 def post(page: Page, model: str) -> str:
     """The id of an input that fits this model, kept by the service from now on."""
     data, media_type = _given(model)
-    answer = page.request.post(f"/predict?model={model}", data=data, headers={"Content-Type": media_type})
+    answer = page.request.post(
+        f"/predict?model={model}", data=data, headers={"Content-Type": media_type}
+    )
     return str(answer.json()["input_id"])
 
 

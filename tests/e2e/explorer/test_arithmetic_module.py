@@ -1,4 +1,6 @@
-"""`arithmetic.js`: what it makes of a layer's numbers is what ONNX Runtime computes, for every unit of odd layers."""
+"""`arithmetic.js`: what it makes of a layer's numbers is what ONNX Runtime computes, for every unit
+of odd layers.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,46 +16,93 @@ from anatomy.report import layer_body
 from tests.e2e.explorer.browser import in_module
 from tests.service.networks import Array, parsed, tensors, weights_of
 
-# The input's sizes without the batch, the weights, the nodes; the last layer is the one that is explained.
+# The input's sizes without the batch, the weights, the nodes; the last layer is the one that is
+# explained.
 NETWORKS = {
-    "strided": ("3,9,11", "float[4,3,3,2] w, float[4] b", "y = Conv<strides=[2,3], pads=[0,1,2,1]>(x, w, b)"),
+    "strided": (
+        "3,9,11",
+        "float[4,3,3,2] w, float[4] b",
+        "y = Conv<strides=[2,3], pads=[0,1,2,1]>(x, w, b)",
+    ),
     "dilated": ("2,9,11", "float[3,2,3,2] w", "y = Conv<dilations=[2,3], pads=[1,0,3,2]>(x, w)"),
-    "grouped": ("6,7,7", "float[9,2,3,3] w, float[9] b", "y = Conv<group=3, pads=[1,1,1,1]>(x, w, b)"),
-    "multiplied": ("4,7,6", "float[8,1,3,3] w", "y = Conv<group=4, strides=[2,2], pads=[0,1,2,0]>(x, w)"),
-    "same_upper": ("2,8,7", "float[3,2,3,4] w", 'y = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(x, w)'),
-    "same_lower": ("2,8,7", "float[3,2,2,4] w", 'y = Conv<auto_pad="SAME_LOWER", strides=[1,2]>(x, w)'),
-    "open_sizes": ("2,H,W", "float[3,2,4,3] w", 'y = Conv<auto_pad="SAME_UPPER", strides=[2,3]>(x, w)'),
+    "grouped": (
+        "6,7,7",
+        "float[9,2,3,3] w, float[9] b",
+        "y = Conv<group=3, pads=[1,1,1,1]>(x, w, b)",
+    ),
+    "multiplied": (
+        "4,7,6",
+        "float[8,1,3,3] w",
+        "y = Conv<group=4, strides=[2,2], pads=[0,1,2,0]>(x, w)",
+    ),
+    "same_upper": (
+        "2,8,7",
+        "float[3,2,3,4] w",
+        'y = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(x, w)',
+    ),
+    "same_lower": (
+        "2,8,7",
+        "float[3,2,2,4] w",
+        'y = Conv<auto_pad="SAME_LOWER", strides=[1,2]>(x, w)',
+    ),
+    "open_sizes": (
+        "2,H,W",
+        "float[3,2,4,3] w",
+        'y = Conv<auto_pad="SAME_UPPER", strides=[2,3]>(x, w)',
+    ),
     "signal": (
         "2,31",
         "float[4,1,5] w, float[4] b",
         "y = Conv<group=2, strides=[3], dilations=[2], pads=[1,4]>(x, w, b)",
     ),
-    "volume": ("2,5,6,7", "float[3,2,2,3,2] w", "y = Conv<strides=[1,2,2], pads=[0,1,1,1,0,0]>(x, w)"),
+    "volume": (
+        "2,5,6,7",
+        "float[3,2,2,3,2] w",
+        "y = Conv<strides=[1,2,2], pads=[0,1,1,1,0,0]>(x, w)",
+    ),
     "spread": (
         "4,4,5",
         "float[4,3,3,2] w, float[6] b",
         "y = ConvTranspose<strides=[2,3], group=2, pads=[1,0,0,1], output_padding=[1,0]>(x, w, b)",
     ),
-    "spread_signal": ("2,9", "float[2,3,4] w", "y = ConvTranspose<strides=[2], dilations=[3], pads=[1,2]>(x, w)"),
+    "spread_signal": (
+        "2,9",
+        "float[2,3,4] w",
+        "y = ConvTranspose<strides=[2], dilations=[3], pads=[1,2]>(x, w)",
+    ),
     "largest": (
         "2,9,8",
         "",
-        "y = MaxPool<kernel_shape=[3,2], strides=[2,2], dilations=[2,1], pads=[1,0,1,1], ceil_mode=1>(x)",
+        (
+            "y = MaxPool<kernel_shape=[3,2], strides=[2,2], dilations=[2,1], pads=[1,0,1,1], "
+            "ceil_mode=1>(x)"
+        ),
     ),
     "mean": ("2,9,8", "", "y = AveragePool<kernel_shape=[3,2], strides=[2,2], pads=[1,0,1,1]>(x)"),
     "mean_with_padding": (
         "2,9,8",
         "",
-        "y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,0,1,1], count_include_pad=1>(x)",
+        (
+            "y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[1,0,1,1], "
+            "count_include_pad=1>(x)"
+        ),
     ),
-    "mean_to_the_end": ("2,10", "", "y = AveragePool<kernel_shape=[3], strides=[2], ceil_mode=1>(x)"),
+    "mean_to_the_end": (
+        "2,10",
+        "",
+        "y = AveragePool<kernel_shape=[3], strides=[2], ceil_mode=1>(x)",
+    ),
     "mean_of_all": ("3,4,5", "", "y = GlobalAveragePool(x)"),
     "largest_of_all": ("3,4,5", "", "y = GlobalMaxPool(x)"),
     "mean_of_axes": ("3,4,5", "int64[2] axes = {2, 3}", "y = ReduceMean<keepdims=0>(x, axes)"),
     "dense": ("7", "float[5,7] w, float[5] b", "y = Gemm<alpha=1.0, transB=1>(x, w, b)"),
     "product": ("7", "float[7,5] w", "y = MatMul(x, w)"),
     "sum": ("4,5,6", "float[4,4,3,3] w", "c = Conv<pads=[1,1,1,1]>(x, w) y = Add(c, x)"),
-    "gated": ("4,5,6", "float[4,4,1,1] w", "q = GlobalAveragePool(x) c = Conv(q, w) h = Sigmoid(c) y = Mul(x, h)"),
+    "gated": (
+        "4,5,6",
+        "float[4,4,1,1] w",
+        "q = GlobalAveragePool(x) c = Conv(q, w) h = Sigmoid(c) y = Mul(x, h)",
+    ),
     "joined": ("2,5,6", "float[3,2,1,1] w", "c = Conv(x, w) y = Concat<axis=1>(c, x, c)"),
     "joined_in_space": ("2,5,6", "float[2,2,1,2] w", "c = Conv(x, w) y = Concat<axis=-1>(c, x)"),
 }
@@ -126,7 +175,9 @@ def asked_of(name: str) -> tuple[dict[str, Any], Array]:
     expected = tensors(model, ["y"], x)[0][0]
     argument = {
         "layer": layer_body(layer, ReceptiveFields(graph).layer(layer)),
-        "operands": [{"shape": list(each.shape[1:]), "data": each.ravel().tolist()} for each in read],
+        "operands": [
+            {"shape": list(each.shape[1:]), "data": each.ravel().tolist()} for each in read
+        ],
         "kernels": kernels_of(model, layer),
         "bias": None if layer.bias is None else weights_of(model, layer.bias).tolist(),
         "channels": expected.shape[0],
@@ -137,10 +188,14 @@ def asked_of(name: str) -> tuple[dict[str, Any], Array]:
 
 @pytest.fixture(scope="module")
 def scratch(browser: Browser, address: str) -> Iterator[Page]:
-    """One empty page of the service for all of these tests: the module keeps nothing from one call to the next."""
+    """One empty page of the service for all of these tests: the module keeps nothing from one call
+    to the next.
+    """
     context = browser.new_context(base_url=address)
     page = context.new_page()
-    page.route("**/scratch", lambda route: route.fulfill(body="<!doctype html><title>Scratch</title>"))
+    page.route(
+        "**/scratch", lambda route: route.fulfill(body="<!doctype html><title>Scratch</title>")
+    )
     page.goto("/scratch")
     yield page
     context.close()
@@ -158,7 +213,17 @@ def test_every_value_comes_about_as_the_runtime_computes_it(scratch: Page, name:
 
 
 PADDED = {
-    *("strided", "dilated", "grouped", "multiplied", "same_upper", "same_lower", "open_sizes", "signal", "volume"),
+    *(
+        "strided",
+        "dilated",
+        "grouped",
+        "multiplied",
+        "same_upper",
+        "same_lower",
+        "open_sizes",
+        "signal",
+        "volume",
+    ),
     *("spread", "spread_signal", "largest", "mean", "mean_with_padding", "mean_to_the_end"),
 }
 

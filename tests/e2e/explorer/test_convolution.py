@@ -1,4 +1,6 @@
-"""The explorer's arithmetic: what it shows sums to what the service serves, and the kernel moves as it is told."""
+"""The explorer's arithmetic: what it shows sums to what the service serves, and the kernel moves as
+it is told.
+"""
 
 import math
 import re
@@ -85,7 +87,9 @@ def posted(address: str, model: str) -> str:
     return str(answer.json()["input_id"])
 
 
-def opened(page: Page, address: str, model: str, layer: int, channel: int, unit: tuple[int, ...]) -> Locator:
+def opened(
+    page: Page, address: str, model: str, layer: int, channel: int, unit: tuple[int, ...]
+) -> Locator:
     """The section, once it shows this unit."""
     page.set_viewport_size(TALL)
     position = ",".join(map(str, unit))
@@ -103,7 +107,12 @@ def number(section: Locator, name: str) -> float:
 
 
 def served(
-    address: str, model: str, layer: int, channel: int, unit: tuple[int, ...], tap: Literal["pre", "post"] = "pre"
+    address: str,
+    model: str,
+    layer: int,
+    channel: int,
+    unit: tuple[int, ...],
+    tap: Literal["pre", "post"] = "pre",
 ) -> float:
     with Client(address, model=model) as client:
         maps = client.activations(layer, input_id=posted(address, model), tap=tap, channel=channel)
@@ -119,7 +128,10 @@ def check(page: Page, address: str, model: str, units: list[Place]) -> None:
         page.evaluate("hash => { location.hash = hash; }", hash_)
         expect(section).to_have_attribute("data-place", f"{layer}/{channel}/{position}")
         expected = served(address, model, layer, channel, unit)
-        assert math.isclose(number(section, "sum"), expected, rel_tol=1e-4, abs_tol=1e-4), (layer, expected)
+        assert math.isclose(number(section, "sum"), expected, rel_tol=1e-4, abs_tol=1e-4), (
+            layer,
+            expected,
+        )
         assert number(section, "served") == expected
         assert number(section, "post") == served(address, model, layer, channel, unit, "post")
         expect(section.locator(".convolution-verdict.good")).to_be_visible()
@@ -130,7 +142,13 @@ UNITS: dict[str, list[Place]] = {
     "digits": [(1, 13, (13, 13)), (5, 3, (0, 0)), (6, 7, ())],
     "digits1d": [(2, 34, (19,))],
     "voxels": [(1, 3, (0, 7, 3))],
-    "imagenet": [(0, 5, (111, 20)), (1, 7, (0, 111)), (20, 63, (12, 7)), (58, 112, (0, 0)), (59, 285, ())],
+    "imagenet": [
+        (0, 5, (111, 20)),
+        (1, 7, (0, 111)),
+        (20, 63, (12, 7)),
+        (58, 112, (0, 0)),
+        (59, 285, ()),
+    ],
 }
 ODD_UNITS: list[Place] = [
     (1, 4, (0, 0)),
@@ -150,7 +168,9 @@ def test_what_is_shown_sums_to_what_is_served(page: Page, address: str, model: s
     check(page, address, model, UNITS[model])
 
 
-def test_so_does_a_network_with_dilation_groups_odd_padding_and_merges(odd_page: Page, odd_address: str) -> None:
+def test_so_does_a_network_with_dilation_groups_odd_padding_and_merges(
+    odd_page: Page, odd_address: str
+) -> None:
     check(odd_page, odd_address, "odd", ODD_UNITS)
 
 
@@ -187,7 +207,12 @@ def test_arrow_keys_move_the_unit_and_stop_at_the_edge(page: Page, address: str)
     ]:
         board.press(key)
         expect(section).to_have_attribute("data-place", f"1/13/{place}")
-    assert math.isclose(number(section, "sum"), served(address, "digits", 1, 13, (1, 12)), rel_tol=1e-4, abs_tol=1e-5)
+    assert math.isclose(
+        number(section, "sum"),
+        served(address, "digits", 1, 13, (1, 12)),
+        rel_tol=1e-4,
+        abs_tol=1e-5,
+    )
     assert page.url.endswith("unit=1,12")
 
 
@@ -196,7 +221,12 @@ def test_a_step_moves_the_kernel_and_neither_fetches_numbers_nor_lengthens_the_h
 ) -> None:
     section = opened(page, address, "digits", 1, 13, (0, 13))
     fetched: list[str] = []
-    page.on("request", lambda request: fetched.append(request.url) if re.search("tap=|kernels", request.url) else None)
+    page.on(
+        "request",
+        lambda request: (
+            fetched.append(request.url) if re.search("tap=|kernels", request.url) else None
+        ),
+    )
     before = page.evaluate("history.length")
     section.get_by_role("button", name="Step forward").click()
     expect(section).to_have_attribute("data-place", "1/13/1,0")
@@ -205,7 +235,9 @@ def test_a_step_moves_the_kernel_and_neither_fetches_numbers_nor_lengthens_the_h
     assert (fetched, page.evaluate("history.length")) == ([], before)
 
 
-def test_play_slides_the_kernel_over_the_whole_map_and_compares_each_value(page: Page, address: str) -> None:
+def test_play_slides_the_kernel_over_the_whole_map_and_compares_each_value(
+    page: Page, address: str
+) -> None:
     section = opened(page, address, "digits", 3, 2, (3, 3))
     section.get_by_label("Speed").select_option("4 steps a second")
     section.locator(".convolution-board").press(" ")
@@ -218,7 +250,9 @@ def test_play_slides_the_kernel_over_the_whole_map_and_compares_each_value(page:
     assert section.get_attribute("data-place") == place
     section.get_by_label("Speed").select_option("row by row")
     section.get_by_role("button", name="Play").click()
-    expect(section.get_by_text("49 of 49 values computed here; all equal to the served map")).to_be_visible()
+    expect(
+        section.get_by_text("49 of 49 values computed here; all equal to the served map")
+    ).to_be_visible()
     expect(section).to_have_attribute("data-place", "3/2/6,6")
     expect(section.get_by_role("button", name="Play")).to_be_visible()
 
@@ -235,7 +269,9 @@ def test_nothing_is_fetched_before_the_section_comes_into_view(page: Page, addre
     expect(page.locator("#convolution")).to_have_attribute("data-status", "ready")
 
 
-def test_each_channel_has_a_row_the_strongest_first_and_can_be_chosen(page: Page, address: str) -> None:
+def test_each_channel_has_a_row_the_strongest_first_and_can_be_chosen(
+    page: Page, address: str
+) -> None:
     section = opened(page, address, "imagenet", 22, 3, (4, 4))
     rows = section.locator(".convolution-rows button")
     expect(rows).to_have_count(6)
@@ -255,7 +291,9 @@ def test_each_channel_has_a_row_the_strongest_first_and_can_be_chosen(page: Page
     assert section.get_by_label("Input channel").input_value() == chosen.removeprefix("channel ")
 
 
-def test_a_failure_is_told_and_can_be_tried_again(page: Page, address: str, complaints: Complaints) -> None:
+def test_a_failure_is_told_and_can_be_tried_again(
+    page: Page, address: str, complaints: Complaints
+) -> None:
     complaints.expect("503")
     page.route("**/kernels?*", lambda route: route.fulfill(status=503, body="busy"))
     page.set_viewport_size(TALL)
@@ -268,14 +306,17 @@ def test_a_failure_is_told_and_can_be_tried_again(page: Page, address: str, comp
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_arithmetic_has_no_serious_fault_of_accessibility(page: Page, address: str, scheme: str) -> None:
+def test_the_arithmetic_has_no_serious_fault_of_accessibility(
+    page: Page, address: str, scheme: str
+) -> None:
     page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
     opened(page, address, "digits", 1, 13, (13, 13))
     assert_accessible(page, "#convolution")
 
 
 @pytest.mark.parametrize(
-    ("model", "layer", "unit"), [("digits", 5, (0, 0)), ("digits1d", 2, (9,)), ("voxels", 1, (1, 2, 3))]
+    ("model", "layer", "unit"),
+    [("digits", 5, (0, 0)), ("digits1d", 2, (9,)), ("voxels", 1, (1, 2, 3))],
 )
 def test_a_telephone_shows_it_without_scrolling_sideways(
     page: Page, address: str, model: str, layer: int, unit: tuple[int, ...]
@@ -285,8 +326,6 @@ def test_a_telephone_shows_it_without_scrolling_sideways(
     # The page is longer now: out of view nothing is drawn anew.
     section.scroll_into_view_if_needed()
     # It is drawn anew in the frames after the change, which a busy machine takes its time for.
-    reach = (
-        "Math.max(...[...document.querySelectorAll('#convolution *')].map(each => each.getBoundingClientRect().right))"
-    )
+    reach = "Math.max(...[...document.querySelectorAll('#convolution *')].map(each => each.getBoundingClientRect().right))"
     page.wait_for_function(f"() => {reach} <= 390")
     assert section.evaluate("section => section.scrollWidth <= section.clientWidth")

@@ -1,4 +1,6 @@
-"""Where cards and lines of a network lie: facts that hold for any graph, and the shapes that networks have."""
+"""Where cards and lines of a network lie: facts that hold for any graph, and the shapes that
+networks have.
+"""
 
 import random
 from collections.abc import Iterator
@@ -37,7 +39,9 @@ def random_networks() -> Iterator[Inputs]:
     for _ in range(40):
         reach = draw.choice([2, 4, 30])
         yield [
-            draw.sample(range(max(0, node - reach), node), min(node, reach, draw.choice([0, 1, 1, 1, 2, 3])))
+            draw.sample(
+                range(max(0, node - reach), node), min(node, reach, draw.choice([0, 1, 1, 1, 2, 3]))
+            )
             for node in range(draw.randint(1, 24))
         ]
 
@@ -77,19 +81,26 @@ def laid(module_page: Page) -> list[dict[str, Any]]:
 
 
 def width_of(inputs: Inputs, column: list[int]) -> int:
-    """The most that runs side by side: cards of a column, and cards before it that somebody behind it reads."""
+    """The most that runs side by side: cards of a column, and cards before it that somebody behind
+    it reads.
+    """
     reached = [
         max((column[to] for to, reads in enumerate(inputs) if node in reads), default=column[node])
         for node in range(len(inputs))
     ]
     return max(
-        sum(column[node] == each or column[node] < each < reached[node] for node in range(len(inputs)))
+        sum(
+            column[node] == each or column[node] < each < reached[node]
+            for node in range(len(inputs))
+        )
         for each in column
     )
 
 
 def test_layouts_of_many_graphs(laid: list[dict[str, Any]]) -> None:
-    """Every line goes to a later column, no two cards share a cell or a pixel, no more lanes than run side by side."""
+    """Every line goes to a later column, no two cards share a cell or a pixel, no more lanes than
+    run side by side.
+    """
     assert len(laid) == len(NETWORKS)
     for inputs, found, cards in zip(NETWORKS, laid, CARDS, strict=True):
         column, lane = found["column"], found["lane"]
@@ -104,14 +115,23 @@ def test_layouts_of_many_graphs(laid: list[dict[str, Any]]) -> None:
 
 
 def overlap(one: dict[str, float], other: dict[str, float]) -> bool:
-    across = one["left"] < other["left"] + other["width"] and other["left"] < one["left"] + one["width"]
-    return across and one["top"] < other["top"] + other["height"] and other["top"] < one["top"] + one["height"]
+    across = (
+        one["left"] < other["left"] + other["width"] and other["left"] < one["left"] + one["width"]
+    )
+    return (
+        across
+        and one["top"] < other["top"] + other["height"]
+        and other["top"] < one["top"] + one["height"]
+    )
 
 
 def test_no_line_passes_through_a_card_or_leaves_the_board(laid: list[dict[str, Any]]) -> None:
     for inputs, found in zip(NETWORKS, laid, strict=True):
         for edge, line in zip(found["edges"], found["lines"], strict=True):
-            assert all(-0.1 <= x <= found["width"] + 0.1 and -0.1 <= y <= found["height"] + 0.1 for x, y in line)
+            assert all(
+                -0.1 <= x <= found["width"] + 0.1 and -0.1 <= y <= found["height"] + 0.1
+                for x, y in line
+            )
             for node, box in enumerate(found["boxes"]):
                 inside = [point for point in line if within(point, box)]
                 assert not inside, (inputs, edge, node, inside[:3])
@@ -123,7 +143,9 @@ def within(point: list[float], box: dict[str, float], slack: float = 0.5) -> boo
     return slack < x < box["width"] - slack and slack < y < box["height"] - slack
 
 
-def test_every_line_leads_from_the_rim_of_one_card_to_that_of_the_other(laid: list[dict[str, Any]]) -> None:
+def test_every_line_leads_from_the_rim_of_one_card_to_that_of_the_other(
+    laid: list[dict[str, Any]],
+) -> None:
     for found in laid:
         for edge, line in zip(found["edges"], found["lines"], strict=True):
             for end, point in (("from", line[0]), ("to", line[-1])):
@@ -145,8 +167,14 @@ def test_lines_side_by_side_never_lie_on_one_track(laid: list[dict[str, Any]]) -
         column = found["column"]
         arcs = [each for each in found["edges"] if "gutter" in (each["route"] or {})]
         for one, other in combinations(arcs, 2):
-            apart = column[one["to"]] <= column[other["from"]] or column[other["to"]] <= column[one["from"]]
-            assert one["from"] == other["from"] or apart or one["route"] != other["route"], (one, other)
+            apart = (
+                column[one["to"]] <= column[other["from"]]
+                or column[other["to"]] <= column[one["from"]]
+            )
+            assert one["from"] == other["from"] or apart or one["route"] != other["route"], (
+                one,
+                other,
+            )
 
 
 @pytest.mark.parametrize(
@@ -160,8 +188,12 @@ def test_lines_side_by_side_never_lie_on_one_track(laid: list[dict[str, Any]]) -
         ("two roots", 2, [0, 0, 0]),
     ],
 )
-def test_shapes_that_networks_have(laid: list[dict[str, Any]], name: str, lanes: int, tracks: list[int]) -> None:
-    """Branches are lanes; a connection around layers is an arc above them, and nested arcs have a track each."""
+def test_shapes_that_networks_have(
+    laid: list[dict[str, Any]], name: str, lanes: int, tracks: list[int]
+) -> None:
+    """Branches are lanes; a connection around layers is an arc above them, and nested arcs have a
+    track each.
+    """
     found = laid[list(shaped()).index(name)]
     assert (found["lanes"], found["tracks"]) == (lanes, tracks)
 
@@ -177,7 +209,15 @@ def test_arrow_keys_follow_the_path_and_change_lanes(module_page: Page) -> None:
         {
             "inputs": shaped()["four branches"],
             "asked": [
-                *([0, "left"], [0, "right"], [4, "right"], [6, "right"], [8, "right"], [9, "left"], [10, "right"]),
+                *(
+                    [0, "left"],
+                    [0, "right"],
+                    [4, "right"],
+                    [6, "right"],
+                    [8, "right"],
+                    [9, "left"],
+                    [10, "right"],
+                ),
                 *([4, "up"], [4, "down"], [9, "up"]),
             ],
         },
@@ -189,4 +229,8 @@ def test_arrow_keys_follow_the_path_and_change_lanes(module_page: Page) -> None:
 
 def test_what_a_layer_comes_from(module_page: Page) -> None:
     function = "(graph, inputs) => [...graph.ancestors(graph.arrange(inputs), 5)].sort()"
-    assert in_module(module_page, "views/strip/graph.js", function, shaped()["four branches"]) == [0, 4, 5]
+    assert in_module(module_page, "views/strip/graph.js", function, shaped()["four branches"]) == [
+        0,
+        4,
+        5,
+    ]

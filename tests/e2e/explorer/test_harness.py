@@ -9,7 +9,8 @@ from tests.e2e.explorer.browser import Complaints, in_module
 from tests.e2e.explorer.frames import Frames, _measured, frames_per_second, sweep
 
 POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'"
-# A pointer that paints where it is, after being busy for some milliseconds; beside it an animation of the compositor.
+# A pointer that paints where it is, after being busy for some milliseconds; beside it an animation
+# of the compositor.
 POINTER = """busy => {
   const canvas = document.querySelector("canvas");
   const context = canvas.getContext("2d");
@@ -31,7 +32,9 @@ ANIMATION = """() => {
 def scratch(page: Page, body: str, policy: str = "", path: str = "/scratch") -> None:
     """Show a page that the service does not have, at its own origin."""
     html = f"<!doctype html><html lang='en'><title>Scratch</title><main><h1>Scratch</h1>{body}</main></html>"
-    headers = {"Content-Type": "text/html"} | ({"Content-Security-Policy": policy} if policy else {})
+    headers = {"Content-Type": "text/html"} | (
+        {"Content-Security-Policy": policy} if policy else {}
+    )
     page.route(f"**{path}", lambda route: route.fulfill(body=html, headers=headers))
     page.goto(path)
 
@@ -55,23 +58,40 @@ def complained(browser: Browser, address: str, script: str) -> list[str]:
         ("console.error('out of ink')", ["console: out of ink ("]),
         ("console.info('all is well')", []),
         ("setTimeout(() => { throw new Error('untold') })", ["uncaught: Error: untold"]),
-        ("fetch('/no-such-address').then(() => null)", ["console: Failed to load resource: the server responded"]),
+        (
+            "fetch('/no-such-address').then(() => null)",
+            ["console: Failed to load resource: the server responded"],
+        ),
         (
             "fetch('http://elsewhere.invalid/').catch(() => null)",
-            ["elsewhere: GET http://elsewhere.invalid/", "failed: GET http", "console: Failed to load resource: net"],
+            [
+                "elsewhere: GET http://elsewhere.invalid/",
+                "failed: GET http",
+                "console: Failed to load resource: net",
+            ],
         ),
-        ("{ const stop = new AbortController(); fetch('/layers', stop).catch(() => null); stop.abort(); }", []),
+        (
+            (
+                "{ const stop = new AbortController(); fetch('/layers', stop).catch(() => null); "
+                "stop.abort(); }"
+            ),
+            [],
+        ),
         ("fetch(URL.createObjectURL(new Blob(['own']))).then(() => null)", []),
     ],
 )
-def test_what_goes_wrong_in_a_page_is_seen(browser: Browser, address: str, script: str, kinds: list[str]) -> None:
+def test_what_goes_wrong_in_a_page_is_seen(
+    browser: Browser, address: str, script: str, kinds: list[str]
+) -> None:
     seen = complained(browser, address, script)
     assert len(seen) == len(kinds), seen
     for kind in kinds:
         assert any(line.startswith(kind) for line in seen), seen
 
 
-def test_a_complaint_is_excused_by_its_announcement_only_and_an_announcement_has_to_come_true() -> None:
+def test_a_complaint_is_excused_by_its_announcement_only_and_an_announcement_has_to_come_true() -> (
+    None
+):
     complaints = Complaints("http://127.0.0.1:1")
     complaints.seen += ["console: 404 (http://127.0.0.1:1/a)", "uncaught: x"]
     assert complaints.verdict().splitlines() == complaints.seen
@@ -142,7 +162,9 @@ def painting(page: Page, busy_ms: int) -> Frames:
     return frames_per_second(page, lambda: sweep(page, page.locator("canvas")))
 
 
-def test_a_handler_that_takes_60_ms_is_told_from_a_quick_one_even_beside_a_smooth_animation(page: Page) -> None:
+def test_a_handler_that_takes_60_ms_is_told_from_a_quick_one_even_beside_a_smooth_animation(
+    page: Page,
+) -> None:
     slow = painting(page, 60)
     assert 3 < slow.per_second < 1 / 0.060, slow
     assert slow.p95_ms > 60
@@ -165,8 +187,16 @@ def test_frames_are_measured_between_the_marks_and_only_fresh_ones_of_the_page_c
     def event(name: str, ms: float, process: int = 1) -> dict[str, object]:
         return {"name": name, "ts": 1000 * ms, "pid": process}
 
-    fresh = [event(name, ms) for ms in (90, 116, 132, 182, 310) for name in ("ActivateLayerTree", "DrawFrame")]
-    others = [event("DrawFrame", 140), event("ActivateLayerTree", 150, 2), event("DrawFrame", 151, 2)]
+    fresh = [
+        event(name, ms)
+        for ms in (90, 116, 132, 182, 310)
+        for name in ("ActivateLayerTree", "DrawFrame")
+    ]
+    others = [
+        event("DrawFrame", 140),
+        event("ActivateLayerTree", 150, 2),
+        event("DrawFrame", 151, 2),
+    ]
     marks = [event("frames-end", 300), event("frames-start", 100)]
     measured = _measured(fresh + others + marks)
     # Frames at 116, 132 and 182 ms: intervals of 16, 16, 50 and 118 ms.

@@ -1,4 +1,6 @@
-"""Giving the network something to see, and what it says: samples, drawings, files; with a mouse, a finger and keys."""
+"""Giving the network something to see, and what it says: samples, drawings, files; with a mouse, a
+finger and keys.
+"""
 
 import io
 import json
@@ -51,7 +53,12 @@ def with_samples(page: Page, samples: dict[str, tuple[str, bytes]]) -> None:
             route.fulfill(body=data, content_type=media_type)
             return
         listed = [
-            {"name": name.partition(".")[0], "file": name, "media_type": media_type, "bytes": len(data)}
+            {
+                "name": name.partition(".")[0],
+                "file": name,
+                "media_type": media_type,
+                "bytes": len(data),
+            }
             for name, (media_type, data) in samples.items()
         ]
         route.fulfill(body=json.dumps({"samples": listed}), content_type="application/json")
@@ -60,7 +67,9 @@ def with_samples(page: Page, samples: dict[str, tuple[str, bytes]]) -> None:
 
 
 def opened(page: Page, model: str, samples: dict[str, tuple[str, bytes]] | None = None) -> Page:
-    """The page with this model; without samples it waits for an input. The views of layers are left out, for speed."""
+    """The page with this model; without samples it waits for an input. The views of layers are left
+    out, for speed.
+    """
     nothing = "export const mount = (root) => { root.hidden = true; };"
     page.route(OTHERS, lambda route: route.fulfill(body=nothing, content_type="text/javascript"))
     with_samples(page, samples or {})
@@ -80,7 +89,10 @@ def on(pad: Locator, places: list[tuple[float, float]]) -> list[tuple[float, flo
     """Places on the pad, parts of its side, as points of the page."""
     box = pad.bounding_box()
     assert box is not None
-    return [(box["x"] + across * box["width"], box["y"] + down * box["height"]) for across, down in places]
+    return [
+        (box["x"] + across * box["width"], box["y"] + down * box["height"])
+        for across, down in places
+    ]
 
 
 def draw(page: Page, places: list[tuple[float, float]], *, lift: bool = True) -> None:
@@ -201,7 +213,9 @@ def test_the_rows_are_what_the_api_says_in_percent_and_exactly(page: Page, clien
     for row, found in zip(rows.all(), predictions, strict=True):
         assert found.probability is not None
         expect(row).to_contain_text(f"{found.label}{100 * found.probability:.1f} %")
-        assert float(row.get_attribute("data-probability") or 0) == pytest.approx(found.probability, rel=1e-4)
+        assert float(row.get_attribute("data-probability") or 0) == pytest.approx(
+            found.probability, rel=1e-4
+        )
 
 
 @pytest.mark.parametrize(
@@ -237,14 +251,25 @@ def test_a_file_that_is_chosen_is_posted_as_what_its_name_says(page: Page) -> No
 def samples_for(model: str) -> dict[str, tuple[str, bytes]]:
     wave = np.sin(np.arange(40) / 3)
     if model == "digits1d":
-        return {f"{name}.csv": ("text/csv", "\n".join(map(str, wave * name)).encode()) for name in (1, 2)}
+        return {
+            f"{name}.csv": ("text/csv", "\n".join(map(str, wave * name)).encode())
+            for name in (1, 2)
+        }
     if model == "voxels":
-        return {f"{name}.npy": ("application/x-npy", npy(np.eye(16) + np.zeros((16, 1, 1)) + name)) for name in (1, 2)}
-    return {f"{name}.jpg": ("image/jpeg", (ROOT / f"samples/{name}.jpg").read_bytes()) for name in ("cat", "rocket")}
+        return {
+            f"{name}.npy": ("application/x-npy", npy(np.eye(16) + np.zeros((16, 1, 1)) + name))
+            for name in (1, 2)
+        }
+    return {
+        f"{name}.jpg": ("image/jpeg", (ROOT / f"samples/{name}.jpg").read_bytes())
+        for name in ("cat", "rocket")
+    }
 
 
 @pytest.mark.parametrize("model", KINDS)
-def test_the_first_sample_is_given_by_itself_and_another_by_the_keyboard(page: Page, model: str) -> None:
+def test_the_first_sample_is_given_by_itself_and_another_by_the_keyboard(
+    page: Page, model: str
+) -> None:
     samples = samples_for(model)
     opened(page, model, samples)
     buttons = page.locator("#panel-samples button")
@@ -263,7 +288,9 @@ def test_the_first_sample_is_given_by_itself_and_another_by_the_keyboard(page: P
     shoot(page, f"samples-{model}")
 
 
-def test_only_a_model_of_pictures_is_drawn_for_and_arrow_keys_move_among_the_ways(page: Page) -> None:
+def test_only_a_model_of_pictures_is_drawn_for_and_arrow_keys_move_among_the_ways(
+    page: Page,
+) -> None:
     opened(page, "digits")
     page.get_by_role("tab", name="Samples").press("ArrowRight")
     expect(page.get_by_role("tabpanel", name="Draw")).to_be_visible()
@@ -274,7 +301,9 @@ def test_only_a_model_of_pictures_is_drawn_for_and_arrow_keys_move_among_the_way
     expect(page.get_by_role("tabpanel", name="Your own")).to_be_visible()
 
 
-def test_a_picture_follows_to_another_model_of_pictures_and_not_to_one_of_signals(page: Page) -> None:
+def test_a_picture_follows_to_another_model_of_pictures_and_not_to_one_of_signals(
+    page: Page,
+) -> None:
     opened(page, "digits")
     pad(page)
     draw(page, SEVEN)
@@ -299,7 +328,9 @@ def test_a_link_brings_the_input_back_without_its_file(page: Page, open_page: Op
     expect(strongest(other)).to_contain_text("Egyptian cat")
 
 
-def test_a_service_that_does_not_answer_can_be_asked_again(page: Page, complaints: Complaints) -> None:
+def test_a_service_that_does_not_answer_can_be_asked_again(
+    page: Page, complaints: Complaints
+) -> None:
     complaints.expect("ERR_FAILED")
     opened(page, "imagenet")
     page.route("**/predict*", lambda route: route.abort(), times=1)

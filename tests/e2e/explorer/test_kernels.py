@@ -26,7 +26,9 @@ def first_kernels(model: Path) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", ["digits", "digits1d", "voxels"])
-def test_the_legend_is_centred_on_zero_and_reaches_the_largest_weight_of_the_file(page: Page, name: str) -> None:
+def test_the_legend_is_centred_on_zero_and_reaches_the_largest_weight_of_the_file(
+    page: Page, name: str
+) -> None:
     top = float(np.abs(first_kernels(ROOT / f"models/{name}/1/model.onnx")).max())
     page.set_viewport_size(TALL)
     page.goto(f"/#model={name}:1&layer=0")
@@ -45,12 +47,16 @@ def test_pointing_at_a_kernel_tells_the_weight_of_the_file(page: Page, models_fo
     section.get_by_role("button", name=re.compile("All")).click()
     sheet = section.get_by_role("img", name=re.compile("Kernels of 32 outputs over 3 inputs"))
     said = section.locator(".kernels-said")
-    expect(section.get_by_role("button", name=re.compile("All"))).to_have_attribute("aria-pressed", "true")
+    expect(section.get_by_role("button", name=re.compile("All"))).to_have_attribute(
+        "aria-pressed", "true"
+    )
     # Twice, for the first time may be before the sheet is drawn anew.
     sheet.hover(position={"x": 40, "y": 3})
     sheet.hover(position={"x": 3, "y": 3})
     expect(said).to_have_text(re.compile("output 0, input 0, at 0, 0 ="))
-    assert float(said.get_attribute("title") or "nan") == pytest.approx(float(weights[0, 0, 0, 0]), rel=1e-6)
+    assert float(said.get_attribute("title") or "nan") == pytest.approx(
+        float(weights[0, 0, 0, 0]), rel=1e-6
+    )
     shoot(page, "kernels")
 
 

@@ -46,7 +46,9 @@ def shown(page: Page) -> tuple[int, list[int], float]:
 
 
 @pytest.mark.parametrize("model", LAYERS)
-def test_the_values_statistics_and_strongest_units_are_those_of_the_api(page: Page, model: str) -> None:
+def test_the_values_statistics_and_strongest_units_are_those_of_the_api(
+    page: Page, model: str
+) -> None:
     layer = LAYERS[model]
     input_id = show(page, model, layer, "&channel=3")
     query = f"input_id={input_id}&model={model}&channel=3&full=true"
@@ -54,15 +56,24 @@ def test_the_values_statistics_and_strongest_units_are_those_of_the_api(page: Pa
     values = np.asarray(answer["values"], dtype=np.float32)[0]
     expect(readout(page)).to_have_attribute("data-channel", "3")
     channel, unit, value = shown(page)
-    assert (channel, unit) == (3, [int(index) for index in np.unravel_index(values.argmax(), values.shape)])
+    assert (channel, unit) == (
+        3,
+        [int(index) for index in np.unravel_index(values.argmax(), values.shape)],
+    )
     enlarged(page).press("Home")
     unit = [*unit[:-1], 0]
     expect(readout(page)).to_have_attribute("data-unit", ",".join(map(str, unit)))
     assert np.float32(shown(page)[2]) == values[tuple(unit)]
     assert value == values.max()
-    told = readout(page).locator("dd").evaluate_all("all => all.map(each => Number(each.parentElement.title))")
+    told = (
+        readout(page)
+        .locator("dd")
+        .evaluate_all("all => all.map(each => Number(each.parentElement.title))")
+    )
     (expected,) = answer["channels"]
-    assert told == pytest.approx([expected[key] for key in ("min", "max", "mean", "zeros")], rel=1e-5)
+    assert told == pytest.approx(
+        [expected[key] for key in ("min", "max", "mean", "zeros")], rel=1e-5
+    )
     array = activations(page, model, layer, input_id)
     strongest = page.get_by_role("group", name="Strongest units").get_by_role("button")
     titles = strongest.evaluate_all("all => all.map(each => Number(each.title.split(': ')[1]))")
@@ -129,7 +140,9 @@ def test_pointing_at_the_input_lights_up_the_units_that_see_the_pixel(page: Page
     show(page, "digits", 2)
     picture = page.locator("#picture")
     picture.get_by_role("button", name="As the network sees it").click()
-    expect(picture.get_by_role("button", name="As the network sees it")).to_have_attribute("aria-pressed", "true")
+    expect(picture.get_by_role("button", name="As the network sees it")).to_have_attribute(
+        "aria-pressed", "true"
+    )
     picture.locator("canvas").last.hover(position={"x": 150, "y": 120})
     expect(page.locator("#layer")).to_have_attribute("data-pixel", re.compile(r"^\[\d+,\d+\]$"))
     data = page.locator("#layer").evaluate("element => ({...element.dataset})")
@@ -162,7 +175,9 @@ def test_sorting_by_the_largest_value_puts_the_strongest_map_first(page: Page) -
     array = activations(page, "digits", 2, input_id)
     page.get_by_label("Sort by").select_option("largest")
     sheet(page).hover(position={"x": 30, "y": 30})
-    expect(readout(page)).to_have_attribute("data-channel", str(int(array.max(axis=(1, 2)).argmax())))
+    expect(readout(page)).to_have_attribute(
+        "data-channel", str(int(array.max(axis=(1, 2)).argmax()))
+    )
 
 
 def test_what_is_not_finite_is_told_in_words(page: Page) -> None:
@@ -186,7 +201,14 @@ def test_what_is_not_finite_is_told_in_words(page: Page) -> None:
 
 def test_a_failure_is_told_and_can_be_tried_again(page: Page, complaints: Complaints) -> None:
     input_id = post(page, "digits")
-    problem = json.dumps({"type": "/problems/queue-full", "title": "Busy", "status": 429, "detail": "come back later"})
+    problem = json.dumps(
+        {
+            "type": "/problems/queue-full",
+            "title": "Busy",
+            "status": 429,
+            "detail": "come back later",
+        }
+    )
     pattern = re.compile(r"/layers/2/activations\?(?!.*strongest)")
     headers = {"Content-Type": "application/problem+json", "Retry-After": "0"}
     asked: list[str] = []
@@ -214,7 +236,11 @@ def test_the_request_is_copied_by_hand_without_a_clipboard_and_runs_in_a_shell(p
     assert shlex.split(text)[0] == "curl"
     run = subprocess.run(["bash", "-c", f"{text} -sS"], capture_output=True, check=True, timeout=30)
     answer = json.loads(run.stdout)
-    assert (answer["input_id"], answer["model"], answer["layer"]["index"]) == (input_id, "digits", 2)
+    assert (answer["input_id"], answer["model"], answer["layer"]["index"]) == (
+        input_id,
+        "digits",
+        2,
+    )
     page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
 
@@ -248,7 +274,9 @@ def test_the_layer_has_no_serious_fault_of_accessibility_in_any_theme_or_width(p
 
 
 def test_from_a_layer_of_numbers_one_comes_back_to_maps(page: Page) -> None:
-    """Until the new layer's unit is known, nothing is marked: the former unit has no place on a map."""
+    """Until the new layer's unit is known, nothing is marked: the former unit has no place on a
+    map.
+    """
     show(page, "digits", 2, "&channel=3")
     cards = page.locator("#strip [data-index]")
     last = cards.count() - 1

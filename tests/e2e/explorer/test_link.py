@@ -26,7 +26,9 @@ def test_a_link_is_read_as_it_was_written(module_page: Page) -> None:
     odd = "(link, texts) => texts.map(text => link.readLink(text))"
     nothing = places[-1]
     assert (
-        in_module(module_page, "link.js", odd, ["", "#layer", "#layer=-1&unit=1,x&input=abc&channel=1.5"])
+        in_module(
+            module_page, "link.js", odd, ["", "#layer", "#layer=-1&unit=1,x&input=abc&channel=1.5"]
+        )
         == [nothing] * 3
     )
 
@@ -75,7 +77,10 @@ def test_back_leads_to_another_model_and_its_input(page: Page) -> None:
     one, other = post(page, "digits"), post(page, "digits1d")
     page.goto(f"/#model=digits:1&input={one}&layer=1&channel=2&unit=3,4")
     arrived(page, 1)
-    page.evaluate("link => { location.hash = link; }", f"#model=digits1d:1&input={other}&layer=2&channel=1&unit=5")
+    page.evaluate(
+        "link => { location.hash = link; }",
+        f"#model=digits1d:1&input={other}&layer=2&channel=1&unit=5",
+    )
     arrived(page, 2)
     expect(page.get_by_label("Model")).to_have_value("digits1d:1")
     expect(page).to_have_url(f"/#model=digits1d:1&input={other}&layer=2&channel=1&unit=5")
@@ -95,7 +100,9 @@ def test_a_link_that_comes_while_layers_are_fetched_leaves_the_address_alive(pag
 
     page.route("**/layers?model=digits1d*", hold)
     for layer in (3, 4):
-        page.evaluate("link => { location.hash = link; }", f"#model=digits1d:1&input={other}&layer={layer}")
+        page.evaluate(
+            "link => { location.hash = link; }", f"#model=digits1d:1&input={other}&layer={layer}"
+        )
         expect(page.get_by_label("Model")).to_have_value("digits1d:1")
     expect(page.locator("#predictions li").first).to_be_visible()
     for route in held:
@@ -105,7 +112,9 @@ def test_a_link_that_comes_while_layers_are_fetched_leaves_the_address_alive(pag
     expect(page).to_have_url(re.compile("digits1d:1.*layer=5"))
 
 
-def test_layers_that_were_not_answered_can_be_asked_for_again(page: Page, complaints: Complaints) -> None:
+def test_layers_that_were_not_answered_can_be_asked_for_again(
+    page: Page, complaints: Complaints
+) -> None:
     page.route("**/layers?model=digits*", lambda route: route.abort("connectionrefused"), times=1)
     complaints.expect("^(failed|console): .*layers")
     page.goto("/#model=digits:1&layer=2")
@@ -115,11 +124,22 @@ def test_layers_that_were_not_answered_can_be_asked_for_again(page: Page, compla
 
 def test_an_input_that_is_forgotten_is_posted_again(page: Page, complaints: Complaints) -> None:
     input_id = post(page, "digits")
-    gone = json.dumps({"type": "/problems/unknown-input", "title": "No such input", "status": 404, "detail": "gone"})
+    gone = json.dumps(
+        {
+            "type": "/problems/unknown-input",
+            "title": "No such input",
+            "status": 404,
+            "detail": "gone",
+        }
+    )
     page.goto(f"/#model=digits:1&input={input_id}&layer=1")
     arrived(page, 1)
     fulfil = {"status": 404, "content_type": "application/problem+json", "body": gone}
-    page.route(re.compile(r"/layers/2/activations\?(?!.*strongest)"), lambda route: route.fulfill(**fulfil), times=1)
+    page.route(
+        re.compile(r"/layers/2/activations\?(?!.*strongest)"),
+        lambda route: route.fulfill(**fulfil),
+        times=1,
+    )
     complaints.expect("^console: .* 404 ")
     page.get_by_role("button", name="Next layer").click()
     again = page.locator("#layer").get_by_role("button", name="Try again")
@@ -128,7 +148,9 @@ def test_an_input_that_is_forgotten_is_posted_again(page: Page, complaints: Comp
     arrived(page, 2)
 
 
-def test_an_input_that_is_gone_is_told_and_a_sample_is_shown_instead(page: Page, complaints: Complaints) -> None:
+def test_an_input_that_is_gone_is_told_and_a_sample_is_shown_instead(
+    page: Page, complaints: Complaints
+) -> None:
     complaints.expect(f"^console: .* 404 .*/inputs/{UNKNOWN}")
     samples = page.request.get("/models/imagenet/samples").json()["samples"]
     assert samples
@@ -142,7 +164,9 @@ def test_an_input_that_is_gone_is_told_and_a_sample_is_shown_instead(page: Page,
 
 def test_a_layer_that_is_not_there_is_told_and_the_first_is_shown(page: Page) -> None:
     page.goto(f"/#model=digits:1&input={post(page, 'digits')}&layer=99&channel=1&unit=0,0")
-    expect(page.locator("#notice")).to_contain_text("layer 99 is not there: this model has layers 0 to 6")
+    expect(page.locator("#notice")).to_contain_text(
+        "layer 99 is not there: this model has layers 0 to 6"
+    )
     arrived(page, 0)
 
 

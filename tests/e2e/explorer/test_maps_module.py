@@ -1,4 +1,6 @@
-"""maps.js, survey.js and tiling.js: tensors as maps, what they amount to, and where they lie in a sheet."""
+"""maps.js, survey.js and tiling.js: tensors as maps, what they amount to, and where they lie in a
+sheet.
+"""
 
 from itertools import product
 from typing import Any
@@ -43,7 +45,14 @@ TILING = """({ planFor, boxOf, placeAt, visible }, [size, channels, room]) => {
 
 
 def test_the_channel_axis_is_moved_first_as_numpy_moves_it(module_page: Page) -> None:
-    for shape, axis in [((4, 3, 5), 0), ((3, 5, 4), 2), ((3, 4, 5), 1), ((2, 3, 4, 5), 3), ((7,), 0), ((6, 9), 1)]:
+    for shape, axis in [
+        ((4, 3, 5), 0),
+        ((3, 5, 4), 2),
+        ((3, 4, 5), 1),
+        ((2, 3, 4, 5), 3),
+        ((7,), 0),
+        ((6, 9), 1),
+    ]:
         array = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         expected = np.moveaxis(array, axis, 0)
         found = in_module(module_page, "maps.js", MAPS, [list(shape), axis, array.ravel().tolist()])
@@ -61,7 +70,9 @@ def test_a_tensor_without_a_channel_axis_is_one_map(module_page: Page) -> None:
 
 
 def survey(page: Page, array: np.ndarray) -> dict[str, Any]:
-    found: dict[str, Any] = in_module(page, "survey.js", SURVEY, [list(array.shape), array.ravel().tolist()])
+    found: dict[str, Any] = in_module(
+        page, "survey.js", SURVEY, [list(array.shape), array.ravel().tolist()]
+    )
     return found
 
 

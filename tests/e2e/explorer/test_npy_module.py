@@ -36,7 +36,10 @@ def test_every_type_of_numbers_is_read_in_every_shape(module_page: Page) -> None
     for dtype, shape in product(DTYPES, SHAPES):
         low, high = {"b": (0, 2), "u": (0, 100)}.get(np.dtype(dtype).kind, (-50, 50))
         array = np.asarray(random.integers(low, high, shape)).astype(dtype)
-        assert parsed(module_page, file_of(array)) == (shape, array.ravel().astype(float).tolist()), (dtype, shape)
+        assert parsed(module_page, file_of(array)) == (
+            shape,
+            array.ravel().astype(float).tolist(),
+        ), (dtype, shape)
 
 
 def test_halves_are_exact_and_keep_what_is_not_finite(module_page: Page) -> None:
@@ -53,7 +56,12 @@ def test_every_version_of_the_header_is_read(module_page: Page) -> None:
 
 def test_a_header_longer_than_64_kib_is_read(module_page: Page) -> None:
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }" + b" " * 70_000 + b"\n"
-    data = b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header + np.array([1, 2], "<f4").tobytes()
+    data = (
+        b"\x93NUMPY\x02\x00"
+        + len(header).to_bytes(4, "little")
+        + header
+        + np.array([1, 2], "<f4").tobytes()
+    )
     assert np.load(io.BytesIO(data), max_header_size=100_000).tolist() == [1, 2]
     assert parsed(module_page, base64.b64encode(data).decode()) == ((2,), [1, 2])
 

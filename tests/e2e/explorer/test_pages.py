@@ -1,4 +1,6 @@
-"""The pages as a browser shows them. That they load nothing from elsewhere and log no error is what `page` holds."""
+"""The pages as a browser shows them. That they load nothing from elsewhere and log no error is what
+`page` holds.
+"""
 
 from playwright.sync_api import Page, expect
 
@@ -13,7 +15,9 @@ def test_the_api_documentation_is_drawn_from_files_of_the_service(page: Page) ->
     operation.locator("button").first.click()
     operation.get_by_role("button", name="Try it out").click()
     operation.get_by_role("button", name="Execute").click()
-    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text("200")
+    expect(operation.locator(".live-responses-table tbody .response-col_status")).to_have_text(
+        "200"
+    )
     shoot(page, "api-documentation")
 
 

@@ -11,7 +11,9 @@ from tests.e2e.explorer.browser import in_module
 SEQUENTIAL = ["viridis", "cividis", "grey"]
 DIVERGING = ["blue–orange", "purple–green"]
 CHOSEN = {"sequential": "viridis", "diverging": "blue–orange"}
-SCALE = "(palette, [range, signed]) => palette.scaleFor(range, CHOSEN, ...signed)".replace("CHOSEN", json.dumps(CHOSEN))
+SCALE = "(palette, [range, signed]) => palette.scaleFor(range, CHOSEN, ...signed)".replace(
+    "CHOSEN", json.dumps(CHOSEN)
+)
 COLOURS = """(palette, [values, scale]) => values.map(value => {
   const [pixel] = [palette.pixels([value], 1, 1, scale).data];
   const canvas = new OffscreenCanvas(1, 1).getContext("2d");
@@ -28,7 +30,10 @@ def colours(page: Page, values: list[float], scale: dict[str, Any]) -> list[dict
 
 def luminance(colour: list[int]) -> float:
     """Relative luminance after WCAG 2."""
-    linear = [part / 255 / 12.92 if part / 255 <= 0.04045 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in colour]
+    linear = [
+        part / 255 / 12.92 if part / 255 <= 0.04045 else ((part / 255 + 0.055) / 1.055) ** 2.4
+        for part in colour
+    ]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
@@ -46,7 +51,11 @@ def test_colours_begin_at_zero_or_are_centred_on_it(module_page: Page) -> None:
 
 def test_of_a_sequential_palette_a_larger_number_is_lighter(module_page: Page) -> None:
     for palette in SEQUENTIAL:
-        found = colours(module_page, [step / 20 for step in range(21)], {"palette": palette, "low": 0, "high": 1})
+        found = colours(
+            module_page,
+            [step / 20 for step in range(21)],
+            {"palette": palette, "low": 0, "high": 1},
+        )
         lights = [luminance(each["pixel"][:3]) for each in found]
         assert all(dark < light for dark, light in pairwise(lights)), palette
 
@@ -80,7 +89,13 @@ def test_what_is_not_finite_has_a_colour_of_no_palette(module_page: Page) -> Non
         assert {tuple(each["pixel"]) for each in odd} == {(255, 46, 196, 255)}
         finite = colours(module_page, [step / 127.5 - 1 for step in range(256)], scale)
         for each in finite:
-            assert max(abs(one - other) for one, other in zip(each["pixel"], odd[0]["pixel"], strict=True)) > 60
+            assert (
+                max(
+                    abs(one - other)
+                    for one, other in zip(each["pixel"], odd[0]["pixel"], strict=True)
+                )
+                > 60
+            )
 
 
 def test_a_map_of_one_value_alone_has_one_colour(module_page: Page) -> None:

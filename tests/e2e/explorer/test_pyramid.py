@@ -1,4 +1,6 @@
-"""The nested patches of a unit are those of the API, and each layer's middle unit sees what the API says."""
+"""The nested patches of a unit are those of the API, and each layer's middle unit sees what the API
+says.
+"""
 
 import json
 from typing import Any
@@ -17,7 +19,9 @@ TALL: ViewportSize = {"width": 1440, "height": 4000}
 
 def posted(address: str, model: str, name: str) -> str:
     data = (ROOT / "samples" / name).read_bytes()
-    answer = httpx.post(f"{address}/predict?model={model}", content=data, headers={"Content-Type": "image/jpeg"})
+    answer = httpx.post(
+        f"{address}/predict?model={model}", content=data, headers={"Content-Type": "image/jpeg"}
+    )
     return str(answer.json()["input_id"])
 
 
@@ -39,13 +43,18 @@ def test_the_patches_are_those_of_the_api_from_the_input_to_the_unit(
     levels = answered(address, f"layers/{layer}/pyramid", model="imagenet", unit=position)["levels"]
     own = [[index, index + 1] for index in unit]
     expected = [
-        {"index": level["layer"] and level["layer"]["index"], **{key: level[key] for key in ("interval", "clipped")}}
+        {
+            "index": level["layer"] and level["layer"]["index"],
+            **{key: level[key] for key in ("interval", "clipped")},
+        }
         for level in reversed(levels)
     ] + [{"index": layer, "interval": own, "clipped": own}]
     expect(section).to_have_attribute("data-levels", json.dumps(expected, separators=(",", ":")))
 
 
-def test_the_middle_unit_of_each_layer_on_the_way_sees_what_the_api_says(module_page: Page, address: str) -> None:
+def test_the_middle_unit_of_each_layer_on_the_way_sees_what_the_api_says(
+    module_page: Page, address: str
+) -> None:
     layers = answered(address, "layers", model="imagenet")["layers"]
     levels = answered(address, "layers/30/pyramid", model="imagenet", unit="5,6")["levels"]
     shown = in_module(
@@ -59,13 +68,19 @@ def test_the_middle_unit_of_each_layer_on_the_way_sees_what_the_api_says(module_
     assert len(shown) > 20
     for each in shown:
         unit = ",".join(map(str, each["position"]))
-        field = answered(address, f"layers/{each['index']}/receptive-field", model="imagenet", unit=unit)
+        field = answered(
+            address, f"layers/{each['index']}/receptive-field", model="imagenet", unit=unit
+        )
         assert each["interval"] == field["interval"], each
 
 
-def test_the_fields_grow_from_layer_to_layer_and_the_slider_names_each(page: Page, address: str) -> None:
+def test_the_fields_grow_from_layer_to_layer_and_the_slider_names_each(
+    page: Page, address: str
+) -> None:
     page.set_viewport_size(TALL)
-    page.goto(f"/#model=imagenet:1&input={posted(address, 'imagenet', 'cat.jpg')}&layer=12&channel=0&unit=9,9")
+    page.goto(
+        f"/#model=imagenet:1&input={posted(address, 'imagenet', 'cat.jpg')}&layer=12&channel=0&unit=9,9"
+    )
     section = page.locator("#pyramid")
     slider = section.get_by_label("From layer to layer")
     expect(slider).to_be_visible()

@@ -21,7 +21,8 @@ UPRIGHT = 1
 TURNED = 6
 """EXIF: the first row of the file is the right side of what is to be seen."""
 
-# [left, top, right, bottom], in CSS pixels, of what a colour covers: the pixels of `canvas` that pass the test.
+# [left, top, right, bottom], in CSS pixels, of what a colour covers: the pixels of `canvas` that
+# pass the test.
 COVERED = """([canvas, kind]) => {
   const ratio = window.devicePixelRatio;
   const {width, height} = canvas;
@@ -49,7 +50,9 @@ def answered(page: Page, path: str, **query: Any) -> Any:
 
 
 def link(model: str, input_id: str, layer: int, unit: tuple[int, ...]) -> str:
-    return f"#model={model}:1&input={input_id}&layer={layer}&channel=0&unit={','.join(map(str, unit))}"
+    return (
+        f"#model={model}:1&input={input_id}&layer={layer}&channel=0&unit={','.join(map(str, unit))}"
+    )
 
 
 def go(page: Page, model: str, input_id: str, layer: int, unit: tuple[int, ...]) -> Locator:
@@ -76,13 +79,21 @@ def units_of(size: list[int]) -> list[tuple[int, ...]]:
 
 def covered(section: Locator, kind: str) -> list[float] | None:
     """What is red on the marks, or green on the picture, of the first plane."""
-    canvas = section.locator(".picture-plane").first.locator("canvas").nth(1 if kind == "red" else 0)
-    found: list[float] | None = canvas.evaluate(f"(canvas, kind) => ({COVERED})([canvas, kind])", kind)
+    canvas = (
+        section.locator(".picture-plane").first.locator("canvas").nth(1 if kind == "red" else 0)
+    )
+    found: list[float] | None = canvas.evaluate(
+        f"(canvas, kind) => ({COVERED})([canvas, kind])", kind
+    )
     return found
 
 
-def painted(size: tuple[int, int], rectangle: list[list[int]], orientation: int = UPRIGHT, form: str = "PNG") -> bytes:
-    """A blue picture of this height and width, green in these rows and columns once it is turned upright."""
+def painted(
+    size: tuple[int, int], rectangle: list[list[int]], orientation: int = UPRIGHT, form: str = "PNG"
+) -> bytes:
+    """A blue picture of this height and width, green in these rows and columns once it is turned
+    upright.
+    """
     pixels = np.full((*size, 3), BLUE, np.uint8)
     (top, bottom), (left, right) = rectangle
     pixels[top:bottom, left:right] = GREEN
@@ -95,13 +106,17 @@ def painted(size: tuple[int, int], rectangle: list[list[int]], orientation: int 
 
 
 def posted(page: Page, data: bytes, media_type: str, model: str = "imagenet") -> str:
-    answer = page.request.post(f"/predict?model={model}", data=data, headers={"Content-Type": media_type})
+    answer = page.request.post(
+        f"/predict?model={model}", data=data, headers={"Content-Type": media_type}
+    )
     assert answer.ok, answer.text()
     return str(answer.json()["input_id"])
 
 
 def assert_around(red: list[float] | None, green: list[float] | None) -> None:
-    """The outline lies directly around what is outlined: two pixels wide, and up to one for rounding."""
+    """The outline lies directly around what is outlined: two pixels wide, and up to one for
+    rounding.
+    """
     assert red is not None
     assert green is not None
     grown = [green[0] - 2, green[1] - 2, green[2] + 2, green[3] + 2]
@@ -110,16 +125,28 @@ def assert_around(red: list[float] | None, green: list[float] | None) -> None:
 
 @pytest.mark.parametrize("model", MODELS)
 def test_the_middle_unit_and_every_corner_see_what_the_api_says(page: Page, model: str) -> None:
-    layers = [each for each in answered(page, "/layers", model=model)["layers"] if len(each["output_shape"]) > 1]
+    layers = [
+        each
+        for each in answered(page, "/layers", model=model)["layers"]
+        if len(each["output_shape"]) > 1
+    ]
     input_id = post(page, model)
-    section = go(page, model, input_id, layers[0]["index"], units_of(layers[0]["output_shape"][1:])[0])
+    section = go(
+        page, model, input_id, layers[0]["index"], units_of(layers[0]["output_shape"][1:])[0]
+    )
     for layer in (layers[0], layers[len(layers) // 2], layers[-1]):
         for unit in units_of(layer["output_shape"][1:]):
-            page.evaluate("hash => { location.hash = hash; }", link(model, input_id, layer["index"], unit))
+            page.evaluate(
+                "hash => { location.hash = hash; }", link(model, input_id, layer["index"], unit)
+            )
             position = ",".join(map(str, unit))
             path = f"/layers/{layer['index']}/receptive-field"
-            expect_field(section, answered(page, path, model=model, unit=position, input_id=input_id))
-            expect(section.locator(".picture-numbers")).to_contain_text(f"({', '.join(map(str, unit))})")
+            expect_field(
+                section, answered(page, path, model=model, unit=position, input_id=input_id)
+            )
+            expect(section.locator(".picture-numbers")).to_contain_text(
+                f"({', '.join(map(str, unit))})"
+            )
 
 
 def test_a_dense_layer_sees_the_whole_input_and_says_so(page: Page) -> None:
@@ -131,15 +158,21 @@ def test_a_dense_layer_sees_the_whole_input_and_says_so(page: Page) -> None:
     expect(section.locator(".picture-told")).to_contain_text("sees the whole input")
 
 
-@pytest.mark.parametrize(("unit", "orientation"), [((7, 7), UPRIGHT), ((3, 10), UPRIGHT), ((5, 9), TURNED)])
+@pytest.mark.parametrize(
+    ("unit", "orientation"), [((7, 7), UPRIGHT), ((3, 10), UPRIGHT), ((5, 9), TURNED)]
+)
 def test_the_outline_on_the_posted_picture_lies_around_exactly_the_pixels_that_the_api_names(
     page: Page, unit: tuple[int, int], orientation: int
 ) -> None:
     size, form = (300, 452), "PNG" if orientation == UPRIGHT else "JPEG"
-    blank = posted(page, painted(size, [[0, 0], [0, 0]], orientation, form), f"image/{form.lower()}")
+    blank = posted(
+        page, painted(size, [[0, 0], [0, 0]], orientation, form), f"image/{form.lower()}"
+    )
     position = ",".join(map(str, unit))
     field = answered(page, "/layers/20/receptive-field", unit=position, input_id=blank)
-    shown = posted(page, painted(size, field["picture"], orientation, form), f"image/{form.lower()}")
+    shown = posted(
+        page, painted(size, field["picture"], orientation, form), f"image/{form.lower()}"
+    )
     section = go(page, "imagenet", shown, 20, unit)
     expect_field(section, field)
     page.wait_for_timeout(200)
@@ -150,7 +183,9 @@ def test_the_outline_on_what_the_network_is_given_lies_around_the_interval(page:
     # Of 256 x 256 pixels the middle 224 x 224 are taken as they are.
     field = answered(page, "/layers/20/receptive-field", unit="7,4")
     inside = [[start + 16, stop + 16] for start, stop in field["clipped"]]
-    section = go(page, "imagenet", posted(page, painted((256, 256), inside), "image/png"), 20, (7, 4))
+    section = go(
+        page, "imagenet", posted(page, painted((256, 256), inside), "image/png"), 20, (7, 4)
+    )
     section.get_by_role("button", name="As the network sees it").click()
     expect(section).to_have_attribute("data-on", "source")
     page.wait_for_timeout(200)
@@ -166,7 +201,9 @@ def test_padding_is_dashed_beyond_the_picture_and_only_there(page: Page) -> None
     canvas = section.locator("canvas").nth(1)
     for unit, beyond in (((0, 0), True), ((size[0] // 2, size[1] // 2), False)):
         page.evaluate("hash => { location.hash = hash; }", link("digits", input_id, 1, unit))
-        field = answered(page, "/layers/1/receptive-field", model="digits", unit=",".join(map(str, unit)))
+        field = answered(
+            page, "/layers/1/receptive-field", model="digits", unit=",".join(map(str, unit))
+        )
         expect(section).to_have_attribute("data-interval", exact(field["interval"]))
         page.wait_for_timeout(200)
         left, top, scale = json.loads(canvas.get_attribute("data-place") or "")
@@ -174,7 +211,13 @@ def test_padding_is_dashed_beyond_the_picture_and_only_there(page: Page) -> None
         assert red is not None
         (y0, y1), (x0, x1) = field["interval"]
         assert red == pytest.approx(
-            [left + x0 * scale - 2, top + y0 * scale - 2, left + x1 * scale + 2, top + y1 * scale + 2], abs=1.25
+            [
+                left + x0 * scale - 2,
+                top + y0 * scale - 2,
+                left + x1 * scale + 2,
+                top + y1 * scale + 2,
+            ],
+            abs=1.25,
         )
         assert (red[0] < left - 2.5 and red[1] < top - 2.5) is beyond
 
@@ -188,7 +231,9 @@ def test_a_signal_has_a_band_over_the_samples_that_are_seen(page: Page) -> None:
     red = covered(section, "red")
     [(start, stop)] = field["clipped"]
     assert red is not None
-    assert [red[0], red[2]] == pytest.approx([left + start * scale - 2, left + stop * scale + 2], abs=1.25)
+    assert [red[0], red[2]] == pytest.approx(
+        [left + start * scale - 2, left + stop * scale + 2], abs=1.25
+    )
 
 
 def test_of_a_volume_the_slice_follows_the_unit_until_it_is_held(page: Page) -> None:
@@ -196,7 +241,10 @@ def test_of_a_volume_the_slice_follows_the_unit_until_it_is_held(page: Page) -> 
     section = go(page, "voxels", input_id, 1, (2, 5, 3))
     field = answered(page, "/layers/1/receptive-field", model="voxels", unit="2,5,3")
     expect(section).to_have_attribute("data-interval", exact(field["interval"]))
-    slider, follow = section.get_by_role("slider"), section.get_by_role("button", name="Follow the unit")
+    slider, follow = (
+        section.get_by_role("slider"),
+        section.get_by_role("button", name="Follow the unit"),
+    )
     (first, stop), *_ = field["clipped"]
     expect(slider).to_have_value(str((first + stop - 1) // 2))
     front = section.locator(".picture-plane").first
@@ -213,7 +261,9 @@ def test_of_a_volume_the_slice_follows_the_unit_until_it_is_held(page: Page) -> 
     expect(section.locator(".picture-numbers")).to_contain_text("(6, 1, 1)")
     expect(slider).to_have_value(str((first + stop - 1) // 2 + 1))
     follow.click()
-    [(first, stop), *_] = answered(page, "/layers/1/receptive-field", model="voxels", unit="6,1,1")["clipped"]
+    [(first, stop), *_] = answered(page, "/layers/1/receptive-field", model="voxels", unit="6,1,1")[
+        "clipped"
+    ]
     expect(slider).to_have_value(str((first + stop - 1) // 2))
 
 
@@ -228,12 +278,17 @@ def test_pointing_at_a_pixel_says_which_units_see_it_without_asking_the_service(
     page.on("request", lambda request: asked.append(request.url))
     left, top, scale = json.loads(canvas.get_attribute("data-place") or "")
     for pixel in ((0, 0), (100, 80), (223, 120)):
-        units = answered(page, "/layers/20/receptive-field", pixel=",".join(map(str, pixel)))["units"]
+        units = answered(page, "/layers/20/receptive-field", pixel=",".join(map(str, pixel)))[
+            "units"
+        ]
         (y0, y1), (x0, x1) = units
-        canvas.hover(position={"x": left + (pixel[1] + 0.5) * scale, "y": top + (pixel[0] + 0.5) * scale})
+        canvas.hover(
+            position={"x": left + (pixel[1] + 0.5) * scale, "y": top + (pixel[0] + 0.5) * scale}
+        )
         count = (y1 - y0) * (x1 - x0)
         expect(section.locator(".picture-told")).to_have_text(
-            f"{count} of 196 units of each channel ({y1 - y0} × {x1 - x0}) see pixel ({pixel[0]}, {pixel[1]})."
+            f"{count} of 196 units of each channel ({y1 - y0} × {x1 - x0}) see pixel ({pixel[0]}, "
+            f"{pixel[1]})."
         )
     sweep(page, canvas, 0.5)
     assert asked == []
@@ -272,20 +327,33 @@ def test_pixels_posted_as_numbers_are_painted_in_their_colours(page: Page) -> No
     section = go(page, "imagenet", posted(page, npy(array), "application/x-npy"), 0, (5, 5))
     expect(section).to_have_attribute("data-on", "source")
     page.wait_for_timeout(200)
-    left, top, scale = json.loads(section.locator("canvas").nth(1).get_attribute("data-place") or "")
+    left, top, scale = json.loads(
+        section.locator("canvas").nth(1).get_attribute("data-place") or ""
+    )
     box = [left + 60 * scale, top + 50 * scale, left + 160 * scale, top + 100 * scale]
     assert covered(section, "green") == pytest.approx(box, abs=1.25)
 
 
-def test_where_fields_cannot_be_worked_out_the_reason_is_given(page: Page, complaints: Complaints) -> None:
-    problem = {"type": "/problems/impossible", "title": "Impossible", "status": 422, "detail": "ask for single units"}
+def test_where_fields_cannot_be_worked_out_the_reason_is_given(
+    page: Page, complaints: Complaints
+) -> None:
+    problem = {
+        "type": "/problems/impossible",
+        "title": "Impossible",
+        "status": 422,
+        "detail": "ask for single units",
+    }
     page.route(
         "**/receptive-fields?*",
-        lambda route: route.fulfill(status=422, json=problem, content_type="application/problem+json"),
+        lambda route: route.fulfill(
+            status=422, json=problem, content_type="application/problem+json"
+        ),
     )
     complaints.expect("^console: .* 422 ")
     section = go(page, "digits", post(page, "digits"), 1, (3, 3))
-    expect(section.locator(".picture-told")).to_contain_text("cannot be worked out: ask for single units")
+    expect(section.locator(".picture-told")).to_contain_text(
+        "cannot be worked out: ask for single units"
+    )
     assert covered(section, "red") is None
 
 

@@ -1,4 +1,6 @@
-"""The strip shows every layer as the API describes it, fetches what is in view only, and is steered by keys alone."""
+"""The strip shows every layer as the API describes it, fetches what is in view only, and is steered
+by keys alone.
+"""
 
 import re
 from collections.abc import Iterator
@@ -57,7 +59,9 @@ def opened(page: Page, place: str) -> None:
     """Show the page until nothing is fetched any more."""
     page.goto(f"/#{place}")
     expect(page.locator("#strip [aria-current]")).to_be_visible()
-    expect(page.locator("#strip [aria-current] .strip-figure")).to_have_attribute("data-state", "ready")
+    expect(page.locator("#strip [aria-current] .strip-figure")).to_have_attribute(
+        "data-state", "ready"
+    )
     page.wait_for_load_state("networkidle")
     page.wait_for_timeout(QUIET_MS)
 
@@ -88,7 +92,9 @@ def test_every_layer_has_a_card_with_what_the_api_says_of_it(page: Page, address
     cards = page.locator("#strip [role=option]")
     assert len(layers) == 80
     expect(cards).to_have_count(80)
-    for layer, title in zip(layers, cards.evaluate_all("cards => cards.map((card) => card.title)"), strict=True):
+    for layer, title in zip(
+        layers, cards.evaluate_all("cards => cards.map((card) => card.title)"), strict=True
+    ):
         assert title.startswith(f"{layer['index']}: {layer['name']}\n")
         assert " × ".join(map(str, layer["output_shape"])) in title.split("\n")
     depthwise = cards.nth(1)
@@ -104,8 +110,12 @@ def test_only_layers_in_view_are_fetched_and_all_come_when_they_are_scrolled_to(
     near = set(in_view(page, 200))
     assert set(in_view(page)) <= set(asked) <= near
     assert len(asked) == len(set(asked)) < 15
-    page.locator(".strip-scroller").evaluate("element => element.scrollTo({left: 6000, behavior: 'instant'})")
-    expect(page.locator(f"[data-index='{in_view(page)[2]}'] .strip-figure")).to_have_attribute("data-state", "ready")
+    page.locator(".strip-scroller").evaluate(
+        "element => element.scrollTo({left: 6000, behavior: 'instant'})"
+    )
+    expect(page.locator(f"[data-index='{in_view(page)[2]}'] .strip-figure")).to_have_attribute(
+        "data-state", "ready"
+    )
     page.wait_for_timeout(QUIET_MS)
     assert set(asked) - near <= set(in_view(page, 200))
     assert set(asked) - near
@@ -138,7 +148,9 @@ def test_a_click_chooses_a_layer_and_moves_the_strip_alone(page: Page) -> None:
     page.locator(f"#strip [data-index='{last}']").click(position={"x": 5, "y": 5})
     expect(page.locator(f"#strip [data-index='{last}']")).to_have_attribute("aria-current", "true")
     expect(page).to_have_url(re.compile(f"layer={last}&"))
-    page.wait_for_function("last => document.querySelector('.strip-scroller').scrollLeft > 0", arg=last)
+    page.wait_for_function(
+        "last => document.querySelector('.strip-scroller').scrollLeft > 0", arg=last
+    )
     assert page.evaluate("window.scrollY") == 0
 
 
@@ -158,7 +170,9 @@ def test_keys_follow_the_path_change_lanes_and_reach_every_layer(page: Page, add
     assert press("ArrowRight") == "/mixed_a/Concat"
     assert press("ArrowLeft") == "/mixed_a/branch3x3double/conv2/Conv"
     assert press("End") == layers[-1]["name"]
-    expect(page.locator(f"#strip [data-index='{len(layers) - 1}']")).to_have_attribute("aria-current", "true")
+    expect(page.locator(f"#strip [data-index='{len(layers) - 1}']")).to_have_attribute(
+        "aria-current", "true"
+    )
     assert press("Home") == layers[0]["name"]
     assert [press("PageDown") for _ in layers[1:]] == [layer["name"] for layer in layers[1:]]
     assert named["/mixed_a/Concat"] == 9
@@ -174,7 +188,12 @@ def test_branches_lie_below_each_other_and_meet_in_a_small_card(page: Page, addr
         assert found is not None
         return found
 
-    begin = ("branch3x3double/reduce/Conv", "branch1x1/Conv", "branch3x3/reduce/Conv", "branch_pool/MaxPool")
+    begin = (
+        "branch3x3double/reduce/Conv",
+        "branch1x1/Conv",
+        "branch3x3/reduce/Conv",
+        "branch_pool/MaxPool",
+    )
     first = [box(f"/mixed_a/{each}") for each in begin]
     assert len({each["x"] for each in first}) == 1
     assert all(below["y"] >= above["y"] + above["height"] for above, below in pairwise(first))
@@ -189,26 +208,39 @@ def test_layers_are_found_by_what_they_are(page: Page, address: str) -> None:
     field.fill("add merge")
     adds = [layer["index"] for layer in layers_of(address, "deep") if layer["operator"] == "Add"]
     expect(page.locator("#strip output")).to_contain_text(f"{len(adds)} of 80")
-    left = page.locator("#strip [data-index]:not(.other)").evaluate_all("all => all.map((card) => card.dataset.index)")
+    left = page.locator("#strip [data-index]:not(.other)").evaluate_all(
+        "all => all.map((card) => card.dataset.index)"
+    )
     assert left == [str(index) for index in adds]
     field.press("Enter")
     field.press("Enter")
-    expect(page.locator(f"#strip [data-index='{adds[1]}']")).to_have_attribute("aria-current", "true")
+    expect(page.locator(f"#strip [data-index='{adds[1]}']")).to_have_attribute(
+        "aria-current", "true"
+    )
     field.fill("no such layer")
     expect(page.locator("#strip output")).to_contain_text("none of 80")
 
 
 def test_a_glance_that_fails_is_marked_and_says_why(page: Page, complaints: Complaints) -> None:
     complaints.expect("500")
-    problem = {"title": "Broken", "status": 500, "detail": "the second layer is out of order", "type": "/problems/x"}
+    problem = {
+        "title": "Broken",
+        "status": 500,
+        "detail": "the second layer is out of order",
+        "type": "/problems/x",
+    }
     page.route(
         "**/layers/1/activations?*strongest*",
-        lambda route: route.fulfill(status=500, json=problem, content_type="application/problem+json"),
+        lambda route: route.fulfill(
+            status=500, json=problem, content_type="application/problem+json"
+        ),
     )
     opened(page, "model=deep&layer=0")
     figure = page.locator("#strip [data-index='1'] .strip-figure")
     expect(figure).to_have_attribute("data-state", "failed")
-    expect(figure).to_have_attribute("title", "No glance at this layer: the second layer is out of order")
+    expect(figure).to_have_attribute(
+        "title", "No glance at this layer: the second layer is out of order"
+    )
     expect(page.locator("#strip [role=alert]")).to_have_count(0)
 
 
@@ -255,7 +287,9 @@ FLOOD = """async ({createGlances}) => {
 
 
 def test_inputs_that_change_several_times_a_second_are_waited_out(module_page: Page) -> None:
-    """Former glances stay, marked stale; then only the last input is asked for, three layers at a time."""
+    """Former glances stay, marked stale; then only the last input is asked for, three layers at a
+    time.
+    """
     found = in_module(module_page, "views/strip/glances.js", FLOOD)
     assert found["first"] == 8
     assert found["between"] == {"asked": [], "states": ["stale"] * 8}
@@ -282,5 +316,7 @@ def test_a_narrow_window_scrolls_the_strip_and_not_the_page(page: Page) -> None:
 def test_written_networks_are_what_they_claim(address: str) -> None:
     operators = [layer["operator"] for layer in layers_of(address, "deep")]
     assert operators.count("Add") == 25
-    concat = next(layer for layer in layers_of(address, "branching") if layer["operator"] == "Concat")
+    concat = next(
+        layer for layer in layers_of(address, "branching") if layer["operator"] == "Concat"
+    )
     assert len(concat["inputs"]) == 4

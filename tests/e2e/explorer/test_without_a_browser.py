@@ -1,4 +1,6 @@
-"""Where a browser is looked for, and what .ci/run does on a machine that has none. These need no browser themselves."""
+"""Where a browser is looked for, and what .ci/run does on a machine that has none. These need no
+browser themselves.
+"""
 
 import shutil
 import subprocess
@@ -13,7 +15,9 @@ from tests.e2e.process import ROOT
 MAKE = 'echo "make $*, browser required: $TESTS_BROWSER_REQUIRED"'
 DONE = "make test, browser required: 1"
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the programs here are shell scripts")
+pytestmark = pytest.mark.skipif(
+    sys.platform == "win32", reason="the programs here are shell scripts"
+)
 
 
 def program(path: Path, script: str) -> None:
@@ -23,7 +27,9 @@ def program(path: Path, script: str) -> None:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Path:
-    """The only folder in the path: of a machine without a browser, where we are root and `make` tells what it gets."""
+    """The only folder in the path: of a machine without a browser, where we are root and `make`
+    tells what it gets.
+    """
     for name in ("bash", "env", "dirname"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
     program(tmp_path / "id", "echo 0")
@@ -32,9 +38,16 @@ def bare(tmp_path: Path) -> Path:
 
 
 def ci(path: Path) -> tuple[list[str], str]:
-    """The lines of standard output, and standard error, of .ci/run with this path; it has to succeed."""
+    """The lines of standard output, and standard error, of .ci/run with this path; it has to
+    succeed.
+    """
     done = subprocess.run(
-        [ROOT / ".ci/run"], env={"PATH": str(path)}, capture_output=True, text=True, check=True, timeout=30
+        [ROOT / ".ci/run"],
+        env={"PATH": str(path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
     )
     return done.stdout.splitlines(), done.stderr
 
@@ -69,7 +82,10 @@ def test_ci_requires_a_browser_and_says_so_where_it_can_get_none(bare: Path) -> 
 
 def test_ci_installs_a_browser_where_there_is_none_as_root_or_with_sudo(bare: Path) -> None:
     chromium = bare / "chromium"
-    program(bare / "apt-get", f'case "$*" in *install*" chromium "*) : > {chromium}; /bin/chmod +x {chromium};; esac')
+    program(
+        bare / "apt-get",
+        f'case "$*" in *install*" chromium "*) : > {chromium}; /bin/chmod +x {chromium};; esac',
+    )
     output, errors = ci(bare)
     assert (output[-1], errors) == (DONE, "")
     chromium.unlink()

@@ -1,4 +1,6 @@
-"""Networks that nobody trained, written node by node: one of 80 layers, and one whose paths part and meet again."""
+"""Networks that nobody trained, written node by node: one of 80 layers, and one whose paths part
+and meet again.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,9 @@ RESIDUAL_BLOCKS = 25
 
 
 class Writer:
-    """Writes nodes one after another; weights are random. Every method answers the name of the node's output."""
+    """Writes nodes one after another; weights are random. Every method answers the name of the
+    node's output.
+    """
 
     def __init__(self) -> None:
         self._random = np.random.default_rng(0)
@@ -28,7 +32,9 @@ class Writer:
         self.top = self.node("Transpose", "turned", [scaled], perm=[0, 3, 1, 2])
 
     def node(self, operator: str, name: str, inputs: list[str], **attributes: Any) -> str:
-        self._nodes.append(helper.make_node(operator, inputs, [f"{name}_out"], name=name, **attributes))
+        self._nodes.append(
+            helper.make_node(operator, inputs, [f"{name}_out"], name=name, **attributes)
+        )
         return f"{name}_out"
 
     def _constant(self, name: str, array: np.ndarray | np.generic) -> str:
@@ -36,7 +42,13 @@ class Writer:
         return name
 
     def conv(
-        self, name: str, read: str, channels: tuple[int, int], kernel: int = 3, stride: int = 1, group: int = 1
+        self,
+        name: str,
+        read: str,
+        channels: tuple[int, int],
+        kernel: int = 3,
+        stride: int = 1,
+        group: int = 1,
     ) -> str:
         out, into = channels[1], channels[0] // group
         shape = (out, into, kernel, kernel)
@@ -56,7 +68,9 @@ class Writer:
         """Close with a mean, a dense layer and a softmax."""
         pooled = self.node("Flatten", "flat", [self.node("GlobalAveragePool", "pool", [read])])
         weights = self._constant("classifier_w", self._random.normal(0, 0.5, (channels, CLASSES)))
-        scores = self.node("Softmax", "softmax", [self.node("Gemm", "classifier", [pooled, weights])])
+        scores = self.node(
+            "Softmax", "softmax", [self.node("Gemm", "classifier", [pooled, weights])]
+        )
         graph = helper.make_graph(
             self._nodes,
             "written",
@@ -75,8 +89,13 @@ def deep() -> onnx.ModelProto:
     top, channels = writer.conv("stem", writer.top, (3, 12), stride=2), 12
     for block in range(RESIDUAL_BLOCKS):
         if block in (8, 16):
-            top, channels = writer.conv(f"down.{block}", top, (channels, channels * 2), 3, 2), channels * 2
-        depthwise = writer.conv(f"blocks.{block}.depthwise", top, (channels, channels), group=channels)
+            top, channels = (
+                writer.conv(f"down.{block}", top, (channels, channels * 2), 3, 2),
+                channels * 2,
+            )
+        depthwise = writer.conv(
+            f"blocks.{block}.depthwise", top, (channels, channels), group=channels
+        )
         project = writer.conv(f"blocks.{block}.project", depthwise, (channels, channels), 1)
         top = writer.node("Add", f"blocks.{block}.residual", [top, project])
     return writer.model(top, channels)
@@ -94,10 +113,18 @@ def branching() -> onnx.ModelProto:
         for part in (1, 2):
             double = writer.conv(f"/{block}/branch3x3double/conv{part}/Conv", double, (8, 8))
         pool = writer.node(
-            "MaxPool", f"/{block}/branch_pool/MaxPool", [top], kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1]
+            "MaxPool",
+            f"/{block}/branch_pool/MaxPool",
+            [top],
+            kernel_shape=[3, 3],
+            strides=[1, 1],
+            pads=[1, 1, 1, 1],
         )
         pool = writer.conv(f"/{block}/branch_pool/project/Conv", pool, (channels, 8), 1)
-        top, channels = writer.node("Concat", f"/{block}/Concat", [one, three, double, pool], axis=1), 32
+        top, channels = (
+            writer.node("Concat", f"/{block}/Concat", [one, three, double, pool], axis=1),
+            32,
+        )
     inner = writer.conv("/residual/conv1/Conv", top, (32, 32), stride=2)
     inner = writer.conv("/residual/conv2/Conv", inner, (32, 32))
     shortcut = writer.conv("/residual/downsample/Conv", top, (32, 32), 1, 2)

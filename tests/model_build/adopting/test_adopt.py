@@ -1,4 +1,6 @@
-"""Adopting foreign files: what comes out takes pictures and computes what the foreign network computes on them."""
+"""Adopting foreign files: what comes out takes pictures and computes what the foreign network
+computes on them.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,7 +29,9 @@ Foreign = Callable[..., ModelFile]
 
 
 def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     found: Array = session.run(None, {session.get_inputs()[0].name: pictures})[0]
     return found
 
@@ -78,8 +82,11 @@ def test_grey_networks_take_one_channel(foreign: Foreign) -> None:
     assert card.input.colour == "L"
 
 
-# The runtime has float64 kernels for some operators only: a pool that takes no mean, and a mean that is no pool.
-IN_FLOAT64 = "p = MaxPool<kernel_shape = [1, 1]>(pixels) logits = ReduceMean<axes = [2, 3], keepdims = 0>(p)"
+# The runtime has float64 kernels for some operators only: a pool that takes no mean, and a mean
+# that is no pool.
+IN_FLOAT64 = (
+    "p = MaxPool<kernel_shape = [1, 1]>(pixels) logits = ReduceMean<axes = [2, 3], keepdims = 0>(p)"
+)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +94,9 @@ IN_FLOAT64 = "p = MaxPool<kernel_shape = [1, 1]>(pixels) logits = ReduceMean<axe
     [("float16", np.float16, CLASSIFIER.format(x="pixels")), ("double", np.float64, IN_FLOAT64)],
     ids=["float16", "float64"],
 )
-def test_other_floating_point_types_are_cast_to(name: str, dtype: type, body: str, foreign: Foreign) -> None:
+def test_other_floating_point_types_are_cast_to(
+    name: str, dtype: type, body: str, foreign: Foreign
+) -> None:
     model = foreign(f"{name}[batch, 3, 4, 6] pixels", f"{name}[batch, 3] logits", body)
     proto, _ = adopt(model, IMAGENET, Card())
     assert run(proto).dtype == dtype
@@ -103,14 +112,18 @@ def test_softmax_is_appended_if_asked(foreign: Foreign) -> None:
 
 def test_softmax_makes_probabilities_of_their_logarithms(foreign: Foreign) -> None:
     body = CLASSIFIER.format(x="pixels") + " l = LogSoftmax<axis = 1>(logits)"
-    proto, _ = adopt(foreign(y="float[batch, 3] l", body=body), replace(IMAGENET, softmax=True), Card())
+    proto, _ = adopt(
+        foreign(y="float[batch, 3] l", body=body), replace(IMAGENET, softmax=True), Card()
+    )
     powers = np.exp(means(PICTURES, IMAGENET))
     assert np.allclose(run(proto), powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
 
 
 def test_probabilities_stay_as_they_are(foreign: Foreign) -> None:
     body = CLASSIFIER.format(x="pixels") + " s = Softmax<axis = 1>(logits)"
-    proto, _ = adopt(foreign(y="float[batch, 3] s", body=body), IMAGENET, Card(labels=("a", "b", "c")))
+    proto, _ = adopt(
+        foreign(y="float[batch, 3] s", body=body), IMAGENET, Card(labels=("a", "b", "c"))
+    )
     powers = np.exp(means(PICTURES, IMAGENET))
     assert np.allclose(run(proto), powers / powers.sum(axis=1, keepdims=True), atol=1e-5)
     assert proto.graph.output[0].name == "s"
@@ -164,10 +177,19 @@ def test_sizes_of_minus_one_are_open(foreign: Foreign) -> None:
 
 
 def test_a_network_that_fails_on_two_pictures_takes_one_at_a_time(foreign: Foreign) -> None:
-    """The exporter was told that the batch is open, and the network's own reshape was told that it is 1."""
-    body = "p = GlobalAveragePool(pixels) s = Constant<value_ints = [1, 3]>() logits = Reshape(p, s)"
+    """The exporter was told that the batch is open, and the network's own reshape was told that it
+    is 1.
+    """
+    body = (
+        "p = GlobalAveragePool(pixels) s = Constant<value_ints = [1, 3]>() logits = Reshape(p, s)"
+    )
     proto, card = adopt(foreign(body=body), IMAGENET, Card(labels=("a", "b", "c")))
-    assert [dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim] == [1, 4, 6, 3]
+    assert [dim.dim_value for dim in proto.graph.input[0].type.tensor_type.shape.dim] == [
+        1,
+        4,
+        6,
+        3,
+    ]
     assert np.allclose(run(proto, PICTURES[:1]), means(PICTURES[:1], IMAGENET), atol=1e-4)
     assert card.labels == ("a", "b", "c")
 
@@ -181,7 +203,9 @@ def test_classes_are_counted_where_the_file_does_not_say_how_many(foreign: Forei
 
 
 def test_what_a_file_says_of_its_own_output_is_kept(foreign: Foreign) -> None:
-    """Of a reshape to a computed shape nothing is inferred; the file knows, and so must whoever shows its layers."""
+    """Of a reshape to a computed shape nothing is inferred; the file knows, and so must whoever
+    shows its layers.
+    """
     body = """p = GlobalAveragePool(pixels) sizes = Shape(p) first = Constant<value_ints = [0]>()
         batch = Gather(sizes, first) rest = Constant<value_ints = [-1]>() s = Concat<axis = 0>(batch, rest)
         logits = Reshape(p, s)"""
@@ -194,11 +218,18 @@ def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
     text = """<ir_version: 10, opset_import: ["" : 20]>
         g (float[N, 3, 4, 6] x, float[2, 3, 1, 1] w) => (float[N, 2, 1, 1] y) {
             c = Conv(x, w) y = GlobalAveragePool(c) }"""
-    proto, weight = onnx.parser.parse_model(text), np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1)
+    proto, weight = (
+        onnx.parser.parse_model(text),
+        np.arange(6, dtype=np.float32).reshape(2, 3, 1, 1),
+    )
     del proto.graph.input[1]
     proto.graph.initializer.append(onnx.numpy_helper.from_array(weight, "w"))
     onnx.save_model(
-        proto, tmp_path / "new.onnx", save_as_external_data=True, location="new.onnx.data", size_threshold=0
+        proto,
+        tmp_path / "new.onnx",
+        save_as_external_data=True,
+        location="new.onnx.data",
+        size_threshold=0,
     )
     adopted, _ = adopt(read(tmp_path / "new.onnx"), IMAGENET, Card())
     assert np.allclose(run(adopted), means(PICTURES, IMAGENET) @ weight.reshape(2, 3).T, atol=1e-4)
@@ -207,16 +238,22 @@ def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
 LIGHT = Path(onnx.__file__).parents[1] / "backend" / "test" / "data" / "light"
 
 
-@pytest.mark.parametrize(("name", "softmax"), [("squeezenet", False), ("shufflenet", False), ("densenet121", True)])
+@pytest.mark.parametrize(
+    ("name", "softmax"), [("squeezenet", False), ("shufflenet", False), ("densenet121", True)]
+)
 def test_old_files_of_the_model_zoo_compute_the_same_when_adopted(name: str, softmax: bool) -> None:
-    """Opset 9, IR 3, every weight an input too; the onnx package ships their graphs with constant weights."""
+    """Opset 9, IR 3, every weight an input too; the onnx package ships their graphs with constant
+    weights.
+    """
     path = LIGHT / f"light_{name}.onnx"
     recipe = Recipe(scale=1, mean=(104, 117, 123), colour="BGR", softmax=softmax)
     model = read(path)
     proto, card = adopt(model, recipe, Card(labels=tuple(map(str, range(1000)))))
     assert card.input == ImageInput((224, 224), "RGB", Resize())
     picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
-    x = (picture[..., ::-1].astype(np.float32) - np.array(recipe.mean, np.float32)).transpose(0, 3, 1, 2)
+    x = (picture[..., ::-1].astype(np.float32) - np.array(recipe.mean, np.float32)).transpose(
+        0, 3, 1, 2
+    )
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     expected = np.reshape(session.run([model.output], {model.input: x})[0], (1, 1000))
     if softmax:
@@ -228,7 +265,9 @@ def test_weights_that_are_inputs_too_become_constants(tmp_path: Path) -> None:
     text = """<ir_version: 3, opset_import: ["" : 9]>
         g (float[N, 3, 4, 6] x, float[2, 3, 1, 1] w) => (float[N, 2, 4, 6] y) { y = Conv(x, w) }"""
     proto = onnx.parser.parse_model(text)
-    proto.graph.initializer.append(onnx.numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w"))
+    proto.graph.initializer.append(
+        onnx.numpy_helper.from_array(np.ones((2, 3, 1, 1), np.float32), "w")
+    )
     (tmp_path / "old.onnx").write_bytes(proto.SerializeToString())
     adopted, _ = adopt(read(tmp_path / "old.onnx"), IMAGENET, Card())
     assert [value.name for value in adopted.graph.input] == ["image"]
@@ -236,8 +275,14 @@ def test_weights_that_are_inputs_too_become_constants(tmp_path: Path) -> None:
 
 
 def test_what_was_adopted_is_a_model_file(foreign: Foreign, tmp_path: Path) -> None:
-    proto, card = adopt(foreign(), replace(IMAGENET, resize=Resize("pad")), Card(title="Means", labels=("r", "g", "b")))
+    proto, card = adopt(
+        foreign(),
+        replace(IMAGENET, resize=Resize("pad")),
+        Card(title="Means", labels=("r", "g", "b")),
+    )
     write(proto, tmp_path / "adopted.onnx", card)
     model = read(tmp_path / "adopted.onnx")
-    assert model.card == Card(title="Means", labels=("r", "g", "b"), input=ImageInput((4, 6), "RGB", Resize("pad")))
+    assert model.card == Card(
+        title="Means", labels=("r", "g", "b"), input=ImageInput((4, 6), "RGB", Resize("pad"))
+    )
     assert model.graph.shape(model.input) == ("batch", 4, 6, 3)

@@ -19,10 +19,30 @@ Foreign = Callable[..., ModelFile]
 @pytest.mark.parametrize(
     ("graph", "recipe", "labels", "message"),
     [
-        ({"x": "float[batch, 3, 4] pixels", "y": "float[batch, 3] logits"}, {}, (), "has 3 axes, expected 4"),
-        ({"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"}, {}, (), "say --layout"),
-        ({"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"}, {"layout": "NCHW"}, (), "5 channels"),
-        ({"x": "float[8, 3, 4, 6] pixels", "y": "float[8, 3] logits"}, {}, (), "fixed to batches of 8"),
+        (
+            {"x": "float[batch, 3, 4] pixels", "y": "float[batch, 3] logits"},
+            {},
+            (),
+            "has 3 axes, expected 4",
+        ),
+        (
+            {"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"},
+            {},
+            (),
+            "say --layout",
+        ),
+        (
+            {"x": "float[batch, 5, 4, 6] pixels", "y": "float[batch, 5] logits"},
+            {"layout": "NCHW"},
+            (),
+            "5 channels",
+        ),
+        (
+            {"x": "float[8, 3, 4, 6] pixels", "y": "float[8, 3] logits"},
+            {},
+            (),
+            "fixed to batches of 8",
+        ),
         ({"x": "float[batch, 3, h, w] pixels"}, {}, (), "say --size"),
         ({}, {"size": (4, 5)}, (), "--size asks for width 5, the input is fixed to 6"),
         ({}, {"colour": "L"}, (), "--colour L has 1 channels, the input has 3"),
@@ -43,13 +63,19 @@ Foreign = Callable[..., ModelFile]
             "--softmax needs",
         ),
         (
-            {"y": "float[batch, 3] s", "body": CLASSIFIER.format(x="pixels") + " s = Softmax(logits)"},
+            {
+                "y": "float[batch, 3] s",
+                "body": CLASSIFIER.format(x="pixels") + " s = Softmax(logits)",
+            },
             {"softmax": True},
             (),
             "probabilities already, from Softmax",
         ),
         (
-            {"y": "float[batch, 3] s", "body": CLASSIFIER.format(x="pixels") + " a = Sigmoid(logits) s = Identity(a)"},
+            {
+                "y": "float[batch, 3] s",
+                "body": CLASSIFIER.format(x="pixels") + " a = Sigmoid(logits) s = Identity(a)",
+            },
             {"softmax": True},
             (),
             "probabilities already, from Sigmoid",
@@ -71,7 +97,10 @@ Foreign = Callable[..., ModelFile]
             "could not find an implementation for GlobalAveragePool.*export it anew in float32",
         ),
         (
-            {"y": "float[3, batch] t", "body": CLASSIFIER.format(x="pixels") + " t = Transpose(logits)"},
+            {
+                "y": "float[3, batch] t",
+                "body": CLASSIFIER.format(x="pixels") + " t = Transpose(logits)",
+            },
             {},
             (),
             r"answers a batch of 1 with \[3, 1\], expected \[1, ...\]",
@@ -79,7 +108,10 @@ Foreign = Callable[..., ModelFile]
         ({}, {"size": (0, 6)}, (), "--size: expected two numbers of at least 1, got 0,6"),
         ({"opset": 6}, {}, (), "uses opset 6, expected at least 7"),
         (
-            {"x": "uint8[batch, 3, 4, 6] pixels", "body": "f = Cast<to = 1>(pixels) " + CLASSIFIER.format(x="f")},
+            {
+                "x": "uint8[batch, 3, 4, 6] pixels",
+                "body": "f = Cast<to = 1>(pixels) " + CLASSIFIER.format(x="f"),
+            },
             {},
             (),
             "'pixels' is uint8, expected a floating-point type",
@@ -97,7 +129,11 @@ Foreign = Callable[..., ModelFile]
     ],
 )
 def test_what_cannot_be_adopted_is_refused(
-    graph: dict[str, Any], recipe: dict[str, Any], labels: tuple[str, ...], message: str, foreign: Foreign
+    graph: dict[str, Any],
+    recipe: dict[str, Any],
+    labels: tuple[str, ...],
+    message: str,
+    foreign: Foreign,
 ) -> None:
     with pytest.raises(AdoptError, match=f"(?i){message}"):
         adopt(foreign(**graph), Recipe(**recipe), Card(labels=labels))

@@ -21,11 +21,18 @@ def row(data: Dataset) -> str:
 
 def test_mirrors_and_digests_are_on_the_page() -> None:
     assert all(f"`{mirror}`" in PAGE for mirror in mnist.MIRRORS)
-    assert dict(re.findall(r"^\| `(\S+-ubyte)` \| `([0-9a-f]{64})` \|$", PAGE, re.MULTILINE)) == mnist.SHA256
+    assert (
+        dict(re.findall(r"^\| `(\S+-ubyte)` \| `([0-9a-f]{64})` \|$", PAGE, re.MULTILINE))
+        == mnist.SHA256
+    )
 
 
 def test_the_credit_beside_the_test_images_names_their_digests_and_the_licence() -> None:
-    assert all(f"{name}  {digest}" in CREDIT for name, digest in mnist.SHA256.items() if name.startswith("t10k"))
+    assert all(
+        f"{name}  {digest}" in CREDIT
+        for name, digest in mnist.SHA256.items()
+        if name.startswith("t10k")
+    )
     assert mnist.LICENCE in CREDIT
 
 
@@ -44,6 +51,10 @@ def test_the_recipe_of_the_solids_is_that_of_the_page() -> None:
 
 
 def test_every_augmentation_is_on_the_page() -> None:
-    own = {name: each for name, each in vars(augment).items() if getattr(each, "__module__", "") == augment.__name__}
+    own = {
+        name: each
+        for name, each in vars(augment).items()
+        if getattr(each, "__module__", "") == augment.__name__
+    }
     names = {name for name, each in own.items() if hasattr(each, "draw")} - {"Warp", "Extrude"}
     assert set(re.findall(r"^\| `([A-Z]\w+)` \|", PAGE, re.MULTILINE)) == names

@@ -38,8 +38,14 @@ def test_an_idx_file_is_read_plain_and_gzipped(pack: Callable[[bytes], bytes]) -
         (b"", "x is truncated: 0 bytes, its header alone takes 16"),
         (SMALL[:10], "x is truncated: 10 bytes, its header alone takes 16"),
         (SMALL[:-1], r"x is truncated: 11 bytes of data, its sizes \[3, 2, 2\] take 12"),
-        (SMALL + b"\0", r"x goes on after its last number: 13 bytes of data, its sizes \[3, 2, 2\] take 12"),
-        (idx(np.zeros(16, np.uint8)), "x has magic 0x00000801, expected 0x00000803: bytes on 3 axes"),
+        (
+            SMALL + b"\0",
+            r"x goes on after its last number: 13 bytes of data, its sizes \[3, 2, 2\] take 12",
+        ),
+        (
+            idx(np.zeros(16, np.uint8)),
+            "x has magic 0x00000801, expected 0x00000803: bytes on 3 axes",
+        ),
         (b"\0\0\x0d\x03" + SMALL[4:], "x has magic 0x00000d03, expected 0x00000803"),
         (b"<!doctype html><p>not found", "x has magic 0x3c21646f"),
         (struct.pack(">HBB3I", 0, 8, 3, *[2**32 - 1] * 3), "x is truncated: 0 bytes of data"),
@@ -69,17 +75,32 @@ def test_the_test_images_of_the_repository_are_the_published_ones() -> None:
     assert split.inputs.shape == (10_000, 28, 28, 1)
     assert split.inputs.dtype == np.uint8
     # LeCun's page: how often each digit occurs; the first one is a 7.
-    assert np.bincount(split.labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+    assert np.bincount(split.labels).tolist() == [
+        980,
+        1135,
+        1032,
+        1010,
+        982,
+        892,
+        958,
+        1028,
+        974,
+        1009,
+    ]
     assert split.labels[0] == 7
 
 
 def test_a_file_with_other_pictures_is_refused_by_its_digest(tmp_path: Path) -> None:
     (tmp_path / "t10k-images-idx3-ubyte").write_bytes(SMALL)
-    with pytest.raises(DataError, match="t10k-images-idx3-ubyte is not the published file: SHA-256 "):
+    with pytest.raises(
+        DataError, match="t10k-images-idx3-ubyte is not the published file: SHA-256 "
+    ):
         mnist.load_test(tmp_path)
 
 
-def test_a_folder_without_the_files_is_refused_and_nothing_is_fetched_instead(tmp_path: Path) -> None:
+def test_a_folder_without_the_files_is_refused_and_nothing_is_fetched_instead(
+    tmp_path: Path,
+) -> None:
     def asked(_request: httpx.Request) -> httpx.Response:
         pytest.fail("a mirror was asked")
 
@@ -91,7 +112,9 @@ def test_a_folder_without_the_files_is_refused_and_nothing_is_fetched_instead(tm
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
     """A tiny MNIST, packed, by file name, whose digests are the expected ones; the cache is empty."""
-    contents = {name: idx(np.full((3, 28, 28) if "images" in name else 3, 7, np.uint8)) for name in NAMES}
+    contents = {
+        name: idx(np.full((3, 28, 28) if "images" in name else 3, 7, np.uint8)) for name in NAMES
+    }
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
     monkeypatch.setattr(mnist, "SHA256", digests)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -99,9 +122,13 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 
 class Mirrors:
-    """Answers requests from a dictionary of files, the first mirror as `first` says, and counts them."""
+    """Answers requests from a dictionary of files, the first mirror as `first` says, and counts
+    them.
+    """
 
-    def __init__(self, files: dict[str, bytes], first: Callable[[bytes], httpx.Response] | None = None) -> None:
+    def __init__(
+        self, files: dict[str, bytes], first: Callable[[bytes], httpx.Response] | None = None
+    ) -> None:
         self.files, self.first, self.requests = files, first, 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -109,14 +136,18 @@ class Mirrors:
         mirror, _, name = str(request.url).rpartition("/")
         if self.first and f"{mirror}/" == mnist.MIRRORS[0]:
             return self.first(self.files[name])
-        return httpx.Response(200, content=self.files[name], headers={"Content-Type": "application/x-gzip"})
+        return httpx.Response(
+            200, content=self.files[name], headers={"Content-Type": "application/x-gzip"}
+        )
 
     def load(self) -> tuple[Dataset, list[str]]:
         lines: list[str] = []
         return mnist.load(say=lines.append, transport=httpx.MockTransport(self)), lines
 
 
-def test_what_is_missing_is_fetched_once_and_then_comes_from_the_cache(small: dict[str, bytes]) -> None:
+def test_what_is_missing_is_fetched_once_and_then_comes_from_the_cache(
+    small: dict[str, bytes],
+) -> None:
     mirrors = Mirrors(small)
     data, lines = mirrors.load()
     assert (data.train.inputs.shape, data.test.labels.tolist()) == ((3, 28, 28, 1), [7, 7, 7])
@@ -152,12 +183,16 @@ def test_a_mirror_may_redirect(small: dict[str, bytes]) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.host == "elsewhere.test":
             return httpx.Response(200, content=small[request.url.path[1:]])
-        return httpx.Response(302, headers={"Location": f"https://elsewhere.test/{request.url.path.split('/')[-1]}"})
+        return httpx.Response(
+            302, headers={"Location": f"https://elsewhere.test/{request.url.path.split('/')[-1]}"}
+        )
 
     assert mnist.load(transport=httpx.MockTransport(answer)).test.labels.tolist() == [7, 7, 7]
 
 
-def test_when_every_mirror_fails_the_error_says_why_and_names_the_option(small: dict[str, bytes]) -> None:
+def test_when_every_mirror_fails_the_error_says_why_and_names_the_option(
+    small: dict[str, bytes],
+) -> None:
     mirrors = Mirrors(small, unreachable)
     mirrors.files = dict.fromkeys(small, b"nothing of the kind")
     with pytest.raises(DataError) as caught:
@@ -179,7 +214,9 @@ def test_a_damaged_file_of_the_cache_is_fetched_anew(small: dict[str, bytes]) ->
     assert (cache_folder() / "mnist" / name).read_bytes() == small[name]
 
 
-def test_the_cache_lies_where_the_desktop_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_lies_where_the_desktop_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert cache_folder() == tmp_path / "fovea"
     monkeypatch.setenv("HOME", str(tmp_path))

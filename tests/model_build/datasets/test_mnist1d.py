@@ -16,11 +16,14 @@ def signals() -> tuple[mnist1d.Floats, mnist1d.Floats]:
     return found, labels.astype(float)
 
 
-def test_the_data_are_those_that_the_authors_package_generates(signals: tuple[mnist1d.Floats, mnist1d.Floats]) -> None:
+def test_the_data_are_those_that_the_authors_package_generates(
+    signals: tuple[mnist1d.Floats, mnist1d.Floats],
+) -> None:
     found, labels = signals
     with np.load(REFERENCE) as reference:
         assert np.array_equal(labels, reference["labels"])
-        # Bit by bit on the machine that recorded them; elsewhere an exponential may round otherwise.
+        # Bit by bit on the machine that recorded them; elsewhere an exponential may round
+        # otherwise.
         assert np.abs(found[::50] - reference["signals"]).max() < 1e-12
         assert np.abs(found.sum(axis=1) - reference["sums"]).max() < 1e-11
 

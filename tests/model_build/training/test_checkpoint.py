@@ -22,7 +22,13 @@ def test_what_is_read_is_what_was_saved_to_the_last_bit(tmp_path: Path) -> None:
     found = read(tmp_path / "new" / "folder.npz", IDENTITY, LAYOUTS)
     assert found is not None
     assert found.state["w"].tobytes() == VECTOR.tobytes()
-    assert (found.step, found.history, found.loss, found.correct, found.seconds) == (17, (RECORD,), 1.0, 12, 3.5)
+    assert (found.step, found.history, found.loss, found.correct, found.seconds) == (
+        17,
+        (RECORD,),
+        1.0,
+        12,
+        3.5,
+    )
 
 
 def test_without_a_file_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
@@ -69,7 +75,9 @@ def test_a_flipped_bit_is_noticed(tmp_path: Path) -> None:
         read(tmp_path / "c.npz", IDENTITY, LAYOUTS)
 
 
-def test_a_write_that_breaks_off_leaves_the_old_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_write_that_breaks_off_leaves_the_old_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     SAVED.save(tmp_path / "c.npz")
 
     def full(_descriptor: int) -> None:
@@ -88,7 +96,10 @@ def test_a_layout_packs_and_unpacks_and_refuses_other_arrays() -> None:
     layout = LAYOUTS["w"]
     assert layout.pack(arrays).tolist() == [0, 1, 2, 3, 4, 5, 1]
     back = layout.unpack(layout.pack(arrays))
-    assert {name: array.tolist() for name, array in back.items()} == {"a": [[0, 1, 2], [3, 4, 5]], "b": [1]}
+    assert {name: array.tolist() for name, array in back.items()} == {
+        "a": [[0, 1, 2], [3, 4, 5]],
+        "b": [1],
+    }
     with pytest.raises(LayoutError, match=r"a: expected shape \[2, 3\], got shape \[3, 2\]"):
         layout.pack({**arrays, "a": arrays["a"].T})
     with pytest.raises(LayoutError, match=r"b: expected shape .*, got no such tensor"):

@@ -14,7 +14,9 @@ LABELS = np.array([0, 2, 1, 1, 3], np.int64)
 LOGITS = np.random.default_rng(0).normal(size=(5, 4)) * 3
 
 
-def computed(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tuple[float, float, Array]:
+def computed(
+    logits: Array, labels: NDArray[np.int64], smoothing: float
+) -> tuple[float, float, Array]:
     builder = Builder("t:")
     loss = cross_entropy(builder, "z", "y", logits.shape, smoothing)
     shapes = [[], [], list(logits.shape)]
@@ -38,7 +40,9 @@ def computed(logits: Array, labels: NDArray[np.int64], smoothing: float) -> tupl
 
 
 def by_numpy(logits: Array, smoothing: float) -> float:
-    """The cross-entropy of the smoothed distribution over the classes, as Szegedy et al. 2016 define it."""
+    """The cross-entropy of the smoothed distribution over the classes, as Szegedy et al. 2016
+    define it.
+    """
     classes = logits.shape[1]
     q = (1 - smoothing) * np.eye(classes)[LABELS] + smoothing / classes
     p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
@@ -47,7 +51,9 @@ def by_numpy(logits: Array, smoothing: float) -> float:
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.5])
 def test_the_loss_is_the_mean_cross_entropy(smoothing: float) -> None:
-    assert computed(LOGITS, LABELS, smoothing)[0] == pytest.approx(by_numpy(LOGITS, smoothing), rel=1e-5)
+    assert computed(LOGITS, LABELS, smoothing)[0] == pytest.approx(
+        by_numpy(LOGITS, smoothing), rel=1e-5
+    )
 
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])

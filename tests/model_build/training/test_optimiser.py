@@ -1,4 +1,6 @@
-"""Updates are those of the papers, written here a second time from their pages, in double precision."""
+"""Updates are those of the papers, written here a second time from their pages, in double
+precision.
+"""
 
 from collections.abc import Callable, Iterator
 
@@ -64,7 +66,9 @@ def steps(optimiser: Optimiser) -> Iterator[Array]:
             **dict(zip(optimiser.slots, slots, strict=True)),
         }
         given = {value.name for value in session.get_inputs()}
-        weights, *slots = session.run(None, {name: value for name, value in feeds.items() if name in given})
+        weights, *slots = session.run(
+            None, {name: value for name, value in feeds.items() if name in given}
+        )
         yield weights.astype(np.float64)
 
 
@@ -78,7 +82,9 @@ def polyak(momentum: float, decay: float) -> Iterator[Array]:
 
 
 def sutskever(momentum: float) -> Iterator[Array]:
-    """Equations 3 and 4 of Sutskever et al. 2013; the point whose gradient comes next is w + momentum * v."""
+    """Equations 3 and 4 of Sutskever et al. 2013; the point whose gradient comes next is w +
+    momentum * v.
+    """
     w, v = START, np.zeros(SIZE)
     for rate in RATES:
         v = momentum * v - rate * slope(w + momentum * v)
@@ -87,7 +93,9 @@ def sutskever(momentum: float) -> Iterator[Array]:
 
 
 def loshchilov(first: float, second: float, epsilon: float, decay: float) -> Iterator[Array]:
-    """Algorithm 2 of Loshchilov and Hutter 2019, its schedule multiplier being the rate and its alpha 1."""
+    """Algorithm 2 of Loshchilov and Hutter 2019, its schedule multiplier being the rate and its
+    alpha 1.
+    """
     theta, m, v = START, np.zeros(SIZE), np.zeros(SIZE)
     for t, rate in enumerate(RATES, 1):
         g = slope(theta)
@@ -115,7 +123,9 @@ def test_steps_are_those_of_the_paper(optimiser: Optimiser, expected: Iterator[A
         assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda decay: Momentum(decay=decay), lambda decay: AdamW(decay=decay)])
+@pytest.mark.parametrize(
+    "make", [lambda decay: Momentum(decay=decay), lambda decay: AdamW(decay=decay)]
+)
 def test_decay_spares_what_is_no_kernel(make: Callable[[float], Optimiser]) -> None:
     with_decay, without = list(steps(make(0.5)))[-1], list(steps(make(0)))[-1]
     assert np.array_equal(with_decay[DECAYS == 0], without[DECAYS == 0])

@@ -22,7 +22,9 @@ def test_the_rate_then_falls_on_half_a_cosine_to_the_floor() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 7, 100])
 @pytest.mark.parametrize("warmup", [0.0, 0.05, 0.5, 1.0])
-def test_every_step_of_every_training_has_a_rate_above_0_and_at_most_the_peak(steps: int, warmup: float) -> None:
+def test_every_step_of_every_training_has_a_rate_above_0_and_at_most_the_peak(
+    steps: int, warmup: float
+) -> None:
     rates = [Cosine(0.5, warmup).rate(step, steps) for step in range(steps)]
     assert all(0 < rate <= 0.5 for rate in rates)
     top = rates.index(max(rates))
@@ -33,6 +35,8 @@ def test_every_step_of_every_training_has_a_rate_above_0_and_at_most_the_peak(st
     ("peak", "warmup", "floor"),
     [(0.0, 0, 0), (-1.0, 0, 0), (math.nan, 0, 0), (1.0, 1.1, 0), (1.0, -0.1, 0), (1.0, 0, 2)],
 )
-def test_numbers_that_make_no_schedule_are_refused(peak: float, warmup: float, floor: float) -> None:
+def test_numbers_that_make_no_schedule_are_refused(
+    peak: float, warmup: float, floor: float
+) -> None:
     with pytest.raises(ValueError, match="expected"):
         Cosine(peak, warmup, floor)

@@ -1,4 +1,6 @@
-"""One step does what the papers say to weights, statistics and averages, in the runtime's own memory."""
+"""One step does what the papers say to weights, statistics and averages, in the runtime's own
+memory.
+"""
 
 from dataclasses import replace
 from functools import partial
@@ -47,7 +49,9 @@ def feeds(network: Network, classes: int, rate: float = 1.0, count: int = 1) -> 
     }
 
 
-def stepped(step: Step, state: dict[str, Array], *batches: dict[str, Array]) -> tuple[Stepper, list[float]]:
+def stepped(
+    step: Step, state: dict[str, Array], *batches: dict[str, Array]
+) -> tuple[Stepper, list[float]]:
     stepper = Stepper(step, state)
     losses = []
     for batch in batches:
@@ -81,7 +85,9 @@ def loss_of(logits: Array, labels: Array, smoothing: float) -> float:
 
 
 @pytest.mark.parametrize("spread", [False, True])
-@pytest.mark.parametrize(("network", "by_numpy", "classes"), [(DENSE, dense, 2), (CONVOLVED, convolved, 3)])
+@pytest.mark.parametrize(
+    ("network", "by_numpy", "classes"), [(DENSE, dense, 2), (CONVOLVED, convolved, 3)]
+)
 def test_a_plain_step_goes_down_the_slope_of_the_loss(
     network: Network, by_numpy: Any, classes: int, spread: bool
 ) -> None:
@@ -89,7 +95,10 @@ def test_a_plain_step_goes_down_the_slope_of_the_loss(
     batch = feeds(network, classes)
     stepper, (loss,) = stepped(step, state, batch)
     x, labels = batch["examples"].astype(np.float64), batch[LABELS]
-    before = {name: array.astype(np.float64) for name, array in step.weights.unpack(state[WEIGHTS]).items()}
+    before = {
+        name: array.astype(np.float64)
+        for name, array in step.weights.unpack(state[WEIGHTS]).items()
+    }
     assert loss == pytest.approx(loss_of(by_numpy(before, x), labels, 0.1), rel=1e-5)
     gradients = step.weights.unpack(state[WEIGHTS] - stepper.state[WEIGHTS])
     for name, gradient in gradients.items():
@@ -99,7 +108,9 @@ def test_a_plain_step_goes_down_the_slope_of_the_loss(
                 moved = {key: array.copy() for key, array in before.items()}
                 moved[name][place] += sign
                 ends.append(loss_of(by_numpy(moved, x), labels, 0.1))
-            assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-3, abs=2e-5), (name, place)
+            assert gradient[place] == pytest.approx(
+                (ends[0] - ends[1]) / 2e-5, rel=1e-3, abs=2e-5
+            ), (name, place)
 
 
 def test_the_outcome_has_the_right_answers_and_the_length_of_the_gradient() -> None:
@@ -110,7 +121,9 @@ def test_the_outcome_has_the_right_answers_and_the_length_of_the_gradient() -> N
     outcome = stepper.advance()
     answers = dense(step.weights.unpack(state[WEIGHTS]), batch["examples"]).argmax(axis=1)
     assert outcome.correct == (answers == batch[LABELS]).sum()
-    assert outcome.norm == pytest.approx(np.linalg.norm(state[WEIGHTS] - stepper.state[WEIGHTS]), rel=1e-4)
+    assert outcome.norm == pytest.approx(
+        np.linalg.norm(state[WEIGHTS] - stepper.state[WEIGHTS]), rel=1e-4
+    )
 
 
 def test_averages_are_the_moving_average_of_weights_and_statistics() -> None:
@@ -179,12 +192,20 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
         for name, value in stepper.buffers.items():
             assert isinstance(value, onnxruntime.OrtValue)
             places[name].append(value.data_ptr())
-    assert set(step.state) == {WEIGHTS, STATISTICS, AVERAGES, f"{PREFIX}first_moment", f"{PREFIX}second_moment"}
+    assert set(step.state) == {
+        WEIGHTS,
+        STATISTICS,
+        AVERAGES,
+        f"{PREFIX}first_moment",
+        f"{PREFIX}second_moment",
+    }
     for found in places.values():
         assert len(set(found)) == 2
         assert found == found[:2] * 3
     assert copied
-    assert all(shape == [] for shape in copied), "only loss, right answers and the gradient's length are read"
+    assert all(shape == [] for shape in copied), (
+        "only loss, right answers and the gradient's length are read"
+    )
 
 
 def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
@@ -202,12 +223,22 @@ def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
     ("name", "array", "message"),
     [
         (LABELS, np.zeros(BATCH, np.uint8), rf"{LABELS}: expected int64 \[8\], got uint8 \[8\]"),
-        (LABELS, np.zeros(BATCH - 1, np.int64), rf"{LABELS}: expected int64 \[8\], got int64 \[7\]"),
-        ("examples", np.zeros((BATCH, 2)), r"examples: expected float32 \[8, 2\], got float64 \[8, 2\]"),
+        (
+            LABELS,
+            np.zeros(BATCH - 1, np.int64),
+            rf"{LABELS}: expected int64 \[8\], got int64 \[7\]",
+        ),
+        (
+            "examples",
+            np.zeros((BATCH, 2)),
+            r"examples: expected float32 \[8, 2\], got float64 \[8, 2\]",
+        ),
     ],
 )
 def test_a_batch_of_another_type_or_shape_is_refused(name: str, array: Array, message: str) -> None:
-    """The runtime takes the bytes for what it expects: labels of one byte became others, from beyond their end."""
+    """The runtime takes the bytes for what it expects: labels of one byte became others, from
+    beyond their end.
+    """
     stepper = Stepper(*step_of(DENSE, PLAIN, BATCH))
     with pytest.raises(StepError, match=message):
         stepper.fill(0, {**feeds(DENSE, 2), name: array})
@@ -236,7 +267,9 @@ class TwoNorms(Module):
 @pytest.mark.parametrize("value", [1.0, float("nan")])
 @pytest.mark.parametrize("spread", [False, True])
 def test_a_step_leaves_all_that_it_reads_as_it_was(spread: bool, value: float) -> None:
-    """ONNX Runtime writes the statistics of a batch over the mean and variance that a training batch norm is given."""
+    """ONNX Runtime writes the statistics of a batch over the mean and variance that a training
+    batch norm is given.
+    """
     network = Network("two", TwoNorms, CONVOLVED.takes)
     step, state = step_of(network, Recipe(Momentum(0.9)), BATCH, spread=spread)
     stepper = Stepper(step, state)
@@ -249,7 +282,10 @@ def test_a_step_leaves_all_that_it_reads_as_it_was(spread: bool, value: float) -
 
 
 def test_batch_norms_that_share_statistics_are_refused() -> None:
-    with pytest.raises(StepError, match=r"several batch norms keep their statistics in 'norm.mean'; give each its own"):
+    with pytest.raises(
+        StepError,
+        match=r"several batch norms keep their statistics in 'norm.mean'; give each its own",
+    ):
         step_of(Network("shared", partial(TwoNorms, shared=True), CONVOLVED.takes), PLAIN, BATCH)
 
 

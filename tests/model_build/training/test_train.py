@@ -1,4 +1,6 @@
-"""Training learns, gives the same bytes for the same seed whatever interrupts it, and stops with a reason."""
+"""Training learns, gives the same bytes for the same seed whatever interrupts it, and stops with a
+reason.
+"""
 
 import io
 import os
@@ -30,7 +32,13 @@ from model_build.training.train import Example, Network, Plan, Trained, TrainErr
 from tests.model_build.training.small import CONVOLVED, DENSE, Dense, blobs
 
 Array = NDArray[Any]
-PLAN = Plan(epochs=4, batch=32, schedule=Cosine(0.05), recipe=Recipe(Momentum(0.9), averaging=0.9), checkpoint_every=7)
+PLAN = Plan(
+    epochs=4,
+    batch=32,
+    schedule=Cosine(0.05),
+    recipe=Recipe(Momentum(0.9), averaging=0.9),
+    checkpoint_every=7,
+)
 ROOT = Path(__file__).parents[3]
 
 
@@ -44,7 +52,8 @@ def maps(count: int = 96) -> Split:
 def same(one: Trained, other: Trained) -> bool:
     pairs = [(one.weights, other.weights), (one.last, other.last)]
     return one.history == other.history and all(
-        first.keys() == second.keys() and all(first[name].tobytes() == second[name].tobytes() for name in first)
+        first.keys() == second.keys()
+        and all(first[name].tobytes() == second[name].tobytes() for name in first)
         for first, second in pairs
     )
 
@@ -81,16 +90,24 @@ def test_two_blobs_are_parted_without_an_error(optimiser: Any) -> None:
     assert trained.history[-1]["loss"] < trained.history[0]["loss"] / 2
 
 
-@pytest.mark.parametrize(("network", "examples"), [(DENSE, blobs()), (CONVOLVED, maps())], ids=["dense", "convolved"])
-def test_the_same_seed_gives_the_same_bytes_and_another_others(network: Network, examples: Split) -> None:
+@pytest.mark.parametrize(
+    ("network", "examples"), [(DENSE, blobs()), (CONVOLVED, maps())], ids=["dense", "convolved"]
+)
+def test_the_same_seed_gives_the_same_bytes_and_another_others(
+    network: Network, examples: Split
+) -> None:
     first, again = (train(network, examples, PLAN, held_out=examples) for _ in range(2))
     other = train(network, examples, replace(PLAN, seed=1), held_out=examples)
     assert same(first, again)
-    assert not any(np.array_equal(first.weights[name], other.weights[name]) for name in first.weights)
+    assert not any(
+        np.array_equal(first.weights[name], other.weights[name]) for name in first.weights
+    )
 
 
 @pytest.mark.parametrize("stop", [1, 8, 10, 11, 39])
-def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(tmp_path: Path, stop: int) -> None:
+def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
+    tmp_path: Path, stop: int
+) -> None:
     whole = train(DENSE, blobs(), PLAN, held_out=blobs(seed=9))
     path = tmp_path / "checkpoint.npz"
     with pytest.raises(Interrupted):
@@ -157,7 +174,10 @@ def test_how_often_checkpoints_are_written_changes_nothing(tmp_path: Path) -> No
     path = tmp_path / "checkpoint.npz"
     with pytest.raises(Interrupted):
         train(DENSE, blobs(), PLAN, path=path, report=Interrupting(9))
-    assert same(train(DENSE, blobs(), replace(PLAN, checkpoint_every=3), path=path), train(DENSE, blobs(), PLAN))
+    assert same(
+        train(DENSE, blobs(), replace(PLAN, checkpoint_every=3), path=path),
+        train(DENSE, blobs(), PLAN),
+    )
 
 
 def test_the_exported_network_answers_with_the_averaged_weights() -> None:
@@ -174,21 +194,27 @@ def test_the_exported_network_answers_with_the_averaged_weights() -> None:
 
 def test_numbers_that_run_away_stop_with_the_step_and_the_layer() -> None:
     plan = replace(PLAN, schedule=Cosine(1e30, warmup=0.0))
-    with pytest.raises(TrainError, match=r"step 2 of 40 gave loss (nan|inf).*: layer 'second' went bad first"):
+    with pytest.raises(
+        TrainError, match=r"step 2 of 40 gave loss (nan|inf).*: layer 'second' went bad first"
+    ):
         train(DENSE, blobs(), plan)
 
 
 def test_a_gradient_that_runs_away_stops_with_the_weight() -> None:
     examples = blobs()
     large = Split(examples.inputs * np.float32(1e37), examples.labels)
-    with pytest.raises(TrainError, match=r"step 1 of 40 gave .*gradient norm (nan|inf): .* went bad first"):
+    with pytest.raises(
+        TrainError, match=r"step 1 of 40 gave .*gradient norm (nan|inf): .* went bad first"
+    ):
         train(DENSE, large, PLAN)
 
 
 def test_an_example_that_is_no_number_is_named() -> None:
     examples = blobs()
     examples.inputs[5, 0] = np.nan
-    with pytest.raises(TrainError, match=r"step \d+ of 40 gave .*: the input 'examples' went bad first"):
+    with pytest.raises(
+        TrainError, match=r"step \d+ of 40 gave .*: the input 'examples' went bad first"
+    ):
         train(DENSE, examples, PLAN)
 
 
@@ -199,9 +225,21 @@ def test_an_example_that_is_no_number_is_named() -> None:
         (blobs(31), None, "31 examples to learn from do not fill a batch of 32"),
         (blobs(), blobs(0), "no examples to score"),
         (maps(), None, r"dense takes examples of float32 \[2\], got float32 \[1, 6, 6\]"),
-        (Split(np.zeros((64, 2)), np.zeros(64, np.int64)), None, r"takes examples of float32 \[2\], got float64 \[2\]"),
-        (Split(np.zeros((64, 2), np.float32), np.full(64, 2)), None, r"labels from 0 to 1, got 2 to 2"),
-        (blobs(), Split(np.zeros((4, 2), np.float32), np.full(4, -1)), r"labels from 0 to 1, got -1 to -1"),
+        (
+            Split(np.zeros((64, 2)), np.zeros(64, np.int64)),
+            None,
+            r"takes examples of float32 \[2\], got float64 \[2\]",
+        ),
+        (
+            Split(np.zeros((64, 2), np.float32), np.full(64, 2)),
+            None,
+            r"labels from 0 to 1, got 2 to 2",
+        ),
+        (
+            blobs(),
+            Split(np.zeros((4, 2), np.float32), np.full(4, -1)),
+            r"labels from 0 to 1, got -1 to -1",
+        ),
     ],
 )
 def test_examples_that_do_not_fit_are_refused_before_the_first_step(
@@ -217,7 +255,9 @@ def test_a_plan_without_steps_is_refused(changed: dict[str, Any]) -> None:
         train(DENSE, blobs(), replace(PLAN, **changed))
 
 
-@pytest.mark.skipif("CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is one")
+@pytest.mark.skipif(
+    "CUDAExecutionProvider" in onnxruntime.get_available_providers(), reason="there is one"
+)
 def test_a_device_that_is_not_there_is_an_error() -> None:
     with pytest.raises(DeviceError, match="no CUDAExecutionProvider"):
         train(DENSE, blobs(), PLAN, device="cuda")
@@ -232,20 +272,31 @@ class Shifted:
     def draw(self, random: np.random.Generator, batch: int) -> Mapping[str, Array]:
         return {"shift": random.normal(0, self.by, (batch, 2)).astype(np.float32)}
 
-    def __call__(self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]) -> Any:
+    def __call__(
+        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
+    ) -> Any:
         return op.Add(op.Cast(images, to=ir.DataType.FLOAT), random_inputs["shift"])
 
 
 def test_an_augmentation_alters_what_is_learned_from_and_not_what_is_scored(tmp_path: Path) -> None:
     whole = Split(np.round(blobs().inputs).astype(np.int8), blobs().labels)
     held_out = blobs(seed=9)
-    network = Network("shifted", Dense, Example((2,)), Shifted(0.3), Example((2,), ir.DataType.INT8))
+    network = Network(
+        "shifted", Dense, Example((2,)), Shifted(0.3), Example((2,), ir.DataType.INT8)
+    )
     trained = train(network, whole, PLAN, held_out=held_out)
     assert trained.history[-1]["score"] > 0.95
     unmoved = train(replace(network, augmentation=Shifted(0)), whole, PLAN, held_out=held_out)
     assert not same(trained, unmoved)
     with pytest.raises(Interrupted):
-        train(network, whole, PLAN, held_out=held_out, path=tmp_path / "c.npz", report=Interrupting(20))
+        train(
+            network,
+            whole,
+            PLAN,
+            held_out=held_out,
+            path=tmp_path / "c.npz",
+            report=Interrupting(20),
+        )
     assert same(train(network, whole, PLAN, held_out=held_out, path=tmp_path / "c.npz"), trained)
     with pytest.raises(CheckpointError, match=": augmentation differ"):
         train(replace(network, augmentation=Shifted(0.2)), whole, PLAN, path=tmp_path / "c.npz")
@@ -261,7 +312,16 @@ def test_a_terminal_sees_a_bar_with_loss_accuracy_speed_and_time_left() -> None:
     with Progress(screen) as progress:
         train(DENSE, blobs(), replace(PLAN, epochs=40), held_out=blobs(), report=progress)
     shown = screen.getvalue()
-    for part in ("loss ", "accuracy ", "images/s", "epoch 40: ", "score 100.00%", "100%", "12.8k/12.8k", "<00:"):
+    for part in (
+        "loss ",
+        "accuracy ",
+        "images/s",
+        "epoch 40: ",
+        "score 100.00%",
+        "100%",
+        "12.8k/12.8k",
+        "<00:",
+    ):
         assert part in shown, part
 
 

@@ -1,4 +1,6 @@
-"""docs/training.md is true: its commands parse, its options are those that there are, its course is one."""
+"""docs/training.md is true: its commands parse, its options are those that there are, its course is
+one.
+"""
 
 import re
 import shlex
@@ -14,7 +16,9 @@ PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="
 
 def test_every_command_of_the_page_parses() -> None:
     commands = re.findall(r"^    python -m model_build (.*?)(?: {2,}.*)?$", PAGE, re.MULTILINE)
-    assert [parser().parse_args(shlex.split(command)).course for command in commands] == list(LEARNED)
+    assert [parser().parse_args(shlex.split(command)).course for command in commands] == list(
+        LEARNED
+    )
 
 
 def test_the_page_lists_the_options_that_there_are(capsys: pytest.CaptureFixture[str]) -> None:

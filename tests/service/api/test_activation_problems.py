@@ -1,4 +1,6 @@
-"""Activations of bad input: each failure is a problem that says what to do, and the service goes on."""
+"""Activations of bad input: each failure is a problem that says what to do, and the service goes
+on.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,9 +24,13 @@ def client(client: httpx.Client, picture: bytes) -> Any:
     assert client.post(PATH, content=picture).status_code == 200
 
 
-def test_two_files_are_one_too_many(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_two_files_are_one_too_many(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     files = [("file", ("a.jpg", picture)), ("file", ("b.jpg", picture))]
-    assert_problem(client.post(PATH, files=files), 400, "invalid-request", "one input, 2 were posted")
+    assert_problem(
+        client.post(PATH, files=files), 400, "invalid-request", "one input, 2 were posted"
+    )
 
 
 def test_what_is_no_picture_is_refused(
@@ -47,7 +53,10 @@ def test_too_many_bytes_are_refused(
 
 
 def test_more_pixels_than_the_operator_allows_are_refused(
-    settings: Settings, started: Callable[[Settings], httpx.Client], picture: bytes, assert_problem: Check
+    settings: Settings,
+    started: Callable[[Settings], httpx.Client],
+    picture: bytes,
+    assert_problem: Check,
 ) -> None:
     client = started(settings.model_copy(update={"max_pixels": 60 * 40 - 1}))
     assert_problem(client.post(PATH, content=picture), 413, "too-many-pixels", "60 x 40 = 2400")
@@ -74,7 +83,9 @@ def test_a_channel_that_there_is_not_is_told_the_last_one(
 def test_a_parameter_that_is_not_what_it_should_be_is_named(
     client: httpx.Client, picture: bytes, assert_problem: Check, query: str, parameter: str
 ) -> None:
-    body = assert_problem(client.post(f"{PATH}?{query}", content=picture), 422, "invalid-parameter", parameter)
+    body = assert_problem(
+        client.post(f"{PATH}?{query}", content=picture), 422, "invalid-parameter", parameter
+    )
     assert [each["parameter"] for each in body["errors"]] == [parameter]
 
 
@@ -85,11 +96,15 @@ def test_an_input_that_is_not_kept_is_to_be_posted_again(
     assert_problem(client.get(f"{PATH}?input_id={input_id}"), 404, "unknown-input", "post")
 
 
-def test_an_input_id_is_needed_where_nothing_is_posted(client: httpx.Client, assert_problem: Check) -> None:
+def test_an_input_id_is_needed_where_nothing_is_posted(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.get(PATH), 422, "invalid-parameter", "input_id")
 
 
-def test_a_model_without_a_card_takes_no_picture(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_a_model_without_a_card_takes_no_picture(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     kept = client.post("/predict", content=picture).json()["input_id"]
     posted = client.post(f"{PATH}?model=signals", content=picture)
     assert_problem(posted, 422, "no-image-input", "python -m model_build adopt")
@@ -101,11 +116,17 @@ def test_a_model_without_a_card_takes_no_picture(client: httpx.Client, picture: 
 def test_an_array_that_the_network_cannot_take_is_impossible(
     client: httpx.Client, assert_problem: Check, shape: tuple[int, ...]
 ) -> None:
-    response = client.post(f"{PATH}?model=signals", content=npy(np.zeros(shape, np.float32)), headers=ARRAY)
+    response = client.post(
+        f"{PATH}?model=signals", content=npy(np.zeros(shape, np.float32)), headers=ARRAY
+    )
     assert_problem(response, 422, "impossible", "input")
 
 
-def test_a_number_that_json_has_not_is_malformed(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_number_that_json_has_not_is_malformed(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     text = b'{"inputs": [[NaN, 1.0], [Infinity, 0.0]]}'
-    response = client.post(f"{PATH}?model=signals", content=text, headers={"Content-Type": "application/json"})
+    response = client.post(
+        f"{PATH}?model=signals", content=text, headers={"Content-Type": "application/json"}
+    )
     assert_problem(response, 400, "invalid-request", "not JSON")

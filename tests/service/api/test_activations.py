@@ -1,4 +1,6 @@
-"""Activations as JSON, .npy and PNG; the oracle is ONNX Runtime with that tensor declared an output."""
+"""Activations as JSON, .npy and PNG; the oracle is ONNX Runtime with that tensor declared an
+output.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +29,12 @@ Check = Callable[..., dict[str, Any]]
 NPY = {"Accept": "application/x-npy"}
 PNG = {"Accept": "image/png"}
 ARRAY = {"Content-Type": "application/x-npy"}
-TAPS = [("0", "post", "rectified"), ("0", "pre", "convolved"), ("1", "post", "pooled"), ("2", "post", "averaged")]
+TAPS = [
+    ("0", "post", "rectified"),
+    ("0", "pre", "convolved"),
+    ("1", "post", "pooled"),
+    ("2", "post", "averaged"),
+]
 
 
 @pytest.fixture
@@ -66,7 +73,9 @@ def test_the_statistics_are_those_of_each_channel(
         "mean": maps.mean(axis=1),
         "zeros": (maps == 0).mean(axis=1),
     }.items():
-        np.testing.assert_allclose([each[name] for each in body["channels"]], values, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            [each[name] for each in body["channels"]], values, rtol=1e-5, atol=1e-6
+        )
     assert body["layer"]["output_shape"] == list(expected[0].shape)
     assert "values" not in body
 
@@ -78,12 +87,23 @@ def test_a_picture_posted_before_gives_the_same_without_an_upload(
     again = client.get(f"/layers/0/activations?input_id={input_id}")
     assert again.json() == posted.json()
     assert posted.json()["input_id"] == again.headers["x-input-id"] == input_id
-    arrays = [client.get(f"/layers/0/activations?input_id={input_id}", headers=NPY).content for _ in range(2)]
-    assert arrays[0] == arrays[1] == client.post("/layers/0/activations", content=picture, headers=NPY).content
+    arrays = [
+        client.get(f"/layers/0/activations?input_id={input_id}", headers=NPY).content
+        for _ in range(2)
+    ]
+    assert (
+        arrays[0]
+        == arrays[1]
+        == client.post("/layers/0/activations", content=picture, headers=NPY).content
+    )
 
 
-def test_a_layer_whose_name_holds_slashes_and_spaces_is_reached_by_it(client: httpx.Client, picture: bytes) -> None:
-    by_name = client.post(f"/layers/{quote(CONVOLUTION, safe='')}/activations", content=picture).json()
+def test_a_layer_whose_name_holds_slashes_and_spaces_is_reached_by_it(
+    client: httpx.Client, picture: bytes
+) -> None:
+    by_name = client.post(
+        f"/layers/{quote(CONVOLUTION, safe='')}/activations", content=picture
+    ).json()
     assert by_name["layer"]["name"] == CONVOLUTION
     assert by_name == client.post("/layers/0/activations", content=picture).json()
 
@@ -94,7 +114,9 @@ def test_full_adds_the_values_themselves_unrounded(client: httpx.Client, picture
     assert np.array_equal(np.array(values, np.float64), array.astype(np.float64))
 
 
-def test_channels_are_picked_in_the_order_asked_for_and_once(client: httpx.Client, picture: bytes) -> None:
+def test_channels_are_picked_in_the_order_asked_for_and_once(
+    client: httpx.Client, picture: bytes
+) -> None:
     path = "/layers/0/activations?channel=5&channel=2&channel=5"
     whole = loaded(client.post("/layers/0/activations", content=picture, headers=NPY).content)
     part = loaded(client.post(path, content=picture, headers=NPY).content)
@@ -106,18 +128,24 @@ def test_channels_are_picked_in_the_order_asked_for_and_once(client: httpx.Clien
     assert body["layer"]["output_shape"] == [8, 16, 16]
 
 
-def test_a_picture_shows_each_map_from_its_darkest_to_its_brightest(client: httpx.Client, picture: bytes) -> None:
+def test_a_picture_shows_each_map_from_its_darkest_to_its_brightest(
+    client: httpx.Client, picture: bytes
+) -> None:
     response = client.post("/layers/0/activations?channel=3&tap=pre", content=picture, headers=PNG)
     assert response.headers["content-type"] == "image/png"
     shown = pixels_of(response.content)
-    [grey] = loaded(client.post("/layers/0/activations?channel=3&tap=pre", content=picture, headers=NPY).content)
+    [grey] = loaded(
+        client.post("/layers/0/activations?channel=3&tap=pre", content=picture, headers=NPY).content
+    )
     expected = np.rint((grey - grey.min()) / np.ptp(grey) * 255).repeat(3, axis=0).repeat(3, axis=1)
     assert np.abs(shown[2:-2, 2:-2].astype(int) - expected).max() <= 1
 
 
 def test_a_sheet_of_all_maps_is_larger_than_one_map(client: httpx.Client, picture: bytes) -> None:
     one, all_maps = (
-        pixels_of(client.post(f"/layers/0/activations{query}", content=picture, headers=PNG).content)
+        pixels_of(
+            client.post(f"/layers/0/activations{query}", content=picture, headers=PNG).content
+        )
         for query in ("?channel=3", "")
     )
     assert all_maps.size > 7 * one.size
@@ -133,7 +161,9 @@ def test_a_sheet_of_all_maps_is_larger_than_one_map(client: httpx.Client, pictur
         ("text/html, */*;q=0.1", "application/json"),
     ],
 )
-def test_accept_chooses_the_form(client: httpx.Client, picture: bytes, accept: str, kind: str) -> None:
+def test_accept_chooses_the_form(
+    client: httpx.Client, picture: bytes, accept: str, kind: str
+) -> None:
     response = client.post("/layers/0/activations", content=picture, headers={"Accept": accept})
     assert response.headers["content-type"] == kind
     assert response.headers["vary"] == "Accept"
@@ -153,7 +183,9 @@ def test_a_form_that_there_is_not_is_not_acceptable(
 
 
 @pytest.mark.parametrize(("text", "shape"), [(SIGNALS, (1, 2, 11)), (VOLUMES, (1, 1, 6, 7, 8))])
-def test_signals_and_volumes_are_posted_as_arrays_or_lists(client: httpx.Client, text: str, shape: Any) -> None:
+def test_signals_and_volumes_are_posted_as_arrays_or_lists(
+    client: httpx.Client, text: str, shape: Any
+) -> None:
     model = parsed(text)
     given = np.random.default_rng(3).normal(size=shape).astype(np.float32)
     [expected] = tensors(model, ["y"], given)
@@ -169,7 +201,10 @@ def test_signals_and_volumes_are_posted_as_arrays_or_lists(client: httpx.Client,
     body = client.post(path, content=npy(given), headers=ARRAY).json()
     Activations.model_validate(body)
     assert len(body["units"][0]["position"]) == len(shape) - 2
-    assert client.post(path, content=npy(given), headers=PNG | ARRAY).headers["content-type"] == "image/png"
+    assert (
+        client.post(path, content=npy(given), headers=PNG | ARRAY).headers["content-type"]
+        == "image/png"
+    )
 
 
 def test_what_is_not_finite_is_null_in_json(client: httpx.Client) -> None:
@@ -189,7 +224,11 @@ def test_what_is_not_finite_is_null_in_json(client: httpx.Client) -> None:
     assert sum(each["value"] is None for each in body["units"]) == array.size - finite.sum()
 
 
-def test_a_graph_read_from_the_folder_is_left_as_it_was(client: httpx.Client, repository_folder: Path) -> None:
+def test_a_graph_read_from_the_folder_is_left_as_it_was(
+    client: httpx.Client, repository_folder: Path
+) -> None:
     before = {path: path.read_bytes() for path in repository_folder.rglob("*") if path.is_file()}
     client.post("/layers/0/activations?model=signals", json={"inputs": [[0.0] * 9] * 2})
-    assert {path: path.read_bytes() for path in repository_folder.rglob("*") if path.is_file()} == before
+    assert {
+        path: path.read_bytes() for path in repository_folder.rglob("*") if path.is_file()
+    } == before

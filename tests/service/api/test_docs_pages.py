@@ -32,7 +32,9 @@ class References(HTMLParser):
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_a_page_refers_to_no_other_host_and_all_it_refers_to_is_there(client: httpx.Client, path: str) -> None:
+def test_a_page_refers_to_no_other_host_and_all_it_refers_to_is_there(
+    client: httpx.Client, path: str
+) -> None:
     page = client.get(path)
     assert page.headers["content-type"].startswith("text/html")
     addresses = [each for each in References(page.text).addresses if not each.startswith("data:")]
@@ -40,12 +42,19 @@ def test_a_page_refers_to_no_other_host_and_all_it_refers_to_is_there(client: ht
     for address in addresses:
         target = urljoin(OWN + path, address)
         assert target.startswith(OWN + "/")
-        assert client.get(urlsplit(target)._replace(scheme="", netloc="").geturl()).status_code == 200
+        assert (
+            client.get(urlsplit(target)._replace(scheme="", netloc="").geturl()).status_code == 200
+        )
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_a_page_names_no_other_host_in_scripts_and_styles_either(client: httpx.Client, path: str) -> None:
-    hosts = {urlsplit(each).hostname for each in re.findall(r"https?://[^\s'\"<>)]+", client.get(path).text)}
+def test_a_page_names_no_other_host_in_scripts_and_styles_either(
+    client: httpx.Client, path: str
+) -> None:
+    hosts = {
+        urlsplit(each).hostname
+        for each in re.findall(r"https?://[^\s'\"<>)]+", client.get(path).text)
+    }
     # The namespace of SVG is a name, not an address.
     assert hosts <= {"testserver", "www.w3.org"}
 
@@ -53,12 +62,20 @@ def test_a_page_names_no_other_host_in_scripts_and_styles_either(client: httpx.C
 def test_the_assets_of_the_documentation_load_nothing_from_elsewhere(client: httpx.Client) -> None:
     style = client.get("/docs-assets/swagger-ui.css").text
     assert not re.findall(r"(?:url\(|@import\s*)['\"]?(?:https?:)?//", style)
-    assert client.get("/docs-assets/swagger-ui-bundle.js").headers["content-type"].startswith("text/javascript")
+    assert (
+        client.get("/docs-assets/swagger-ui-bundle.js")
+        .headers["content-type"]
+        .startswith("text/javascript")
+    )
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
-def test_a_page_may_live_behind_a_prefix_that_the_service_does_not_know(client: httpx.Client, path: str) -> None:
-    addresses = [each for each in References(client.get(path).text).addresses if not each.startswith("data:")]
+def test_a_page_may_live_behind_a_prefix_that_the_service_does_not_know(
+    client: httpx.Client, path: str
+) -> None:
+    addresses = [
+        each for each in References(client.get(path).text).addresses if not each.startswith("data:")
+    ]
     assert not [each for each in addresses if each.startswith("/")]
 
 
@@ -67,16 +84,25 @@ def test_the_documentation_shows_the_document_of_this_service(client: httpx.Clie
     assert client.get("/openapi.json").json()["info"]["title"] == "Fovea"
 
 
-def test_the_explorer_runs_its_own_scripts_only_and_may_be_framed_by_nobody(client: httpx.Client) -> None:
+def test_the_explorer_runs_its_own_scripts_only_and_may_be_framed_by_nobody(
+    client: httpx.Client,
+) -> None:
     for path in ("/", "/explorer/main.js", "/explorer/style.css"):
         policy = client.get(path).headers["content-security-policy"]
         directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
         assert directives["default-src"] == "'none'"
-        assert directives["script-src"] == directives["style-src"] == directives["connect-src"] == "'self'"
+        assert (
+            directives["script-src"]
+            == directives["style-src"]
+            == directives["connect-src"]
+            == "'self'"
+        )
         assert directives["frame-ancestors"] == "'none'"
 
 
-def test_the_explorer_is_asked_for_anew_and_sent_again_only_when_it_changed(client: httpx.Client) -> None:
+def test_the_explorer_is_asked_for_anew_and_sent_again_only_when_it_changed(
+    client: httpx.Client,
+) -> None:
     for path in ("/", "/explorer/main.js"):
         first = client.get(path)
         assert first.headers["cache-control"] == "no-cache"
@@ -84,8 +110,12 @@ def test_the_explorer_is_asked_for_anew_and_sent_again_only_when_it_changed(clie
         assert (again.status_code, again.content) == (304, b"")
 
 
-def test_what_the_page_itself_loads_may_be_kept_for_ever_for_its_address_changes_with_it(client: httpx.Client) -> None:
-    addresses = [each for each in References(client.get("/").text).addresses if each.startswith("explorer/")]
+def test_what_the_page_itself_loads_may_be_kept_for_ever_for_its_address_changes_with_it(
+    client: httpx.Client,
+) -> None:
+    addresses = [
+        each for each in References(client.get("/").text).addresses if each.startswith("explorer/")
+    ]
     assert addresses
     for address in addresses:
         response = client.get("/" + address)
@@ -126,20 +156,30 @@ def test_nothing_of_the_explorer_names_another_host(client: httpx.Client) -> Non
         assert hosts <= {"www.w3.org"}, file
 
 
-def test_every_problem_type_has_a_page_that_says_what_it_means(client: httpx.Client, assert_problem: Check) -> None:
+def test_every_problem_type_has_a_page_that_says_what_it_means(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     body = assert_problem(client.get("/layers?model=nets"), 404, "unknown-model")
     explained = client.get(body["type"]).json()
-    assert (explained["type"], explained["title"], explained["status"]) == (body["type"], body["title"], 404)
+    assert (explained["type"], explained["title"], explained["status"]) == (
+        body["type"],
+        body["title"],
+        404,
+    )
     assert_problem(client.get("/problems/nothing"), 404, "not-found", "nothing")
 
 
-def test_a_route_that_there_is_not_points_to_the_documentation(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_route_that_there_is_not_points_to_the_documentation(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.get("/predictions"), 404, "no-such-route", "/docs")
     assert_problem(client.get("/docs-assets/nothing.js"), 404, "no-such-route")
     assert_problem(client.get("/models/"), 404, "no-such-route")
 
 
-def test_a_method_that_a_route_has_not_is_told_the_one_it_has(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_method_that_a_route_has_not_is_told_the_one_it_has(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     response = client.get("/predict")
     assert_problem(response, 405, "method-not-allowed", "POST")
     assert response.headers["allow"] == "POST"

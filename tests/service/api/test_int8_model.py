@@ -1,4 +1,6 @@
-"""A model in 8 bits, served beside the float one: the same names and fields, nearly the same numbers."""
+"""A model in 8 bits, served beside the float one: the same names and fields, nearly the same
+numbers.
+"""
 
 import io
 from collections.abc import Callable
@@ -18,7 +20,9 @@ NPY = {"Accept": "application/x-npy", "Content-Type": "image/png"}
 
 @pytest.fixture
 def both(started: Start, int8_folder: Path, tmp_path: Path) -> httpx.Client:
-    return started(Settings(models=int8_folder, device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    return started(
+        Settings(models=int8_folder, device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
 
 
 @pytest.fixture
@@ -34,7 +38,9 @@ def asked(service: httpx.Client, address: str, **query: Any) -> list[Any]:
     return [{k: v for k, v in each.json().items() if k != "model"} for each in found]
 
 
-def arrays(service: httpx.Client, address: str, digit: bytes | None = None, **query: Any) -> list[np.ndarray]:
+def arrays(
+    service: httpx.Client, address: str, digit: bytes | None = None, **query: Any
+) -> list[np.ndarray]:
     found = []
     for name in NAMES:
         params = {"model": name, **query}
@@ -57,9 +63,13 @@ def test_the_float_model_answers_unless_the_other_is_named(both: httpx.Client) -
     assert listed["digits-int8"]["card"]["scores"]["float_agreement"] > 0.998
 
 
-def test_they_name_the_same_digit_with_nearly_the_same_probability(both: httpx.Client, digit: bytes) -> None:
+def test_they_name_the_same_digit_with_nearly_the_same_probability(
+    both: httpx.Client, digit: bytes
+) -> None:
     header = {"Content-Type": "image/png"}
-    first = [both.post(f"/predict?model={name}", content=digit, headers=header).json() for name in NAMES]
+    first = [
+        both.post(f"/predict?model={name}", content=digit, headers=header).json() for name in NAMES
+    ]
     (ours, theirs) = (each["predictions"][0] for each in first)
     assert ours["label"] == theirs["label"] == "3"
     assert ours["probability"] != theirs["probability"]
@@ -76,7 +86,11 @@ def test_what_units_see_is_the_same(both: httpx.Client) -> None:
     for place in range(6):
         sizes = both.get("/layers?model=digits").json()["layers"][place]["output_shape"][1:]
         unit = ",".join(str(size // 2) for size in sizes)
-        for address, query in (("receptive-field", {}), ("receptive-field", {"unit": unit}), ("receptive-fields", {})):
+        for address, query in (
+            ("receptive-field", {}),
+            ("receptive-field", {"unit": unit}),
+            ("receptive-fields", {}),
+        ):
             ours, theirs = asked(both, f"/layers/{place}/{address}", **query)
             for each in (ours, theirs):
                 each.pop("tensor", None)
@@ -100,12 +114,19 @@ def test_activations_are_numbers_close_to_the_float_ones(both: httpx.Client, dig
             assert np.linalg.norm(ours - theirs) < 0.05 * np.linalg.norm(ours)
 
 
-def test_what_a_layer_reads_through_its_kernels_is_what_its_operator_answers(both: httpx.Client, digit: bytes) -> None:
+def test_what_a_layer_reads_through_its_kernels_is_what_its_operator_answers(
+    both: httpx.Client, digit: bytes
+) -> None:
     """The head's kernels are as large as its map: one sum a unit."""
     for layer in ("head.conv", "classifier"):
-        read, computed = (arrays(both, f"/layers/{layer}/activations", digit, tap=tap)[1] for tap in ("input", "pre"))
+        read, computed = (
+            arrays(both, f"/layers/{layer}/activations", digit, tap=tap)[1]
+            for tap in ("input", "pre")
+        )
         weights = arrays(both, f"/layers/{layer}/kernels")[1]
         bias = np.array(asked(both, f"/layers/{layer}/kernels")[1]["bias"])
         grouped = weights.shape[1] == 1 and layer == "head.conv"
-        products = weights.reshape(len(weights), -1) * (read.reshape(len(weights), -1) if grouped else read.reshape(-1))
+        products = weights.reshape(len(weights), -1) * (
+            read.reshape(len(weights), -1) if grouped else read.reshape(-1)
+        )
         assert np.allclose(products.sum(axis=1) + bias, computed.reshape(-1), rtol=1e-5, atol=1e-5)

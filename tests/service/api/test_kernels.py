@@ -1,4 +1,6 @@
-"""`GET /layers/{n}/kernels`: the weights in the file, [out, in, ...]; what they do to an input is the oracle."""
+"""`GET /layers/{n}/kernels`: the weights in the file, [out, in, ...]; what they do to an input is
+the oracle.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +9,16 @@ import httpx
 import numpy as np
 
 from service.api.schemas import Kernels
-from tests.service.networks import DECODER, Array, loaded, parsed, photo_model, pixels_of, tensors, weights_of
+from tests.service.networks import (
+    DECODER,
+    Array,
+    loaded,
+    parsed,
+    photo_model,
+    pixels_of,
+    tensors,
+    weights_of,
+)
 
 Check = Callable[..., dict[str, Any]]
 NPY = {"Accept": "application/x-npy"}
@@ -55,7 +66,9 @@ def test_a_dense_layer_is_its_matrix_times_what_it_reads(client: httpx.Client) -
     assert kernels(client, 3, "photos").shape == (4, 8)
 
 
-def test_some_kernels_are_those_of_the_outputs_asked_for_in_that_order(client: httpx.Client) -> None:
+def test_some_kernels_are_those_of_the_outputs_asked_for_in_that_order(
+    client: httpx.Client,
+) -> None:
     body = client.get("/layers/0/kernels?channel=5&channel=2&channel=5").json()
     Kernels.model_validate(body)
     assert (body["channels"], body["shape"]) == ([5, 2], [2, 3, 3, 3])
@@ -72,18 +85,26 @@ def test_some_kernels_are_those_of_the_outputs_asked_for_in_that_order(client: h
 
 def test_every_output_is_counted_and_has_its_bias_if_there_is_one(client: httpx.Client) -> None:
     body = client.get("/layers/3/kernels?channel=3&channel=0").json()
-    assert np.array_equal(np.array(body["bias"], np.float32), weights_of(photo_model()[0], "fb")[[3, 0]])
+    assert np.array_equal(
+        np.array(body["bias"], np.float32), weights_of(photo_model()[0], "fb")[[3, 0]]
+    )
     convolution = client.get("/layers/0/kernels").json()
     assert (convolution["channels"], convolution["bias"]) == ([*range(8)], None)
 
 
-def test_an_output_that_there_is_not_is_told_the_last_one(client: httpx.Client, assert_problem: Check) -> None:
+def test_an_output_that_there_is_not_is_told_the_last_one(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     for channel in ("8", "-1", "99999999999999999999"):
         response = client.get(f"/layers/0/kernels?channel=0&channel={channel}")
         assert_problem(response, 422, "unknown-channel", "0 to 7")
-    assert_problem(client.get("/layers/0/kernels?channel=red"), 422, "invalid-parameter", "channel.0")
+    assert_problem(
+        client.get("/layers/0/kernels?channel=red"), 422, "invalid-parameter", "channel.0"
+    )
 
 
-def test_a_layer_without_weights_has_no_kernels(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_layer_without_weights_has_no_kernels(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.get("/layers/1/kernels"), 422, "impossible", "MaxPool")
     assert client.get("/layers/0/kernels").status_code == 200

@@ -31,7 +31,9 @@ listed (float[N,8,8,1] x) => (float[N] y) <float[2,1,3,3] w, float[3,100] fw, fl
 ROUTES = ("activations?input_id=0", "kernels", "receptive-field")
 
 
-@pytest.mark.parametrize(("name", "version"), [("photos", "2"), ("signals", "1"), ("volumes", "1"), ("decoder", "1")])
+@pytest.mark.parametrize(
+    ("name", "version"), [("photos", "2"), ("signals", "1"), ("volumes", "1"), ("decoder", "1")]
+)
 def test_the_body_is_what_anatomy_computes(
     client: httpx.Client, repository_folder: Path, name: str, version: str
 ) -> None:
@@ -52,17 +54,33 @@ def test_the_layers_are_those_written_in_the_graph(client: httpx.Client) -> None
         ("dense", "logits", [4]),
     ]
     convolution = body["layers"][0]
-    assert convolution["receptive_field"] == {"status": "exact", "size": [3, 3], "stride": [2, 2], "padding": [1, 1]}
-    assert (convolution["kernel_shape"], convolution["strides"], convolution["pads"]) == ([3, 3], [2, 2], [1, 1, 1, 1])
+    assert convolution["receptive_field"] == {
+        "status": "exact",
+        "size": [3, 3],
+        "stride": [2, 2],
+        "padding": [1, 1],
+    }
+    assert (convolution["kernel_shape"], convolution["strides"], convolution["pads"]) == (
+        [3, 3],
+        [2, 2],
+        [1, 1, 1, 1],
+    )
 
 
 def test_the_model_and_its_version_are_chosen_by_name(client: httpx.Client) -> None:
-    answers = [client.get("/layers", params=params).json() for params in ({}, {"model": "photos:1"})]
-    assert [(each["model"], each["version"]) for each in answers] == [("photos", "2"), ("photos", "1")]
+    answers = [
+        client.get("/layers", params=params).json() for params in ({}, {"model": "photos:1"})
+    ]
+    assert [(each["model"], each["version"]) for each in answers] == [
+        ("photos", "2"),
+        ("photos", "1"),
+    ]
     assert answers[0]["layers"] == answers[1]["layers"]
 
 
-def test_an_unknown_model_or_version_has_no_layers(client: httpx.Client, assert_problem: Check) -> None:
+def test_an_unknown_model_or_version_has_no_layers(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.get("/layers?model=nets"), 404, "unknown-model", "photos, signals")
     assert_problem(client.get("/layers?model=photos:x"), 404, "unknown-model", "1, 2")
     assert_problem(client.get("/layers?model=:1"), 404, "unknown-model")
@@ -80,25 +98,42 @@ def test_a_layer_is_found_by_index_and_by_percent_encoded_name(client: httpx.Cli
 def test_an_unknown_layer_is_not_found_and_told_where_the_names_are(
     client: httpx.Client, assert_problem: Check, route: str, name: str
 ) -> None:
-    body = assert_problem(client.get(f"/layers/{name}/{route}"), 404, "unknown-layer", "GET /layers")
+    body = assert_problem(
+        client.get(f"/layers/{name}/{route}"), 404, "unknown-layer", "GET /layers"
+    )
     assert "0 to 3" in body["detail"]
     assert len(body["detail"]) < 500
 
 
-def test_a_posted_picture_is_not_read_for_an_unknown_layer(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_posted_picture_is_not_read_for_an_unknown_layer(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.post("/layers/99/activations", content=b"x"), 404, "unknown-layer")
 
 
 def test_attributes_and_the_axis_of_the_channels_are_listed_as_the_file_has_them(
-    client: httpx.Client, tmp_path: Path, settings: Settings, started: Callable[[Settings], httpx.Client]
+    client: httpx.Client,
+    tmp_path: Path,
+    settings: Settings,
+    started: Callable[[Settings], httpx.Client],
 ) -> None:
     write(parsed(LISTED), tmp_path / "listed/1/model.onnx", None)
-    layers = started(settings.model_copy(update={"models": tmp_path, "default_model": None})).get("/layers").json()
+    layers = (
+        started(settings.model_copy(update={"models": tmp_path, "default_model": None}))
+        .get("/layers")
+        .json()
+    )
     Layers.model_validate(layers)
-    shown = [(each["operator"], each["channel_axis"], each["attributes"]) for each in layers["layers"]]
+    shown = [
+        (each["operator"], each["channel_axis"], each["attributes"]) for each in layers["layers"]
+    ]
     assert shown == [
         ("Conv", 0, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),
-        ("AveragePool", 0, {"ceil_mode": 1, "count_include_pad": 1, "kernel_shape": [2, 2], "pads": [1, 1, 1, 1]}),
+        (
+            "AveragePool",
+            0,
+            {"ceil_mode": 1, "count_include_pad": 1, "kernel_shape": [2, 2], "pads": [1, 1, 1, 1]},
+        ),
         ("Concat", 2, {"axis": 3}),
         ("Gemm", 0, {"alpha": 0.5, "beta": 2.0, "transB": 1}),
         ("MatMul", None, {}),

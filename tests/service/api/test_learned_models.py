@@ -1,4 +1,6 @@
-"""The learned models of the repository, served: digits as pictures, signals and volumes get their names."""
+"""The learned models of the repository, served: digits as pictures, signals and volumes get their
+names.
+"""
 
 import io
 from collections.abc import Callable, Sequence
@@ -19,7 +21,9 @@ Start = Callable[[Settings], httpx.Client]
 @pytest.fixture
 def learned(started: Start, tmp_path: Path) -> httpx.Client:
     """A service of the models that the repository holds."""
-    return started(Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    return started(
+        Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
 
 
 def strongest(response: httpx.Response) -> str:
@@ -53,7 +57,9 @@ def photograph(digit: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
-def test_photographed_digits_are_named(learned: httpx.Client, digit_examples: tuple[np.ndarray, np.ndarray]) -> None:
+def test_photographed_digits_are_named(
+    learned: httpx.Client, digit_examples: tuple[np.ndarray, np.ndarray]
+) -> None:
     pictures, labels = digit_examples
     found = named(learned, "digits", [photograph(each) for each in pictures[:COUNT]], "image/jpeg")
     assert right(found, labels) >= COUNT - 1
@@ -68,34 +74,47 @@ def test_signals_are_named_however_they_are_sent(
     first = signals[0]
     as_json = learned.post("/predict?model=digits1d", json={"inputs": first[0].tolist()})
     row = ",".join(repr(float(value)) for value in first[0])
-    as_csv = learned.post("/predict?model=digits1d", content=row, headers={"Content-Type": "text/csv"})
+    as_csv = learned.post(
+        "/predict?model=digits1d", content=row, headers={"Content-Type": "text/csv"}
+    )
     assert {strongest(as_json), strongest(as_csv)} == {found[0]}
 
 
-def test_volumes_are_named(learned: httpx.Client, volume_examples: tuple[np.ndarray, np.ndarray]) -> None:
+def test_volumes_are_named(
+    learned: httpx.Client, volume_examples: tuple[np.ndarray, np.ndarray]
+) -> None:
     volumes, labels = volume_examples
     found = named(learned, "voxels", [npy(each) for each in volumes[:COUNT]], "application/x-npy")
     assert right(found, labels) >= 0.93 * COUNT
 
 
 @pytest.mark.parametrize(("model", "axes"), [("digits", 2), ("digits1d", 1), ("voxels", 3)])
-def test_layers_and_fields_have_as_many_axes_as_the_input(learned: httpx.Client, model: str, axes: int) -> None:
+def test_layers_and_fields_have_as_many_axes_as_the_input(
+    learned: httpx.Client, model: str, axes: int
+) -> None:
     layers = learned.get(f"/layers?model={model}").json()["layers"]
     assert len(layers[0]["kernel_shape"]) == axes
     assert layers[0]["receptive_field"]["status"] == "exact"
     unit = ",".join(["1"] * axes)
     field = learned.get(f"/layers/1/receptive-field?model={model}&unit={unit}").json()
     assert len(field["interval"]) == len(field["clipped"]) == axes
-    assert learned.get(f"/layers/0/kernels?model={model}").json()["shape"][2:] == layers[0]["kernel_shape"]
+    assert (
+        learned.get(f"/layers/0/kernels?model={model}").json()["shape"][2:]
+        == layers[0]["kernel_shape"]
+    )
 
 
 @pytest.mark.parametrize("model", ["digits", "digits1d", "voxels"])
-def test_samples_are_named_rightly_except_for_the_hard_ones(learned: httpx.Client, model: str) -> None:
+def test_samples_are_named_rightly_except_for_the_hard_ones(
+    learned: httpx.Client, model: str
+) -> None:
     listed = learned.get(f"/models/{model}/samples").json()["samples"]
     assert {each["name"] for each in listed} >= set("0123456789")
     for each in listed:
         data = learned.get(f"/models/{model}/samples/{each['file']}").content
-        response = learned.post(f"/predict?model={model}", content=data, headers={"Content-Type": each["media_type"]})
+        response = learned.post(
+            f"/predict?model={model}", content=data, headers={"Content-Type": each["media_type"]}
+        )
         hard, label = each["name"].startswith("hard"), each["name"][-1]
         assert (strongest(response) == label) != hard, each["name"]
 

@@ -1,4 +1,6 @@
-"""`/metrics` and the statistics of a model, against requests that fail, wait, and go through the network together."""
+"""`/metrics` and the statistics of a model, against requests that fail, wait, and go through the
+network together.
+"""
 
 import asyncio
 import threading
@@ -57,12 +59,28 @@ def test_what_waited_together_is_one_run_of_several_requests(busy: Busy, picture
         release.set()
         assert [each.result(20).status_code for each in waiting] == [200] * 3
     found = photos(services)
-    assert (found.inference_count, found.execution_count, found.success.count, found.fail.count) == (3, 1, 3, 0)
-    assert [(batch.batch_size, batch.compute_infer.count) for batch in found.batch_stats] == [(3, 1)]
+    assert (
+        found.inference_count,
+        found.execution_count,
+        found.success.count,
+        found.fail.count,
+    ) == (3, 1, 3, 0)
+    assert [(batch.batch_size, batch.compute_infer.count) for batch in found.batch_stats] == [
+        (3, 1)
+    ]
     [batch] = found.batch_stats
     assert found.compute_infer.ns == pytest.approx(3 * batch.compute_infer.ns, abs=2)
     assert found.success.ns == pytest.approx(
-        sum(each.ns for each in (found.queue, found.compute_input, found.compute_infer, found.compute_output)), abs=5
+        sum(
+            each.ns
+            for each in (
+                found.queue,
+                found.compute_input,
+                found.compute_infer,
+                found.compute_output,
+            )
+        ),
+        abs=5,
     )
     for bound, runs in (("1.0", 0), ("2.0", 0), ("4.0", 1), ("8.0", 1), ("+Inf", 1)):
         assert value(client, "fovea_batch_size_bucket", le=bound, model="photos") == runs, bound
@@ -83,7 +101,10 @@ def test_a_full_queue_is_a_refused_request_of_the_model(busy: Busy, picture: byt
     assert value(client, "fovea_requests_total", status="429") == refused
     assert dict(photos(services).failures) == {"REJECTED": refused}
     assert photos(services).success.count == answered
-    assert value(client, "fovea_inference_request_failure_total", reason="REJECTED", model="photos") == refused
+    assert (
+        value(client, "fovea_inference_request_failure_total", reason="REJECTED", model="photos")
+        == refused
+    )
 
 
 def test_a_deadline_that_passes_in_the_queue_is_a_refused_request_and_leaves_the_queue(
@@ -97,12 +118,19 @@ def test_a_deadline_that_passes_in_the_queue_is_a_refused_request_and_leaves_the
     assert value(client, "fovea_queue_length") == 1
 
 
-def test_a_caller_who_hangs_up_in_the_queue_is_a_cancelled_request(settings: Settings, picture: bytes) -> None:
-    services, release = Services.start(settings.model_copy(update={"instances": 1})), threading.Event()
+def test_a_caller_who_hangs_up_in_the_queue_is_a_cancelled_request(
+    settings: Settings, picture: bytes
+) -> None:
+    services, release = (
+        Services.start(settings.model_copy(update={"instances": 1})),
+        threading.Event(),
+    )
     services.batcher.submit(lambda: release.wait(20))
 
     async def hang_up() -> None:
-        task = asyncio.create_task(predicted(services, services.repository.get(), [Picture(picture)], None))
+        task = asyncio.create_task(
+            predicted(services, services.repository.get(), [Picture(picture)], None)
+        )
         await asyncio.sleep(0.1)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -128,7 +156,16 @@ def test_a_run_that_fails_is_a_failure_of_the_backend_and_no_run(
     found = photos(services)
     assert dict(found.failures) == {"BACKEND": 1}
     assert (found.execution_count, found.success.count) == (0, 0)
-    assert value(client, "fovea_inference_request_failure_total", reason="BACKEND", model="photos", version="2") == 1
+    assert (
+        value(
+            client,
+            "fovea_inference_request_failure_total",
+            reason="BACKEND",
+            model="photos",
+            version="2",
+        )
+        == 1
+    )
 
 
 def test_one_bad_file_fails_its_request_and_the_others_of_it_were_still_computed(
@@ -160,7 +197,9 @@ def test_work_that_is_no_prediction_counts_its_wait_and_its_run_but_no_inference
     assert value(client, "fovea_sessions_built_total") == built + 2
 
 
-def test_sessions_that_make_room_for_others_are_told(settings: Settings, started: Start, picture: bytes) -> None:
+def test_sessions_that_make_room_for_others_are_told(
+    settings: Settings, started: Start, picture: bytes
+) -> None:
     client = started(settings.model_copy(update={"layer_sessions": 1}))
     for version in (1, 2, 1):
         client.post(f"/layers/0/activations?model=photos:{version}", content=picture)
@@ -169,7 +208,9 @@ def test_sessions_that_make_room_for_others_are_told(settings: Settings, started
     assert value(client, "fovea_layer_sessions") == 1
 
 
-def test_the_store_tells_what_it_keeps_and_what_it_dropped(settings: Settings, started: Start, picture: bytes) -> None:
+def test_the_store_tells_what_it_keeps_and_what_it_dropped(
+    settings: Settings, started: Start, picture: bytes
+) -> None:
     room = 20 * len(picture)
     client = started(settings.model_copy(update={"input_store_bytes": room}))
     pictures = [picture + bytes([number]) for number in range(30)]
@@ -182,11 +223,16 @@ def test_the_store_tells_what_it_keeps_and_what_it_dropped(settings: Settings, s
     assert written == 30
     assert 0 < dropped < 30
     assert value(client, "fovea_input_store_limit_bytes") == room
-    until(lambda: value(client, "fovea_input_store_files") == written - dropped, "the folder is looked through again")
+    until(
+        lambda: value(client, "fovea_input_store_files") == written - dropped,
+        "the folder is looked through again",
+    )
     assert value(client, "fovea_input_store_bytes") == (written - dropped) * (len(picture) + 1)
 
 
-def test_the_text_is_what_prometheus_reads_and_names_no_family_twice(client: httpx.Client, picture: bytes) -> None:
+def test_the_text_is_what_prometheus_reads_and_names_no_family_twice(
+    client: httpx.Client, picture: bytes
+) -> None:
     client.post("/predict", content=picture)
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")

@@ -27,7 +27,12 @@ def test_the_numbers_of_a_model_are_those_of_its_graph(client: httpx.Client) -> 
     assert photos["parameters"] == 8 * 3 * 3 * 3 + 4 * 8 + 4
     assert photos["macs"] == 16 * 16 * 8 * (3 * 3 * 3) + 8 * 4
     assert photos["provider"] == "CPUExecutionProvider"
-    assert photos["input"] == {"name": "image", "type": "uint8", "shape": ["N", 32, 32, 3], "kind": "image"}
+    assert photos["input"] == {
+        "name": "image",
+        "type": "uint8",
+        "shape": ["N", 32, 32, 3],
+        "kind": "image",
+    }
 
 
 def test_on_the_cpu_every_node_runs_there_and_no_gpu_is_told_of(client: httpx.Client) -> None:
@@ -40,7 +45,13 @@ def test_on_a_gpu_it_is_told_what_is_in_force_and_what_fell_back(
     settings: Settings, started: Callable[[Settings], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.runtime.engine._runtime", Gpu)
-    chosen = {"device": "cuda", "cuda_device": 1, "tf32": True, "gpu_memory_bytes": 10**9, "max_batch": 3}
+    chosen = {
+        "device": "cuda",
+        "cuda_device": 1,
+        "tf32": True,
+        "gpu_memory_bytes": 10**9,
+        "max_batch": 3,
+    }
     body = started(settings.model_copy(update=chosen)).get("/models").json()
     Models.model_validate(body)
     found = {each["name"]: each for each in body["models"]}
@@ -69,7 +80,9 @@ def test_the_card_comes_with_the_model(client: httpx.Client) -> None:
 
 
 def test_one_model_is_the_default(client: httpx.Client) -> None:
-    assert [each["name"] for each in client.get("/models").json()["models"] if each["default"]] == ["photos"]
+    assert [each["name"] for each in client.get("/models").json()["models"] if each["default"]] == [
+        "photos"
+    ]
 
 
 def test_a_version_of_a_model_can_be_asked_for(client: httpx.Client) -> None:
@@ -99,7 +112,9 @@ def test_refused_models_are_named_with_the_reason(client: httpx.Client) -> None:
 def test_a_model_that_is_unknown_refused_or_of_no_such_version_is_not_found(
     client: httpx.Client, assert_problem: Check
 ) -> None:
-    assert_problem(client.get("/models/nets"), 404, "unknown-model", "decoder, photos, signals, volumes")
+    assert_problem(
+        client.get("/models/nets"), 404, "unknown-model", "decoder, photos, signals, volumes"
+    )
     assert_problem(client.get("/models/corrupt"), 404, "unknown-model", "photos")
     assert_problem(client.get("/models/photos:3"), 404, "unknown-model", "1, 2")
     assert_problem(client.get("/models/" + "x" * 5000), 404, "unknown-model")

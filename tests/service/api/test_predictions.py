@@ -1,4 +1,6 @@
-"""`POST /predict`: every way to send a picture gives the same answer, and the answer is what its schema says."""
+"""`POST /predict`: every way to send a picture gives the same answer, and the answer is what its
+schema says.
+"""
 
 import base64
 import io
@@ -23,12 +25,18 @@ def strongest(body: dict[str, Any]) -> Any:
     return body["predictions"]
 
 
-def test_a_raw_picture_gives_the_classes_strongest_first(client: httpx.Client, picture: bytes) -> None:
+def test_a_raw_picture_gives_the_classes_strongest_first(
+    client: httpx.Client, picture: bytes
+) -> None:
     response = client.post("/predict", content=picture, headers=JPEG)
     assert response.status_code == 200
     body = response.json()
     Prediction.model_validate(body)
-    assert (body["model"], body["version"], body["provider"]) == ("photos", "2", "CPUExecutionProvider")
+    assert (body["model"], body["version"], body["provider"]) == (
+        "photos",
+        "2",
+        "CPUExecutionProvider",
+    )
     probabilities = [each["probability"] for each in strongest(body)]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=1e-6)
@@ -42,7 +50,9 @@ def test_octet_stream_form_and_base64_give_the_same_answer_as_the_raw_picture(
     text = base64.b64encode(picture).decode()
     answers = [
         client.post("/predict", content=picture, headers=JPEG),
-        client.post("/predict", content=picture, headers={"Content-Type": "application/octet-stream"}),
+        client.post(
+            "/predict", content=picture, headers={"Content-Type": "application/octet-stream"}
+        ),
         client.post("/predict", content=picture),
         client.post("/predict", files={"file": ("cat.jpg", picture, "image/jpeg")}),
         client.post("/predict", json={"image": text}),
@@ -75,7 +85,9 @@ def test_a_version_can_be_chosen(client: httpx.Client, picture: bytes) -> None:
 def test_the_input_itself_can_be_posted_as_an_array(client: httpx.Client, picture: bytes) -> None:
     posted = client.post("/predict", content=picture).json()
     seen = pixels_of(client.get(f"/inputs/{posted['input_id']}?view=network").content)
-    tensor = client.post("/predict", content=npy(seen), headers={"Content-Type": "application/x-npy"}).json()
+    tensor = client.post(
+        "/predict", content=npy(seen), headers={"Content-Type": "application/x-npy"}
+    ).json()
     nested = client.post("/predict", json={"inputs": seen.tolist()}).json()
     assert strongest(tensor) == strongest(nested) == strongest(posted)
     assert len({body["input_id"] for body in (posted, tensor, nested)}) == 3
@@ -85,25 +97,40 @@ def test_the_input_itself_can_be_posted_as_an_array(client: httpx.Client, pictur
 def test_a_top_k_that_is_no_positive_number_is_a_wrong_parameter(
     client: httpx.Client, picture: bytes, assert_problem: Check, top_k: str
 ) -> None:
-    body = assert_problem(client.post(f"/predict?top_k={top_k}", content=picture), 422, "invalid-parameter", "top_k")
+    body = assert_problem(
+        client.post(f"/predict?top_k={top_k}", content=picture), 422, "invalid-parameter", "top_k"
+    )
     assert body["errors"][0]["parameter"] == "top_k"
 
 
-def test_more_classes_than_there_are_is_impossible(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_more_classes_than_there_are_is_impossible(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     assert_problem(client.post("/predict?top_k=5", content=picture), 422, "impossible", "4 classes")
 
 
 def test_text_is_not_a_picture(client: httpx.Client, assert_problem: Check) -> None:
-    assert_problem(client.post("/predict", content=b"hello there"), 415, "unsupported-picture", "JPEG")
+    assert_problem(
+        client.post("/predict", content=b"hello there"), 415, "unsupported-picture", "JPEG"
+    )
 
 
 def test_an_svg_is_not_an_accepted_format(client: httpx.Client, assert_problem: Check) -> None:
-    response = client.post("/predict", content=b"<svg></svg>", headers={"Content-Type": "image/svg+xml"})
+    response = client.post(
+        "/predict", content=b"<svg></svg>", headers={"Content-Type": "image/svg+xml"}
+    )
     assert_problem(response, 415, "unsupported-picture")
 
 
-def test_a_truncated_picture_is_broken(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
-    assert_problem(client.post("/predict", content=picture[: len(picture) // 2]), 400, "broken-picture", "truncated")
+def test_a_truncated_picture_is_broken(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
+    assert_problem(
+        client.post("/predict", content=picture[: len(picture) // 2]),
+        400,
+        "broken-picture",
+        "truncated",
+    )
 
 
 def test_an_empty_body_is_named(client: httpx.Client, assert_problem: Check) -> None:
@@ -112,13 +139,18 @@ def test_an_empty_body_is_named(client: httpx.Client, assert_problem: Check) -> 
     assert_problem(client.post("/predict", files={"file": ("a.jpg", b"")}), 400, "empty-body")
 
 
-def test_a_bomb_is_refused_before_it_is_decoded(client: httpx.Client, bomb: bytes, assert_problem: Check) -> None:
+def test_a_bomb_is_refused_before_it_is_decoded(
+    client: httpx.Client, bomb: bytes, assert_problem: Check
+) -> None:
     assert_problem(client.post("/predict", content=bomb), 413, "too-many-pixels", "100000")
 
 
 @pytest.mark.parametrize("declared", [True, False])
 def test_too_many_bytes_are_refused(
-    settings: Settings, started: Callable[[Settings], httpx.Client], assert_problem: Check, declared: bool
+    settings: Settings,
+    started: Callable[[Settings], httpx.Client],
+    assert_problem: Check,
+    declared: bool,
 ) -> None:
     client = started(settings.model_copy(update={"max_bytes": 1000}))
     content = b"x" * 1001 if declared else iter([b"x" * 500] * 3)
@@ -127,7 +159,9 @@ def test_too_many_bytes_are_refused(
     assert_problem(form, 413, "too-many-bytes", "1000")
 
 
-@pytest.mark.parametrize("kind", ["application/x-www-form-urlencoded", "text/plain", "video/mp4", "application/xml"])
+@pytest.mark.parametrize(
+    "kind", ["application/x-www-form-urlencoded", "text/plain", "video/mp4", "application/xml"]
+)
 def test_a_wrong_content_type_is_told_the_right_ones(
     client: httpx.Client, picture: bytes, assert_problem: Check, kind: str
 ) -> None:
@@ -135,7 +169,9 @@ def test_a_wrong_content_type_is_told_the_right_ones(
     assert_problem(response, 415, "unsupported-content-type", "multipart/form-data")
 
 
-def test_a_compressed_body_is_not_accepted(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_a_compressed_body_is_not_accepted(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     response = client.post("/predict", content=picture, headers=JPEG | {"Content-Encoding": "gzip"})
     assert_problem(response, 415, "unsupported-content-type", "gzip")
 
@@ -157,41 +193,64 @@ def test_a_compressed_body_is_not_accepted(client: httpx.Client, picture: bytes,
 def test_json_that_is_no_picture_is_malformed(
     client: httpx.Client, assert_problem: Check, content: bytes, says: str
 ) -> None:
-    response = client.post("/predict", content=content, headers={"Content-Type": "application/json"})
+    response = client.post(
+        "/predict", content=content, headers={"Content-Type": "application/json"}
+    )
     assert_problem(response, 400, "invalid-request", says)
 
 
-def test_a_form_without_file_or_with_text_in_it_is_explained(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_form_without_file_or_with_text_in_it_is_explained(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.post("/predict", files={"image": b"x"}), 400, "empty-body", "'file'")
-    assert_problem(client.post("/predict", files={"file": (None, "text")}), 400, "invalid-request", "text")
+    assert_problem(
+        client.post("/predict", files={"file": (None, "text")}), 400, "invalid-request", "text"
+    )
     broken = {"Content-Type": "multipart/form-data"}
-    assert_problem(client.post("/predict", content=b"x", headers=broken), 400, "invalid-request", "boundary")
+    assert_problem(
+        client.post("/predict", content=b"x", headers=broken), 400, "invalid-request", "boundary"
+    )
     broken = {"Content-Type": "multipart/form-data; boundary=a"}
-    assert_problem(client.post("/predict", content=b"nonsense", headers=broken), 400, "invalid-request")
+    assert_problem(
+        client.post("/predict", content=b"nonsense", headers=broken), 400, "invalid-request"
+    )
 
 
-def test_of_several_files_the_bad_one_is_named(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_of_several_files_the_bad_one_is_named(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     files = [("file", ("a.jpg", picture)), ("file", ("b.jpg", picture[:300]))]
     assert_problem(client.post("/predict", files=files), 400, "broken-picture", "file 2 of 2")
 
 
-def test_too_many_files_are_refused(client: httpx.Client, picture: bytes, assert_problem: Check) -> None:
+def test_too_many_files_are_refused(
+    client: httpx.Client, picture: bytes, assert_problem: Check
+) -> None:
     files = [("file", ("a.jpg", picture))] * 17
     assert_problem(client.post("/predict", files=files), 400, "invalid-request", "16")
 
 
-def test_an_array_that_is_truncated_or_holds_objects_is_malformed(client: httpx.Client, assert_problem: Check) -> None:
+def test_an_array_that_is_truncated_or_holds_objects_is_malformed(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     stream = io.BytesIO()
     np.save(stream, np.zeros((32, 32, 3), np.uint8))
     kind = {"Content-Type": "application/x-npy"}
     truncated = client.post("/predict", content=stream.getvalue()[:-5], headers=kind)
     assert_problem(truncated, 400, "invalid-request", "truncated")
-    assert_problem(client.post("/predict", content=b"\x93NUMPY\x09\x09", headers=kind), 400, "invalid-request")
+    assert_problem(
+        client.post("/predict", content=b"\x93NUMPY\x09\x09", headers=kind), 400, "invalid-request"
+    )
     huge = stream.getvalue().replace(b"(32, 32, 3)", b"(9" + b"0" * 8 + b",)")
     assert_problem(client.post("/predict", content=huge, headers=kind), 400, "invalid-request")
     pickled = io.BytesIO()
     np.save(pickled, np.array([{}], object), allow_pickle=True)
-    assert_problem(client.post("/predict", content=pickled.getvalue(), headers=kind), 400, "invalid-request", "numbers")
+    assert_problem(
+        client.post("/predict", content=pickled.getvalue(), headers=kind),
+        400,
+        "invalid-request",
+        "numbers",
+    )
 
 
 @pytest.mark.parametrize(
@@ -217,13 +276,17 @@ def test_an_array_whose_header_is_no_header_is_malformed(
     assert_problem(response, 400, "invalid-request", "numpy.save")
 
 
-def test_json_of_more_lists_than_any_array_has_is_not_parsed(client: httpx.Client, assert_problem: Check) -> None:
+def test_json_of_more_lists_than_any_array_has_is_not_parsed(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     body = b'{"inputs": [' + b"[]," * 500_000 + b"[]]}"
     response = client.post("/predict", content=body, headers={"Content-Type": "application/json"})
     assert_problem(response, 400, "invalid-request", "application/x-npy")
 
 
-def test_an_array_of_another_shape_or_type_is_impossible(client: httpx.Client, assert_problem: Check) -> None:
+def test_an_array_of_another_shape_or_type_is_impossible(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     assert_problem(client.post("/predict", json={"inputs": [1, 2]}), 422, "impossible", "shape")
     halves = np.full((32, 32, 3), 0.5).tolist()
     assert_problem(client.post("/predict", json={"inputs": halves}), 422, "impossible", "uint8")
@@ -232,8 +295,12 @@ def test_an_array_of_another_shape_or_type_is_impossible(client: httpx.Client, a
 def test_an_unknown_model_or_version_is_told_the_known_ones(
     client: httpx.Client, picture: bytes, assert_problem: Check
 ) -> None:
-    assert_problem(client.post("/predict?model=nets", content=picture), 404, "unknown-model", "photos, signals")
-    assert_problem(client.post("/predict?model=photos:7", content=picture), 404, "unknown-model", "1, 2")
+    assert_problem(
+        client.post("/predict?model=nets", content=picture), 404, "unknown-model", "photos, signals"
+    )
+    assert_problem(
+        client.post("/predict?model=photos:7", content=picture), 404, "unknown-model", "1, 2"
+    )
 
 
 def test_a_picture_for_a_model_without_a_card_names_the_way_to_one(
@@ -243,24 +310,34 @@ def test_a_picture_for_a_model_without_a_card_names_the_way_to_one(
     assert_problem(response, 422, "no-image-input", "python -m model_build adopt")
 
 
-def test_a_network_that_does_not_classify_points_to_its_layers(client: httpx.Client, assert_problem: Check) -> None:
+def test_a_network_that_does_not_classify_points_to_its_layers(
+    client: httpx.Client, assert_problem: Check
+) -> None:
     response = client.post("/predict?model=signals", json={"inputs": [[0.0] * 9] * 2})
     assert_problem(response, 422, "impossible", "activations")
 
 
-def test_bad_input_leaves_the_service_going(client: httpx.Client, picture: bytes, bomb: bytes) -> None:
+def test_bad_input_leaves_the_service_going(
+    client: httpx.Client, picture: bytes, bomb: bytes
+) -> None:
     for bad in (b"", b"x", picture[:100], bomb):
         assert client.post("/predict", content=bad).is_client_error
     assert client.post("/predict", content=picture).status_code == 200
 
 
-def test_the_stages_are_in_the_server_timing_header_too(client: httpx.Client, picture: bytes) -> None:
+def test_the_stages_are_in_the_server_timing_header_too(
+    client: httpx.Client, picture: bytes
+) -> None:
     response = client.post("/predict", content=picture)
     stages = dict(each.split(";dur=") for each in response.headers["server-timing"].split(", "))
-    assert {name: float(ms) for name, ms in stages.items()} == pytest.approx(response.json()["timings_ms"], abs=1e-3)
+    assert {name: float(ms) for name, ms in stages.items()} == pytest.approx(
+        response.json()["timings_ms"], abs=1e-3
+    )
 
 
-@pytest.mark.parametrize("query", ["", "?top_k=2", "?top_k=99", "?model=nothing", "?model=photos:1&top_k=1"])
+@pytest.mark.parametrize(
+    "query", ["", "?top_k=2", "?top_k=99", "?model=nothing", "?model=photos:1&top_k=1"]
+)
 @pytest.mark.parametrize("broken", [False, True])
 def test_the_way_past_the_framework_answers_as_the_framework_does(
     client: httpx.Client, picture: bytes, query: str, broken: bool
@@ -268,10 +345,13 @@ def test_the_way_past_the_framework_answers_as_the_framework_does(
     body = picture[:50] if broken else picture
     # A page of another origin is left to the framework.
     past, through = (
-        client.post(f"/predict{query}", content=body, headers=each) for each in ({}, {"Origin": "http://x"})
+        client.post(f"/predict{query}", content=body, headers=each)
+        for each in ({}, {"Origin": "http://x"})
     )
     assert past.status_code == through.status_code
     differing = {"timings_ms", "request_id"}
-    first, second = ({k: v for k, v in each.json().items() if k not in differing} for each in (past, through))
+    first, second = (
+        {k: v for k, v in each.json().items() if k not in differing} for each in (past, through)
+    )
     assert first == second
     assert past.headers["content-type"] == through.headers["content-type"]

@@ -22,7 +22,11 @@ Check = Callable[..., dict[str, Any]]
 
 def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     families = text_string_to_metric_families(client.get("/metrics").text)
-    return {(each.name, frozenset(each.labels.items())): each.value for family in families for each in family.samples}
+    return {
+        (each.name, frozenset(each.labels.items())): each.value
+        for family in families
+        for each in family.samples
+    }
 
 
 @pytest.fixture
@@ -47,9 +51,15 @@ def test_a_process_that_answers_is_alive_and_with_a_model_ready(client: httpx.Cl
 def test_without_a_model_it_is_alive_and_not_ready(
     settings: Settings, started: Start, picture: bytes, assert_problem: Check, tmp_path: Path
 ) -> None:
-    client = started(settings.model_copy(update={"models": tmp_path / "none", "default_model": None}))
+    client = started(
+        settings.model_copy(update={"models": tmp_path / "none", "default_model": None})
+    )
     assert client.get("/livez").status_code == 200
-    for response in (client.get("/readyz"), client.post("/predict", content=picture), client.get("/layers")):
+    for response in (
+        client.get("/readyz"),
+        client.post("/predict", content=picture),
+        client.get("/layers"),
+    ):
         assert_problem(response, 503, "not-ready", "python -m model_build")
         assert int(response.headers["retry-after"]) > 0
     assert client.get("/models").json() == {"models": [], "refused": []}
@@ -59,13 +69,19 @@ def test_without_a_model_it_is_alive_and_not_ready(
 def test_without_its_default_model_it_is_ready_says_so_and_answers_for_the_others(
     settings: Settings, started: Start, picture: bytes, assert_problem: Check
 ) -> None:
-    client = started(settings.model_copy(update={"model_control": "poll", "default_model": "later"}))
+    client = started(
+        settings.model_copy(update={"model_control": "poll", "default_model": "later"})
+    )
     ready = client.get("/readyz")
     assert ready.status_code == 200
     assert "the default model 'later' is not served" in ready.json()["detail"]
-    assert_problem(client.post("/predict", content=picture), 503, "not-ready", "the default model 'later'")
+    assert_problem(
+        client.post("/predict", content=picture), 503, "not-ready", "the default model 'later'"
+    )
     assert client.post("/predict?model=photos", content=picture).status_code == 200
-    assert [each["name"] for each in client.get("/models").json()["models"] if each["default"]] == []
+    assert [
+        each["name"] for each in client.get("/models").json()["models"] if each["default"]
+    ] == []
 
 
 def test_requests_are_counted_by_route_not_by_path(client: httpx.Client, picture: bytes) -> None:
@@ -80,11 +96,15 @@ def test_requests_are_counted_by_route_not_by_path(client: httpx.Client, picture
         if name == "fovea_requests_total" and ("status", "200") in labels
     }
     assert found == {"/predict": 1, "/layers/{n:path}/receptive-field": 2}
-    missed = {dict(labels)["route"] for (name, labels) in samples(client) if ("status", "404") in labels}
+    missed = {
+        dict(labels)["route"] for (name, labels) in samples(client) if ("status", "404") in labels
+    }
     assert missed == {"/layers/{n:path}/receptive-field", "(none)"}
 
 
-def test_metrics_say_what_runs_the_networks_and_how_long_each_stage_took(client: httpx.Client, picture: bytes) -> None:
+def test_metrics_say_what_runs_the_networks_and_how_long_each_stage_took(
+    client: httpx.Client, picture: bytes
+) -> None:
     client.post("/predict", content=picture)
     client.post("/layers/0/activations", content=picture)
     found = samples(client)
@@ -118,11 +138,19 @@ def test_the_callers_request_id_is_in_the_answer_and_in_the_log(
     response = client.get("/layers?model=nets", headers={"X-Request-ID": "trace-7"})
     assert response.headers["x-request-id"] == response.json()["request_id"] == "trace-7"
     [line] = [line for line in log_lines() if line["event"] == "request"]
-    assert (line["request_id"], line["method"], line["path"], line["status"]) == ("trace-7", "GET", "/layers", 404)
+    assert (line["request_id"], line["method"], line["path"], line["status"]) == (
+        "trace-7",
+        "GET",
+        "/layers",
+        404,
+    )
 
 
 def test_the_log_names_the_folder_in_which_no_model_was_found(
-    settings: Settings, tmp_path: Path, log_lines: Callable[[], list[dict[str, Any]]], started: Start
+    settings: Settings,
+    tmp_path: Path,
+    log_lines: Callable[[], list[dict[str, Any]]],
+    started: Start,
 ) -> None:
     folder = tmp_path / "misspelt"
     started(settings.model_copy(update={"models": folder, "default_model": None}))
@@ -131,7 +159,10 @@ def test_the_log_names_the_folder_in_which_no_model_was_found(
 
 
 def test_a_request_without_a_fit_id_gets_one_of_its_own(client: httpx.Client) -> None:
-    given = [client.get("/livez", headers=headers).headers["x-request-id"] for headers in ({}, {"X-Request-ID": "a b"})]
+    given = [
+        client.get("/livez", headers=headers).headers["x-request-id"]
+        for headers in ({}, {"X-Request-ID": "a b"})
+    ]
     assert len({*given, "a b"}) == 3
 
 
@@ -160,16 +191,23 @@ def test_a_failure_of_the_service_is_logged_and_tells_nothing_else(
     assert client.post("/predict", content=picture).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/", "/livez", "/readyz", "/layers", "/docs-assets/swagger-ui.css"])
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/layers", "/docs-assets/swagger-ui.css"]
+)
 def test_head_is_get_without_the_body(client: httpx.Client, path: str) -> None:
     head, get = client.head(path), client.get(path)
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.content))
 
 
-def test_other_origins_may_not_call_unless_they_are_named(settings: Settings, started: Start) -> None:
+def test_other_origins_may_not_call_unless_they_are_named(
+    settings: Settings, started: Start
+) -> None:
     origin = {"Origin": "http://page.example"}
-    assert "access-control-allow-origin" not in started(settings).get("/models", headers=origin).headers
+    assert (
+        "access-control-allow-origin"
+        not in started(settings).get("/models", headers=origin).headers
+    )
     open_to_one = started(settings.model_copy(update={"cors_origins": ("http://page.example",)}))
     answer = open_to_one.get("/models", headers=origin)
     assert answer.headers["access-control-allow-origin"] == "http://page.example"
@@ -177,6 +215,8 @@ def test_other_origins_may_not_call_unless_they_are_named(settings: Settings, st
     assert "access-control-allow-origin" not in other.headers
 
 
-def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(client: httpx.Client) -> None:
+def test_a_wrong_method_is_answered_with_those_of_all_routes_of_the_path(
+    client: httpx.Client,
+) -> None:
     assert client.delete("/layers/0/activations").headers["allow"] == "GET, POST"
     assert client.get("/predict").headers["allow"] == "POST"

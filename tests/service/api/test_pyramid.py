@@ -31,7 +31,9 @@ def pyramid(client: httpx.Client, path: str) -> dict[str, Any]:
     return body
 
 
-def check(client: httpx.Client, layer: int, unit: str, query: str = "", input_id: str = "") -> list[int | None]:
+def check(
+    client: httpx.Client, layer: int, unit: str, query: str = "", input_id: str = ""
+) -> list[int | None]:
     """Compares every level with the route for one unit; the layers of the levels."""
     posted = f"&input_id={input_id}" if input_id else ""
     body = pyramid(client, f"/layers/{layer}/pyramid?unit={unit}{query}{posted}")
@@ -39,12 +41,20 @@ def check(client: httpx.Client, layer: int, unit: str, query: str = "", input_id
     for level in body["levels"]:
         on = posted if level["layer"] is None else f"&of={level['layer']['index']}"
         one = client.get(path + on).json()
-        assert (level["layer"], body["unit"], body["layer"]) == (one.get("of"), one["unit"], one["layer"])
-        assert all(level[name] == one[name] for name in ("status", "interval", "clipped", "picture"))
+        assert (level["layer"], body["unit"], body["layer"]) == (
+            one.get("of"),
+            one["unit"],
+            one["layer"],
+        )
+        assert all(
+            level[name] == one[name] for name in ("status", "interval", "clipped", "picture")
+        )
     return [level["layer"] and level["layer"]["index"] for level in body["levels"]]
 
 
-def test_the_nearest_layer_comes_first_and_the_input_last(client: httpx.Client, input_id: str) -> None:
+def test_the_nearest_layer_comes_first_and_the_input_last(
+    client: httpx.Client, input_id: str
+) -> None:
     assert check(client, 2, "0,0", "", input_id) == [1, 0, None]
     assert check(client, 1, "3,5", "", input_id) == [0, None]
     assert check(client, 0, "15,0", "", input_id) == [None]
@@ -67,7 +77,9 @@ def test_a_dense_layer_needs_no_unit_and_sees_all_of_everything(
         [[0, 16], [0, 16]],
         [[0, 32], [0, 32]],
     ]
-    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0]["receptive_field"]
+    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
+        "receptive_field"
+    ]
     assert body["levels"][-1]["picture"] == whole["picture"]
 
 
@@ -85,15 +97,25 @@ def test_the_shape_or_the_numbers_posted_settle_what_the_model_leaves_open(
 ) -> None:
     assert check(client, 0, "8", "&model=signals&shape=1,2,9") == [None]
     signal = npy(np.zeros((2, 12), np.float32))
-    input_id = client.post("/layers/0/activations?model=signals", content=signal, headers=NPY).json()["input_id"]
+    input_id = client.post(
+        "/layers/0/activations?model=signals", content=signal, headers=NPY
+    ).json()["input_id"]
     assert check(client, 0, "11", "&model=signals", input_id) == [None]
-    assert_problem(client.get("/layers/0/pyramid?model=signals&unit=3"), 422, "unknown-unit", "shape=1,3,64")
+    assert_problem(
+        client.get("/layers/0/pyramid?model=signals&unit=3"), 422, "unknown-unit", "shape=1,3,64"
+    )
 
 
 @pytest.mark.parametrize("name", ["digits", "digits1d", "voxels"])
 def test_every_level_of_the_learned_models(started: Start, tmp_path: Path, name: str) -> None:
-    service = started(Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
-    layers = [each for each in service.get(f"/layers?model={name}").json()["layers"] if len(each["output_shape"]) > 1]
+    service = started(
+        Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
+    layers = [
+        each
+        for each in service.get(f"/layers?model={name}").json()["layers"]
+        if len(each["output_shape"]) > 1
+    ]
     for layer in layers[-2:]:
         unit = ",".join(str(size // 3) for size in layer["output_shape"][1:])
         assert check(service, layer["index"], unit, f"&model={name}")[-1] is None
@@ -103,7 +125,9 @@ def test_every_level_of_the_learned_models(started: Start, tmp_path: Path, name:
 def test_every_level_of_a_deep_network(
     started: Start, models_folder: Path, tmp_path: Path, samples: Path, layer: int, unit: str
 ) -> None:
-    service = started(Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    service = started(
+        Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
     posted = service.post("/predict", content=(samples / "cat.jpg").read_bytes()).json()["input_id"]
     assert check(service, layer, unit, "", posted) == [*reversed(range(layer)), None]
 

@@ -17,7 +17,9 @@ Check = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def busy(settings: Settings, started: Start) -> Iterator[Callable[..., tuple[httpx.Client, threading.Event]]]:
+def busy(
+    settings: Settings, started: Start
+) -> Iterator[Callable[..., tuple[httpx.Client, threading.Event]]]:
     """A service whose one runner is busy until the event is set."""
     events: list[threading.Event] = []
 
@@ -58,7 +60,9 @@ def test_work_whose_turn_does_not_come_is_answered_504_in_time_and_never_done(
 ) -> None:
     client, release = busy(deadline_seconds=0.2)
     started = time.monotonic()
-    assert_problem(client.post("/predict", content=picture), 504, "deadline-passed", "try again later")
+    assert_problem(
+        client.post("/predict", content=picture), 504, "deadline-passed", "try again later"
+    )
     assert time.monotonic() - started < 5
     assert "fovea_queue_length 1.0" in client.get("/metrics").text
     release.set()
@@ -74,9 +78,15 @@ def test_what_needs_no_run_is_answered_while_all_runners_are_busy(busy: Callable
 def test_only_requests_of_a_quick_model_share_a_run(
     settings: Settings, started: Start, picture: bytes, seconds: float, sizes: set[int]
 ) -> None:
-    """What takes long on a CPU keeps it busy by itself, and several at once would take the memory of several."""
+    """What takes long on a CPU keeps it busy by itself, and several at once would take the memory
+    of several.
+    """
     services = Services.start(settings.model_copy(update={"instances": 1}))
-    client, model, release = started(services.settings, services), services.repository.get(), threading.Event()
+    client, model, release = (
+        started(services.settings, services),
+        services.repository.get(),
+        threading.Event(),
+    )
     model.lean.shortest = seconds
     services.batcher.submit(lambda: release.wait(20))
     with ThreadPoolExecutor(5) as pool:

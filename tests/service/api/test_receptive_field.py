@@ -1,4 +1,6 @@
-"""`GET /layers/{n}/receptive-field`: closed forms worked out by hand, and the picture that was posted."""
+"""`GET /layers/{n}/receptive-field`: closed forms worked out by hand, and the picture that was
+posted.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -17,7 +19,8 @@ def input_id(client: httpx.Client, picture: bytes) -> str:
     return str(client.post("/predict", content=picture).json()["input_id"])
 
 
-# Convolution: kernel 3, stride 2, padding 1. Pool: 2 by 2 over it, so 3 + 2 * 1 = 5, stride 4, padding 1.
+# Convolution: kernel 3, stride 2, padding 1. Pool: 2 by 2 over it, so 3 + 2 * 1 = 5, stride 4,
+# padding 1.
 @pytest.mark.parametrize(("path", "size", "stride", "padding"), [(CONV, 3, 2, 1), (POOL, 5, 4, 1)])
 def test_a_layer_has_size_stride_and_padding_per_axis(
     client: httpx.Client, path: str, size: int, stride: int, padding: int
@@ -47,9 +50,12 @@ def test_a_unit_sees_an_interval_per_axis(
 
 
 @pytest.mark.parametrize(
-    ("pixel", "units"), [("0,0", [[0, 1], [0, 1]]), ("1,2", [[0, 2], [1, 2]]), ("31,31", [[15, 16], [15, 16]])]
+    ("pixel", "units"),
+    [("0,0", [[0, 1], [0, 1]]), ("1,2", [[0, 2], [1, 2]]), ("31,31", [[15, 16], [15, 16]])],
 )
-def test_backwards_a_pixel_is_seen_by_these_units(client: httpx.Client, pixel: str, units: Any) -> None:
+def test_backwards_a_pixel_is_seen_by_these_units(
+    client: httpx.Client, pixel: str, units: Any
+) -> None:
     body = client.get(f"{CONV}?pixel={pixel}").json()
     ProjectiveField.model_validate(body)
     assert body["units"] == units
@@ -59,7 +65,9 @@ def test_both_directions_agree_on_every_pixel_of_a_row(client: httpx.Client) -> 
     fields = [client.get(f"{POOL}?unit={unit},0").json()["clipped"][0] for unit in range(8)]
     for pixel in range(32):
         [rows, _] = client.get(f"{POOL}?pixel={pixel},0").json()["units"]
-        assert [unit for unit, (start, stop) in enumerate(fields) if start <= pixel < stop] == list(range(*rows))
+        assert [unit for unit, (start, stop) in enumerate(fields) if start <= pixel < stop] == list(
+            range(*rows)
+        )
 
 
 def test_the_field_on_an_earlier_layer_counts_its_units(client: httpx.Client) -> None:
@@ -81,7 +89,9 @@ def test_the_rectangle_in_the_posted_picture_is_that_of_its_activations(
         unit = ",".join(str(index) for index in strongest["position"])
         body = client.get(f"{CONV}?unit={unit}&input_id={input_id}").json()
         UnitField.model_validate(body)
-        assert {name: body[name] for name in ("interval", "clipped", "picture")} == strongest["receptive_field"]
+        assert {name: body[name] for name in ("interval", "clipped", "picture")} == strongest[
+            "receptive_field"
+        ]
 
 
 def test_a_volume_has_three_axes(client: httpx.Client) -> None:
@@ -92,7 +102,9 @@ def test_a_volume_has_three_axes(client: httpx.Client) -> None:
 def test_the_shape_settles_what_the_model_leaves_open(client: httpx.Client) -> None:
     path = "/layers/0/receptive-field?model=signals"
     assert client.get(path).json()["size"] == [5]
-    clipped = [client.get(f"{path}&unit=8&shape=1,2,{size}").json()["clipped"] for size in (9, 10, 40)]
+    clipped = [
+        client.get(f"{path}&unit=8&shape=1,2,{size}").json()["clipped"] for size in (9, 10, 40)
+    ]
     assert clipped == [[[6, 9]], [[6, 10]], [[6, 11]]]
 
 

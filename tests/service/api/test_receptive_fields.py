@@ -1,4 +1,6 @@
-"""`GET /layers/{n}/receptive-fields`: the table says of each unit what `…/receptive-field` says of it alone."""
+"""`GET /layers/{n}/receptive-fields`: the table says of each unit what `…/receptive-field` says of
+it alone.
+"""
 
 import io
 from collections.abc import Callable, Sequence
@@ -44,8 +46,12 @@ def table(client: httpx.Client, path: str) -> dict[str, Any]:
 
 def told(body: dict[str, Any], unit: Sequence[int]) -> dict[str, Any]:
     """What the table says of one unit, as the route for one unit says it."""
-    entries = [(axis, 0 if axis["follows"] is None else unit[axis["follows"]]) for axis in body["axes"]]
-    found = {name: [axis[name][place] for axis, place in entries] for name in ("interval", "clipped")}
+    entries = [
+        (axis, 0 if axis["follows"] is None else unit[axis["follows"]]) for axis in body["axes"]
+    ]
+    found = {
+        name: [axis[name][place] for axis, place in entries] for name in ("interval", "clipped")
+    }
     pictures = [axis["picture"] and axis["picture"][place] for axis, place in entries]
     return {**found, "picture": pictures if any(pictures) else None}
 
@@ -55,7 +61,9 @@ def check(client: httpx.Client, layer: int, query: str, units: Sequence[Sequence
     for unit in units:
         position = ",".join(map(str, unit))
         one = client.get(f"/layers/{layer}/receptive-field?{query}&unit={position}").json()
-        assert told(body, unit) == {name: one[name] for name in ("interval", "clipped", "picture")}, unit
+        assert told(body, unit) == {
+            name: one[name] for name in ("interval", "clipped", "picture")
+        }, unit
         assert (body["layer"], body["status"]) == (one["layer"], one["status"])
 
 
@@ -82,17 +90,31 @@ def test_the_shape_or_the_numbers_posted_settle_what_the_model_leaves_open(
 ) -> None:
     check(client, 0, "model=signals&shape=1,2,9", [(unit,) for unit in range(9)])
     signal = npy(np.zeros((2, 12), np.float32))
-    input_id = client.post("/layers/0/activations?model=signals", content=signal, headers=NPY).json()["input_id"]
+    input_id = client.post(
+        "/layers/0/activations?model=signals", content=signal, headers=NPY
+    ).json()["input_id"]
     [axis] = table(client, f"/layers/0/receptive-fields?model=signals&input_id={input_id}")["axes"]
-    assert (axis["follows"], len(axis["clipped"]), axis["clipped"][-1], axis["picture"]) == (0, 12, [9, 12], None)
+    assert (axis["follows"], len(axis["clipped"]), axis["clipped"][-1], axis["picture"]) == (
+        0,
+        12,
+        [9, 12],
+        None,
+    )
     response = client.get("/layers/0/receptive-fields?model=signals")
     assert_problem(response, 422, "impossible", "shape=1,3,64")
 
 
-def test_a_layer_without_spatial_axes_sees_the_whole_input(client: httpx.Client, input_id: str) -> None:
+def test_a_layer_without_spatial_axes_sees_the_whole_input(
+    client: httpx.Client, input_id: str
+) -> None:
     body = table(client, f"/layers/3/receptive-fields?input_id={input_id}")
-    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0]["receptive_field"]
-    assert (body["status"], [axis["follows"] for axis in body["axes"]]) == ("whole_input", [None, None])
+    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
+        "receptive_field"
+    ]
+    assert (body["status"], [axis["follows"] for axis in body["axes"]]) == (
+        "whole_input",
+        [None, None],
+    )
     assert told(body, ()) == whole
 
 
@@ -100,15 +122,29 @@ def test_fields_that_are_no_product_are_refused_and_those_of_single_units_answer
     started: Start, tmp_path: Path, assert_problem: Check
 ) -> None:
     model_file.write(parsed(SYMMETRIC), tmp_path / "models/symmetric/1/model.onnx", None)
-    client = started(Settings(models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
-    assert_problem(client.get("/layers/1/receptive-fields"), 422, "impossible", "ask for single units")
+    client = started(
+        Settings(
+            models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"
+        )
+    )
+    assert_problem(
+        client.get("/layers/1/receptive-fields"), 422, "impossible", "ask for single units"
+    )
     assert client.get("/layers/1/receptive-field?unit=3,1").json()["clipped"] == [[1, 4], [1, 4]]
 
 
 @pytest.mark.parametrize("name", ["digits", "digits1d", "voxels"])
-def test_units_of_the_learned_models_are_in_the_table(started: Start, tmp_path: Path, name: str) -> None:
-    service = started(Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
-    layers = [each for each in service.get(f"/layers?model={name}").json()["layers"] if len(each["output_shape"]) > 1]
+def test_units_of_the_learned_models_are_in_the_table(
+    started: Start, tmp_path: Path, name: str
+) -> None:
+    service = started(
+        Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
+    layers = [
+        each
+        for each in service.get(f"/layers?model={name}").json()["layers"]
+        if len(each["output_shape"]) > 1
+    ]
     for layer in layers[:: len(layers) // 3]:
         ends = [{0, size // 2, size - 1} for size in layer["output_shape"][1:]]
         check(service, layer["index"], f"model={name}", list(product(*ends)))
@@ -118,33 +154,53 @@ def test_units_of_the_learned_models_are_in_the_table(started: Start, tmp_path: 
 def test_units_of_a_deep_network_are_in_the_table(
     started: Start, models_folder: Path, tmp_path: Path, samples: Path, index: int
 ) -> None:
-    service = started(Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    service = started(
+        Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
     posted = service.post("/predict", content=(samples / "cat.jpg").read_bytes()).json()["input_id"]
     size = service.get("/layers").json()["layers"][index]["output_shape"][-1]
-    check(service, index, f"input_id={posted}", [(0, 0), (size - 1, 0), (size // 2, size // 3), (2, size - 1)])
+    check(
+        service,
+        index,
+        f"input_id={posted}",
+        [(0, 0), (size - 1, 0), (size // 2, size // 3), (2, size - 1)],
+    )
 
 
 def test_the_frame_of_a_centre_crop_is_the_middle_of_the_picture(
     started: Start, models_folder: Path, tmp_path: Path, samples: Path
 ) -> None:
-    service = started(Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    service = started(
+        Settings(models=models_folder, device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
     posted = service.post("/predict", content=(samples / "cat.jpg").read_bytes()).json()["input_id"]
     axes = table(service, f"/layers/20/receptive-fields?input_id={posted}")["axes"]
     # 451 x 300 pixels, of which the middle 0.875 of the shorter side is taken.
-    assert [(axis["size"], axis["frame"]) for axis in axes] == [(224, [18.75, 281.25]), (224, [94.25, 356.75])]
+    assert [(axis["size"], axis["frame"]) for axis in axes] == [
+        (224, [18.75, 281.25]),
+        (224, [94.25, 356.75]),
+    ]
 
 
-def test_the_frame_of_a_digit_reaches_beyond_a_picture_that_ends_beside_its_ink(started: Start, tmp_path: Path) -> None:
-    service = started(Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
+def test_the_frame_of_a_digit_reaches_beyond_a_picture_that_ends_beside_its_ink(
+    started: Start, tmp_path: Path
+) -> None:
+    service = started(
+        Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
+    )
     paper = Image.new("L", (300, 300), 255)
     paper.paste(0, (10, 70, 50, 270))
     file = io.BytesIO()
     paper.save(file, "PNG")
     posted = service.post("/predict?model=digits", content=file.getvalue()).json()["input_id"]
     axes = table(service, f"/layers/0/receptive-fields?model=digits&input_id={posted}")["axes"]
-    # 200 x 40 pixels of ink become 20 x 4 of the 28 x 28, ten pixels each, and its middle comes to 14, 14.
+    # 200 x 40 pixels of ink become 20 x 4 of the 28 x 28, ten pixels each, and its middle comes to
+    # 14, 14.
     assert [axis["size"] for axis in axes] == [28, 28]
-    assert [axis["frame"] for axis in axes] == [pytest.approx([30, 310]), pytest.approx([-110, 170])]
+    assert [axis["frame"] for axis in axes] == [
+        pytest.approx([30, 310]),
+        pytest.approx([-110, 170]),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -157,7 +213,12 @@ def test_the_frame_of_a_digit_reaches_beyond_a_picture_that_ends_beside_its_ink(
         (f"/layers/0/receptive-fields?input_id={'0' * 64}", 404, "unknown-input", "post it again"),
         ("/layers/0/receptive-fields?shape=1,2", 422, "impossible", "does not fit"),
         ("/layers/0/receptive-fields?shape=big", 400, "invalid-request", "whole number"),
-        ("/layers/0/receptive-fields?model=signals&shape=1,2,200000", 422, "impossible", "too large for a table"),
+        (
+            "/layers/0/receptive-fields?model=signals&shape=1,2,200000",
+            422,
+            "impossible",
+            "too large for a table",
+        ),
     ],
 )
 def test_what_cannot_be_answered_says_why(

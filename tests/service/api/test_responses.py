@@ -22,7 +22,10 @@ def read(value: object) -> object:
     ("value", "expected"),
     [
         ({"a": (1, 2.5), "b": None, "é": "ü"}, {"a": [1, 2.5], "b": None, "é": "ü"}),
-        ({"a": [1.0, float("nan")], "b": {"c": float("-inf")}}, {"a": [1.0, None], "b": {"c": None}}),
+        (
+            {"a": [1.0, float("nan")], "b": {"c": float("-inf")}},
+            {"a": [1.0, None], "b": {"c": None}},
+        ),
         (np.array([[1, 2], [3, 4]], np.uint8), [[1, 2], [3, 4]]),
         (np.array([[0.5, np.nan], [np.inf, -0.25]], np.float32), [[0.5, None], [None, -0.25]]),
         ({"a": np.array([np.nan]), "b": float("nan")}, {"a": [None], "b": None}),
@@ -31,7 +34,9 @@ def read(value: object) -> object:
     ],
     ids=["plain", "floats", "integers", "array", "both", "bfloat16", "booleans"],
 )
-def test_what_is_not_finite_becomes_null_and_all_else_stays(value: object, expected: object) -> None:
+def test_what_is_not_finite_becomes_null_and_all_else_stays(
+    value: object, expected: object
+) -> None:
     assert read(value) == expected
 
 
@@ -44,7 +49,9 @@ def test_text_that_is_no_unicode_does_not_break_an_answer() -> None:
     assert read({"name": "a\ud800b"}) == {"name": "a?b"}
 
 
-@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8, np.uint8, np.float64, ml_dtypes.bfloat16])
+@pytest.mark.parametrize(
+    "kind", [np.float32, np.float16, np.int8, np.uint8, np.float64, ml_dtypes.bfloat16]
+)
 def test_an_array_is_read_by_numpy_alone(kind: type[np.generic]) -> None:
     array = np.asfortranarray(np.arange(6).reshape(2, 3).astype(kind))
     response = as_npy(array)
@@ -86,5 +93,7 @@ def test_an_arrays_memory_is_sent_as_it_is_without_a_copy() -> None:
         ("c/csv", None),
     ],
 )
-def test_the_offer_that_accept_ranks_highest_is_chosen(accept: str | None, chosen: str | None) -> None:
+def test_the_offer_that_accept_ranks_highest_is_chosen(
+    accept: str | None, chosen: str | None
+) -> None:
     assert choose(accept, ("a/json", "b/png")) == chosen

@@ -1,4 +1,6 @@
-"""`GET /models/{name}/samples`: what lies in the folder beside the model and can be posted, and nothing else."""
+"""`GET /models/{name}/samples`: what lies in the folder beside the model and can be posted, and
+nothing else.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +42,9 @@ def files(client: httpx.Client, name: str = "photos") -> list[str]:
     return [each["file"] for each in body["samples"]]
 
 
-def test_samples_are_listed_by_file_name_with_what_they_are(client: httpx.Client, folder: Path) -> None:
+def test_samples_are_listed_by_file_name_with_what_they_are(
+    client: httpx.Client, folder: Path
+) -> None:
     kinds = {
         "a_red-fox.JPG": (encoded(GREY, "JPEG"), "a red fox", "image/jpeg"),
         "hard-5.png": (encoded(GREY), "hard 5", "image/png"),
@@ -82,7 +86,12 @@ def test_credits_hidden_files_folders_and_other_kinds_are_not_served(
     (folder / "empty.csv").touch()
     assert files(client) == []
     for path in folder.iterdir():
-        assert_problem(client.get(f"/models/photos/samples/{path.name}"), 404, "unknown-sample", "this model has none")
+        assert_problem(
+            client.get(f"/models/photos/samples/{path.name}"),
+            404,
+            "unknown-sample",
+            "this model has none",
+        )
 
 
 def test_a_file_that_could_not_be_posted_is_left_out(client: httpx.Client, folder: Path) -> None:
@@ -92,7 +101,9 @@ def test_a_file_that_could_not_be_posted_is_left_out(client: httpx.Client, folde
     assert client.get("/models/photos/samples/large.npy").status_code == 404
 
 
-def test_a_link_out_of_the_folder_is_not_followed_and_one_inside_is(client: httpx.Client, folder: Path) -> None:
+def test_a_link_out_of_the_folder_is_not_followed_and_one_inside_is(
+    client: httpx.Client, folder: Path
+) -> None:
     (folder.parent / "secret.csv").write_bytes(b"1,2")
     (folder / "real.csv").write_bytes(b"3,4")
     (folder / "outside.csv").symlink_to(folder.parent / "secret.csv")
@@ -105,7 +116,15 @@ def test_a_link_out_of_the_folder_is_not_followed_and_one_inside_is(client: http
 
 @pytest.mark.parametrize(
     "file",
-    ["..%2Fmodel.onnx", "%2e%2e%2fmodel.onnx", "..", "%2Fetc%2Fhostname", ".%2Freal.csv", "..%5Cmodel.onnx", "%00"],
+    [
+        "..%2Fmodel.onnx",
+        "%2e%2e%2fmodel.onnx",
+        "..",
+        "%2Fetc%2Fhostname",
+        ".%2Freal.csv",
+        "..%5Cmodel.onnx",
+        "%00",
+    ],
 )
 def test_no_name_leads_out_of_the_folder(client: httpx.Client, folder: Path, file: str) -> None:
     (folder / "real.csv").write_bytes(b"3,4")
@@ -113,7 +132,9 @@ def test_no_name_leads_out_of_the_folder(client: httpx.Client, folder: Path, fil
     assert response.status_code == 404 or response.json()["name"] == "photos"
 
 
-def test_each_version_has_its_own_and_a_model_without_the_folder_has_none(client: httpx.Client, folder: Path) -> None:
+def test_each_version_has_its_own_and_a_model_without_the_folder_has_none(
+    client: httpx.Client, folder: Path
+) -> None:
     (folder / "real.csv").write_bytes(b"3,4")
     assert files(client) == files(client, "photos:2") == ["real.csv"]
     assert files(client, "photos:1") == []

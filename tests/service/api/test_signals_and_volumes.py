@@ -1,4 +1,6 @@
-"""Signals and volumes are inputs like pictures: every way to send them, every route of their layers, every refusal."""
+"""Signals and volumes are inputs like pictures: every way to send them, every route of their
+layers, every refusal.
+"""
 
 import hashlib
 import json
@@ -46,22 +48,31 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     folder = tmp_path_factory.mktemp("kinds")
     for name, (text, card) in KINDS.items():
         model_file.write(parsed(text), folder / "models" / name / "1/model.onnx", card)
-    settings = Settings(models=folder / "models", device="cpu", threads=1, input_store=folder / "inputs")
+    settings = Settings(
+        models=folder / "models", device="cpu", threads=1, input_store=folder / "inputs"
+    )
     with serving(settings) as client:
         yield client
 
 
 def table(array: Array, header: str = "") -> bytes:
     """A signal [C, L] as CSV with a column for each channel."""
-    return (header + "\n".join(",".join(repr(float(value)) for value in row) for row in array.T)).encode()
+    return (
+        header + "\n".join(",".join(repr(float(value)) for value in row) for row in array.T)
+    ).encode()
 
 
 def scores(body: dict[str, Any]) -> list[float]:
-    return [each["probability"] for each in sorted(body["predictions"], key=lambda each: int(each["index"]))]
+    return [
+        each["probability"]
+        for each in sorted(body["predictions"], key=lambda each: int(each["index"]))
+    ]
 
 
 @pytest.mark.parametrize(("name", "text", "given"), CASES)
-def test_an_array_is_classified_however_it_is_sent(client: httpx.Client, name: str, text: str, given: Array) -> None:
+def test_an_array_is_classified_however_it_is_sent(
+    client: httpx.Client, name: str, text: str, given: Array
+) -> None:
     path = f"/predict?model={name}"
     answers = [
         client.post(path, content=npy(given), headers=NPY),
@@ -69,7 +80,9 @@ def test_an_array_is_classified_however_it_is_sent(client: httpx.Client, name: s
         client.post(path, content=npy(given)),
         client.post(path, json={"inputs": given.tolist()}),
         client.post(path, files={"file": ("input", npy(given))}),
-        client.post(path, files={"file": ("input.json", json.dumps({"inputs": given.tolist()}).encode())}),
+        client.post(
+            path, files={"file": ("input.json", json.dumps({"inputs": given.tolist()}).encode())}
+        ),
     ]
     [expected] = tensors(parsed(text), ["scores"], given[None])
     for answer in answers:
@@ -116,7 +129,10 @@ def test_of_one_channel_a_row_a_column_or_a_plain_list_will_do(client: httpx.Cli
 
 def test_a_volume_of_one_channel_needs_no_axis_for_it(client: httpx.Client) -> None:
     path = "/predict?model=solids"
-    answers = [client.post(path, content=npy(each), headers=NPY).json() for each in (SOLID[0], SOLID, SOLID[None])]
+    answers = [
+        client.post(path, content=npy(each), headers=NPY).json()
+        for each in (SOLID[0], SOLID, SOLID[None])
+    ]
     assert scores(answers[0]) == scores(answers[1]) == scores(answers[2])
 
 
@@ -138,8 +154,12 @@ def test_several_files_of_different_forms_are_answered_in_their_order(client: ht
     ],
     ids=["npy", "csv", "json"],
 )
-def test_what_was_posted_is_kept_and_stands_for_itself(client: httpx.Client, data: bytes, kind: str) -> None:
-    posted = client.post("/predict?model=waves", content=data, headers={"Content-Type": kind}).json()
+def test_what_was_posted_is_kept_and_stands_for_itself(
+    client: httpx.Client, data: bytes, kind: str
+) -> None:
+    posted = client.post(
+        "/predict?model=waves", content=data, headers={"Content-Type": kind}
+    ).json()
     path = f"/inputs/{posted['input_id']}"
     kept = client.get(path)
     assert (kept.content, kept.headers["content-type"].partition(";")[0]) == (data, kind)
@@ -147,13 +167,19 @@ def test_what_was_posted_is_kept_and_stands_for_itself(client: httpx.Client, dat
     seen = client.get(f"{path}?view=network&model=waves")
     assert seen.headers["content-type"] == "application/x-npy"
     assert np.array_equal(loaded(seen.content), WAVE)
-    again = client.get(f"/layers/0/activations?model=waves&input_id={posted['input_id']}", headers=ARRAY)
-    fresh = client.post("/layers/0/activations?model=waves", content=data, headers={"Content-Type": kind} | ARRAY)
+    again = client.get(
+        f"/layers/0/activations?model=waves&input_id={posted['input_id']}", headers=ARRAY
+    )
+    fresh = client.post(
+        "/layers/0/activations?model=waves", content=data, headers={"Content-Type": kind} | ARRAY
+    )
     assert again.headers["x-input-id"] == fresh.headers["x-input-id"] == posted["input_id"]
     assert again.content == fresh.content
 
 
-def test_the_same_bytes_are_the_same_input_if_they_are_of_the_same_type(client: httpx.Client) -> None:
+def test_the_same_bytes_are_the_same_input_if_they_are_of_the_same_type(
+    client: httpx.Client,
+) -> None:
     data = table(PULSE[None])
     ways: list[dict[str, Any]] = [
         {"content": data, "headers": CSV},
@@ -184,7 +210,9 @@ def test_activations_of_every_layer_are_those_of_the_runtime(
 
 
 @pytest.mark.parametrize(("name", "text", "given"), CASES)
-def test_the_field_of_a_unit_is_all_that_it_sees(client: httpx.Client, name: str, text: str, given: Array) -> None:
+def test_the_field_of_a_unit_is_all_that_it_sees(
+    client: httpx.Client, name: str, text: str, given: Array
+) -> None:
     path = f"/layers/1/activations?model={name}&units=4"
     units = client.post(path, content=npy(given), headers=NPY).json()["units"]
     noise: Array = np.asarray(RANDOM.normal(size=given.shape), np.float32)
@@ -195,7 +223,9 @@ def test_the_field_of_a_unit_is_all_that_it_sees(client: httpx.Client, name: str
         changed = given.copy()
         changed[inside] = noise[inside]
         place = (0, unit["channel"], *unit["position"])
-        [same], [other] = (tensors(parsed(text), ["pooled"], each[None]) for each in (outside, changed))
+        [same], [other] = (
+            tensors(parsed(text), ["pooled"], each[None]) for each in (outside, changed)
+        )
         assert same[place] == pytest.approx(unit["value"], rel=1e-6)
         assert other[place] != pytest.approx(unit["value"], rel=1e-6)
 
@@ -208,13 +238,20 @@ def test_the_field_of_a_unit_is_all_that_it_sees(client: httpx.Client, name: str
     ],
 )
 def test_receptive_fields_have_an_interval_for_each_axis(
-    client: httpx.Client, name: str, given: Array, unit: str, size: list[int], interval: list[list[int]]
+    client: httpx.Client,
+    name: str,
+    given: Array,
+    unit: str,
+    size: list[int],
+    interval: list[list[int]],
 ) -> None:
     path = f"/layers/1/receptive-field?model={name}"
     whole = client.get(path).json()
     WholeField.model_validate(whole)
     assert (whole["status"], whole["size"]) == ("exact", size)
-    input_id = client.post(f"/predict?model={name}", content=npy(given), headers=NPY).json()["input_id"]
+    input_id = client.post(f"/predict?model={name}", content=npy(given), headers=NPY).json()[
+        "input_id"
+    ]
     body = client.get(f"{path}&unit={unit}&input_id={input_id}").json()
     UnitField.model_validate(body)
     assert (body["interval"], body["picture"]) == (interval, None)
@@ -225,20 +262,27 @@ def test_receptive_fields_have_an_interval_for_each_axis(
 
 
 @pytest.mark.parametrize(("name", "text", "given"), CASES)
-def test_kernels_and_maps_are_arrays_and_pictures(client: httpx.Client, name: str, text: str, given: Array) -> None:
+def test_kernels_and_maps_are_arrays_and_pictures(
+    client: httpx.Client, name: str, text: str, given: Array
+) -> None:
     path = f"/layers/0/kernels?model={name}"
     weights = weights_of(parsed(text), "w")
     Kernels.model_validate(client.get(path).json())
     assert np.array_equal(loaded(client.get(path, headers=ARRAY).content), weights)
     assert pixels_of(client.get(path, headers=SHEET).content).ndim == 2
-    maps = client.post(f"/layers/0/activations?model={name}", content=npy(given), headers=NPY | SHEET)
+    maps = client.post(
+        f"/layers/0/activations?model={name}", content=npy(given), headers=NPY | SHEET
+    )
     assert min(pixels_of(maps.content).shape) >= 4 * 8
 
 
 def test_the_kind_of_input_is_shown(client: httpx.Client) -> None:
     kinds = {each["name"]: each["input"]["kind"] for each in client.get("/models").json()["models"]}
     assert kinds == {"digits": "image", "pulses": "signal", "solids": "volume", "waves": "signal"}
-    assert "text/csv" in client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]["content"]
+    assert (
+        "text/csv"
+        in client.get("/openapi.json").json()["paths"]["/predict"]["post"]["requestBody"]["content"]
+    )
 
 
 PICTURE = encoded(np.full((9, 9), 200, np.uint8))
@@ -251,27 +295,83 @@ PICTURE = encoded(np.full((9, 9), 200, np.uint8))
         ("solids", PICTURE, {}, 422, "no-image-input", "takes a volume, [1, 6, 7, 8]"),
         ("digits", table(WAVE), CSV, 422, "impossible", "takes a picture"),
         ("solids", table(WAVE), CSV, 422, "impossible", "takes a volume"),
-        ("digits", npy(WAVE), NPY, 422, "impossible", "takes a picture, or its pixels as uint8 [28, 28, 1]"),
-        ("waves", npy(SOLID), NPY, 422, "impossible", "[1, 6, 7, 8], which has 4 axes instead of 3"),
-        ("waves", npy(WAVE[:, :39]), NPY, 422, "impossible", "not [2, 39]; cut, fill or resample it"),
+        (
+            "digits",
+            npy(WAVE),
+            NPY,
+            422,
+            "impossible",
+            "takes a picture, or its pixels as uint8 [28, 28, 1]",
+        ),
+        (
+            "waves",
+            npy(SOLID),
+            NPY,
+            422,
+            "impossible",
+            "[1, 6, 7, 8], which has 4 axes instead of 3",
+        ),
+        (
+            "waves",
+            npy(WAVE[:, :39]),
+            NPY,
+            422,
+            "impossible",
+            "not [2, 39]; cut, fill or resample it",
+        ),
         ("waves", npy(WAVE.T), NPY, 422, "impossible", "not [40, 2]; turn it"),
         ("waves", npy(np.stack([WAVE, WAVE])), NPY, 422, "impossible", "post them one by one"),
         ("waves", table(WAVE.T), CSV, 422, "impossible", "turn it"),
         ("solids", npy(SOLID[0, :5]), NPY, 422, "impossible", "[5, 7, 8]"),
         ("waves", npy(np.where(WAVE > 1, np.nan, WAVE)), NPY, 422, "impossible", "NaN"),
-        ("waves", npy(WAVE.astype(np.float64) * 1e300), NPY, 422, "impossible", "too large for float32"),
-        ("waves", b"1,2\n3,nan", CSV, 400, "invalid-request", "line 2, column 2 of the CSV is 'nan', not a finite"),
+        (
+            "waves",
+            npy(WAVE.astype(np.float64) * 1e300),
+            NPY,
+            422,
+            "impossible",
+            "too large for float32",
+        ),
+        (
+            "waves",
+            b"1,2\n3,nan",
+            CSV,
+            400,
+            "invalid-request",
+            "line 2, column 2 of the CSV is 'nan', not a finite",
+        ),
         ("waves", b"1,2\n3,-inf", CSV, 400, "invalid-request", "not a finite number"),
-        ("waves", b"1,2\n3,x", CSV, 400, "invalid-request", "line 2, column 2 of the CSV is 'x', not a number"),
+        (
+            "waves",
+            b"1,2\n3,x",
+            CSV,
+            400,
+            "invalid-request",
+            "line 2, column 2 of the CSV is 'x', not a number",
+        ),
         ("waves", b"1;2\n3;4", CSV, 400, "invalid-request", "commas"),
         ("waves", b"a,1\n3,4", CSV, 400, "invalid-request", "line 1, column 1"),
-        ("waves", b"1,2\n3", CSV, 400, "invalid-request", "line 2 of the CSV has 1 columns, the lines before it 2"),
+        (
+            "waves",
+            b"1,2\n3",
+            CSV,
+            400,
+            "invalid-request",
+            "line 2 of the CSV has 1 columns, the lines before it 2",
+        ),
         ("waves", b"1,2,\n3,4,", CSV, 400, "invalid-request", "column 3"),
         ("waves", b"left,right\n", CSV, 400, "empty-body", "no numbers"),
         ("waves", b"\xff\xfe1\n", CSV, 400, "invalid-request", "UTF-8"),
         ("waves", b'"1,2\n', CSV, 400, "invalid-request", "cannot be read"),
         ("waves", b"," * 2_000_001, CSV, 400, "invalid-request", "more than 2000000 cells"),
-        ("waves", b'{"inputs": [NaN]}', {"Content-Type": "application/json"}, 400, "invalid-request", "NaN"),
+        (
+            "waves",
+            b'{"inputs": [NaN]}',
+            {"Content-Type": "application/json"},
+            400,
+            "invalid-request",
+            "NaN",
+        ),
         ("digits", PICTURE, {}, 422, "impossible", "no ink"),
     ],
 )
@@ -286,20 +386,29 @@ def test_what_does_not_fit_is_told_what_would(
     says: str,
 ) -> None:
     for path in ("/predict", "/layers/0/activations"):
-        assert_problem(client.post(f"{path}?model={model}", content=content, headers=headers), status, slug, says)
+        assert_problem(
+            client.post(f"{path}?model={model}", content=content, headers=headers),
+            status,
+            slug,
+            says,
+        )
 
 
 def test_an_input_kept_for_one_model_is_refused_by_one_of_another_kind(
     client: httpx.Client, assert_problem: Check
 ) -> None:
-    input_id = client.post("/predict?model=waves", content=npy(WAVE), headers=NPY).json()["input_id"]
+    input_id = client.post("/predict?model=waves", content=npy(WAVE), headers=NPY).json()[
+        "input_id"
+    ]
     response = client.get(f"/layers/0/activations?model=solids&input_id={input_id}")
     assert_problem(response, 422, "impossible", "takes a volume")
     response = client.get(f"/inputs/{input_id}?view=network&model=digits")
     assert_problem(response, 422, "impossible", "takes a picture")
 
 
-def test_a_digit_is_shown_as_the_network_sees_it_and_its_pixels_may_be_posted(client: httpx.Client) -> None:
+def test_a_digit_is_shown_as_the_network_sees_it_and_its_pixels_may_be_posted(
+    client: httpx.Client,
+) -> None:
     paper = np.full((300, 200), 220, np.uint8)
     paper[50:250, 90:110] = 30
     posted = client.post("/predict?model=digits&top_k=10", content=encoded(paper, "JPEG")).json()
@@ -308,7 +417,9 @@ def test_a_digit_is_shown_as_the_network_sees_it_and_its_pixels_may_be_posted(cl
     assert np.count_nonzero(seen.max(axis=1) > 40) == 20
     bare = client.post("/predict?model=digits&top_k=10", content=npy(seen), headers=NPY).json()
     assert bare["predictions"] == posted["predictions"]
-    units = client.get(f"/layers/0/activations?model=digits&input_id={posted['input_id']}").json()["units"]
+    units = client.get(f"/layers/0/activations?model=digits&input_id={posted['input_id']}").json()[
+        "units"
+    ]
     (top, bottom), (left, right) = units[0]["receptive_field"]["picture"]
     assert 0 <= top < bottom <= 300
     assert 0 <= left < right <= 200
@@ -316,7 +427,9 @@ def test_a_digit_is_shown_as_the_network_sees_it_and_its_pixels_may_be_posted(cl
 
 def test_a_card_that_does_not_fit_its_graph_is_refused(tmp_path: Path) -> None:
     model_file.write(parsed(WAVES), tmp_path / "models/waves/1/model.onnx", KINDS["pulses"][1])
-    settings = Settings(models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
+    settings = Settings(
+        models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"
+    )
     with serving(settings) as client:
         [refused] = client.get("/models").json()["refused"]
     assert refused["reason"].startswith("a first run failed")

@@ -41,7 +41,14 @@ PREDICTION = {
     "timings_ms": {"decode": 1.5, "queue": 0.0, "run": 2.0},
     "added_later": "is left out",
 }
-FIELD = {"status": "exact", "size": [3, 3], "stride": [2, 2], "padding": [0, 0], "reason": None, "operator": None}
+FIELD = {
+    "status": "exact",
+    "size": [3, 3],
+    "stride": [2, 2],
+    "padding": [0, 0],
+    "reason": None,
+    "operator": None,
+}
 LAYER = {
     "index": 0,
     "name": "stem/conv",
@@ -62,14 +69,18 @@ LAYER = {
 
 
 def sync_call(handler: Handler, method: str, *args: Any, **options: Any) -> Any:
-    with Client("http://fovea.test/prefix", model="net:1", transport=httpx.MockTransport(handler)) as client:
+    with Client(
+        "http://fovea.test/prefix", model="net:1", transport=httpx.MockTransport(handler)
+    ) as client:
         return getattr(client, method)(*args, **options)
 
 
 def async_call(handler: Handler, method: str, *args: Any, **options: Any) -> Any:
     async def run() -> Any:
         transport = httpx.MockTransport(handler)
-        async with AsyncClient("http://fovea.test/prefix", model="net:1", transport=transport) as client:
+        async with AsyncClient(
+            "http://fovea.test/prefix", model="net:1", transport=transport
+        ) as client:
             return await getattr(client, method)(*args, **options)
 
     return asyncio.run(run())
@@ -99,7 +110,11 @@ def json_stub(body: Any) -> Stub:
 def npy(array: np.ndarray[Any, Any], *, allow_pickle: bool = False) -> Stub:
     stream = io.BytesIO()
     np.save(stream, array, allow_pickle=allow_pickle)
-    return Stub(httpx.Response(200, content=stream.getvalue(), headers={"Content-Type": "application/x-npy"}))
+    return Stub(
+        httpx.Response(
+            200, content=stream.getvalue(), headers={"Content-Type": "application/x-npy"}
+        )
+    )
 
 
 def test_a_picture_is_posted_raw_and_its_classes_come_back(invoke: Invoke) -> None:
@@ -149,9 +164,16 @@ def test_arrays_are_sent_as_npy_alone_and_in_a_form(invoke: Invoke) -> None:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("a.csv", "text/csv"), ("a.NPY", "application/x-npy"), ("a.json", "application/json"), ("a", "octet-stream")],
+    [
+        ("a.csv", "text/csv"),
+        ("a.NPY", "application/x-npy"),
+        ("a.json", "application/json"),
+        ("a", "octet-stream"),
+    ],
 )
-def test_the_name_of_a_file_says_what_it_holds(invoke: Invoke, tmp_path: Path, name: str, kind: str) -> None:
+def test_the_name_of_a_file_says_what_it_holds(
+    invoke: Invoke, tmp_path: Path, name: str, kind: str
+) -> None:
     (tmp_path / name).write_bytes(b"1,2")
     stub = json_stub(PREDICTION)
     invoke(stub, "predict", tmp_path / name)
@@ -160,7 +182,14 @@ def test_the_name_of_a_file_says_what_it_holds(invoke: Invoke, tmp_path: Path, n
 
 
 def test_models_are_listed(invoke: Invoke) -> None:
-    body = {"name": "net", "versions": ["1", "2"], "default": True, "provider": "CPU", "layers": 3, "parameters": 9}
+    body = {
+        "name": "net",
+        "versions": ["1", "2"],
+        "default": True,
+        "provider": "CPU",
+        "layers": 3,
+        "parameters": 9,
+    }
     stub = json_stub({"models": [body | {"macs": None, "card": {"title": "A net"}}], "refused": []})
     [model] = invoke(stub, "models")
     assert model == Model("net", ("1", "2"), True, "CPU", 3, 9, None)
@@ -168,14 +197,21 @@ def test_models_are_listed(invoke: Invoke) -> None:
 
 
 def test_layers_are_typed_with_their_fields(invoke: Invoke) -> None:
-    [layer] = invoke(json_stub({"model": "net", "version": "1", "input": {}, "layers": [LAYER]}), "layers")
+    [layer] = invoke(
+        json_stub({"model": "net", "version": "1", "input": {}, "layers": [LAYER]}), "layers"
+    )
     assert isinstance(layer, Layer)
     assert (layer.name, layer.output_shape, layer.pads) == ("stem/conv", (8, 4, 4), (0, 0, 1, 1))
     assert layer.receptive_field == LayerField("exact", (3, 3), (2, 2), (0, 0))
 
 
 def test_samples_are_those_of_the_model_that_is_named_and_can_be_posted(invoke: Invoke) -> None:
-    listed: dict[str, Any] = {"name": "hard 5", "file": "hard-5.png", "media_type": "image/png", "bytes": 252}
+    listed: dict[str, Any] = {
+        "name": "hard 5",
+        "file": "hard-5.png",
+        "media_type": "image/png",
+        "bytes": 252,
+    }
     stub = json_stub({"model": "net", "version": "1", "samples": [listed]})
     assert invoke(stub, "samples") == (Sample(**listed),)
     assert stub.asked.url.path == "/prefix/models/net:1/samples"
@@ -223,7 +259,9 @@ def test_what_a_layer_reads_and_its_strongest_channels_are_asked_for(invoke: Inv
 
 
 @pytest.mark.parametrize("given", [{}, {"given": b"a", "input_id": "b"}])
-def test_activations_need_an_input_or_an_id_and_not_both(invoke: Invoke, given: dict[str, Any]) -> None:
+def test_activations_need_an_input_or_an_id_and_not_both(
+    invoke: Invoke, given: dict[str, Any]
+) -> None:
     with pytest.raises(ValueError, match="either an input or the input_id"):
         invoke(json_stub({}), "activations", 0, **given)
 
@@ -242,23 +280,36 @@ def test_an_array_that_holds_objects_is_never_unpickled(invoke: Invoke) -> None:
         ("stem.conv", b"stem.conv"),
     ],
 )
-def test_the_name_of_a_layer_is_one_segment_of_the_path(invoke: Invoke, name: str, raw: bytes) -> None:
+def test_the_name_of_a_layer_is_one_segment_of_the_path(
+    invoke: Invoke, name: str, raw: bytes
+) -> None:
     stub = json_stub(FIELD)
     invoke(stub, "receptive_field", name)
-    assert stub.asked.url.raw_path.partition(b"?")[0] == b"/prefix/layers/" + raw + b"/receptive-field"
+    assert (
+        stub.asked.url.raw_path.partition(b"?")[0] == b"/prefix/layers/" + raw + b"/receptive-field"
+    )
 
 
 def test_the_field_of_a_layer(invoke: Invoke) -> None:
     stub = json_stub({"layer": {"index": 3}} | FIELD)
-    assert invoke(stub, "receptive_field", 3, of="stem") == LayerField("exact", (3, 3), (2, 2), (0, 0))
+    assert invoke(stub, "receptive_field", 3, of="stem") == LayerField(
+        "exact", (3, 3), (2, 2), (0, 0)
+    )
     assert dict(stub.asked.url.params) == {"of": "stem", "model": "net:1"}
 
 
 def test_the_field_of_a_unit(invoke: Invoke) -> None:
-    body = {"unit": [0, 5], "status": "exact", "interval": [[-1, 2], [9, 12]], "clipped": [[0, 2], [9, 12]]}
+    body = {
+        "unit": [0, 5],
+        "status": "exact",
+        "interval": [[-1, 2], [9, 12]],
+        "clipped": [[0, 2], [9, 12]],
+    }
     stub = json_stub(body | {"picture": [[0, 3], [10, 15]]})
     field = invoke(stub, "receptive_field", 3, (0, 5), input_id="ef" * 32)
-    assert field == UnitField("exact", (0, 5), ((-1, 2), (9, 12)), ((0, 2), (9, 12)), ((0, 3), (10, 15)))
+    assert field == UnitField(
+        "exact", (0, 5), ((-1, 2), (9, 12)), ((0, 2), (9, 12)), ((0, 3), (10, 15))
+    )
     assert dict(stub.asked.url.params) == {"unit": "0,5", "input_id": "ef" * 32, "model": "net:1"}
 
 
@@ -273,14 +324,22 @@ def test_a_problem_is_raised_with_all_it_says(invoke: Invoke) -> None:
     with pytest.raises(ProblemError, match="404 There is no such layer: ask for 0 to 9") as raised:
         invoke(Stub(answer), "receptive_field", 99)
     problem = raised.value
-    assert {"type": problem.type, "title": problem.title, "status": problem.status, "detail": problem.detail} == body
+    assert {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+    } == body
     assert problem.retry_after is None
     assert problem.request_id == "r-1"
 
 
 def test_a_full_queue_says_when_to_come_back(invoke: Invoke) -> None:
     with pytest.raises(ProblemError) as raised:
-        invoke(Stub(httpx.Response(429, json={"title": "Busy"}, headers={"Retry-After": "3"})), "models")
+        invoke(
+            Stub(httpx.Response(429, json={"title": "Busy"}, headers={"Retry-After": "3"})),
+            "models",
+        )
     assert raised.value.retry_after == 3
 
 
@@ -292,7 +351,9 @@ def test_an_error_that_is_no_problem_document_becomes_one(invoke: Invoke, body: 
     assert raised.value.detail == body.decode()
 
 
-@pytest.mark.parametrize("body", [b"<html>another server</html>", b"[]", b"{}", b"null", b'{"layers": [{}]}'])
+@pytest.mark.parametrize(
+    "body", [b"<html>another server</html>", b"[]", b"{}", b"null", b'{"layers": [{}]}']
+)
 def test_an_answer_of_another_server_is_a_problem_too(invoke: Invoke, body: bytes) -> None:
     with pytest.raises(ProblemError, match=r"is http://fovea.test/prefix/layers.* its address"):
         invoke(Stub(httpx.Response(200, content=body)), "layers")
@@ -323,5 +384,15 @@ def test_an_asgi_service_in_this_process_can_be_called() -> None:
 
 def test_the_client_needs_neither_the_server_nor_a_runtime() -> None:
     code = "import sys, service.client; print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
-    assert not {"fastapi", "starlette", "onnxruntime", "onnx", "pydantic", "structlog", "PIL"} & set(loaded)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    ).stdout.split()
+    assert not {
+        "fastapi",
+        "starlette",
+        "onnxruntime",
+        "onnx",
+        "pydantic",
+        "structlog",
+        "PIL",
+    } & set(loaded)

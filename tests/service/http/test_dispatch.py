@@ -44,7 +44,13 @@ def answered_by(method: str, path: str, headers: dict[str, str]) -> str:
         pass
 
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope: dict[str, Any] = {"type": "http", "method": method, "path": path, "query_string": b"", "headers": pairs}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": b"",
+        "headers": pairs,
+    }
     scope["state"] = {"services": None}
     routes = map(noted, (fast_predict.route, fast_layers.route, direct_infer.route))
     asyncio.run(Direct(framework, *routes)(scope, ignored, ignored))
@@ -58,7 +64,12 @@ def answered_by(method: str, path: str, headers: dict[str, str]) -> str:
         ("POST", "/predict", {}, "/predict"),
         ("POST", "/layers/a/b/activations", NPY, "/layers/{n:path}/activations"),
         ("POST", INFER, {}, "/v2/models/{name}/infer"),
-        ("POST", "/v2/models/photos/versions/2/infer", {}, "/v2/models/{name}/versions/{version}/infer"),
+        (
+            "POST",
+            "/v2/models/photos/versions/2/infer",
+            {},
+            "/v2/models/{name}/versions/{version}/infer",
+        ),
         ("GET", INFER, {}, "framework"),
         ("POST", "/v2/models/a/b/infer", {}, "framework"),
         ("POST", "/v2/models/photos/infer/", {}, "framework"),
@@ -89,8 +100,12 @@ def test_an_inference_is_answered_alike_past_the_framework_and_by_it(
 ) -> None:
     content, headers = BODIES[name]
     url = f"/v2/models/{model}/infer"
-    plain, framed = (client.post(url, content=content, headers=headers | more) for more in ({}, PAGE))
+    plain, framed = (
+        client.post(url, content=content, headers=headers | more) for more in ({}, PAGE)
+    )
     assert plain.status_code == framed.status_code
-    assert (plain.status_code == 200) == (name == "good" and model in ("photos", "photos/versions/1"))
+    assert (plain.status_code == 200) == (
+        name == "good" and model in ("photos", "photos/versions/1")
+    )
     assert plain.content == framed.content
     assert plain.headers.keys() == framed.headers.keys()

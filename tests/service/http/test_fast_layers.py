@@ -1,4 +1,6 @@
-"""`/layers/{n}/activations` as .npy goes past the framework, and answers every request as the framework does."""
+"""`/layers/{n}/activations` as .npy goes past the framework, and answers every request as the
+framework does.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -59,7 +61,11 @@ def told(response: httpx.Response) -> tuple[Any, ...]:
     if response.is_success:
         return response.status_code, headers, response.content
     headers.pop("content-length")
-    return response.status_code, headers, {k: v for k, v in response.json().items() if k != "request_id"}
+    return (
+        response.status_code,
+        headers,
+        {k: v for k, v in response.json().items() if k != "request_id"},
+    )
 
 
 @pytest.mark.parametrize("query", QUERIES)
@@ -68,17 +74,27 @@ def test_the_way_past_the_framework_answers_as_the_framework_does(
 ) -> None:
     path = "/layers/0/activations"
     for body in (picture, picture[:50], b""):
-        past, through = (client.post(f"{path}?{query}", content=body, headers=each) for each in (NPY, THROUGH))
+        past, through = (
+            client.post(f"{path}?{query}", content=body, headers=each) for each in (NPY, THROUGH)
+        )
         assert told(past) == told(through)
-    past, through = (client.get(f"{path}?{query}&input_id={input_id}", headers=each) for each in (NPY, THROUGH))
+    past, through = (
+        client.get(f"{path}?{query}&input_id={input_id}", headers=each) for each in (NPY, THROUGH)
+    )
     assert told(past) == told(through)
 
 
-@pytest.mark.parametrize("n", ["0", "1", "-1", "99", "stem", "no/such", "%30", " 0", "00", "", "0/activations"])
-def test_so_it_is_with_every_reference_to_a_layer(client: httpx.Client, input_id: str, n: str) -> None:
+@pytest.mark.parametrize(
+    "n", ["0", "1", "-1", "99", "stem", "no/such", "%30", " 0", "00", "", "0/activations"]
+)
+def test_so_it_is_with_every_reference_to_a_layer(
+    client: httpx.Client, input_id: str, n: str
+) -> None:
     url = f"/layers/{n}/activations?input_id={input_id}"
     assert told(client.get(url, headers=NPY)) == told(client.get(url, headers=THROUGH))
-    assert client.head(url, headers=NPY).status_code == client.head(url, headers=THROUGH).status_code
+    assert (
+        client.head(url, headers=NPY).status_code == client.head(url, headers=THROUGH).status_code
+    )
 
 
 @pytest.mark.parametrize("given", ["", "x", "0" * 64, "../../etc/passwd"])
@@ -89,16 +105,25 @@ def test_so_it_is_with_every_input_that_is_not_there(client: httpx.Client, given
     assert past[0] == 404
 
 
-def test_without_an_input_the_framework_says_what_is_missing(client: httpx.Client, assert_problem: Check) -> None:
-    assert_problem(client.get("/layers/0/activations", headers=NPY), 422, "invalid-parameter", "input_id")
+def test_without_an_input_the_framework_says_what_is_missing(
+    client: httpx.Client, assert_problem: Check
+) -> None:
+    assert_problem(
+        client.get("/layers/0/activations", headers=NPY), 422, "invalid-parameter", "input_id"
+    )
 
 
 def test_other_methods_and_other_sites_are_left_to_the_framework(
-    settings: Settings, started: Callable[[Settings], httpx.Client], picture: bytes, assert_problem: Check
+    settings: Settings,
+    started: Callable[[Settings], httpx.Client],
+    picture: bytes,
+    assert_problem: Check,
 ) -> None:
     client = started(settings.model_copy(update={"cors_origins": ("http://page",)}))
     assert_problem(client.put("/layers/0/activations", headers=NPY), 405, "method-not-allowed")
-    response = client.post("/layers/0/activations", content=picture, headers=NPY | {"Origin": "http://page"})
+    response = client.post(
+        "/layers/0/activations", content=picture, headers=NPY | {"Origin": "http://page"}
+    )
     assert response.headers["access-control-allow-origin"] == "http://page"
 
 
@@ -121,17 +146,27 @@ def test_plain_requests_are_taken_and_no_others(
     method: str, path: str, query: str, headers: dict[str, str], taken: bool
 ) -> None:
     pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
-    scope = {"type": "http", "method": method, "path": path, "query_string": query.encode(), "headers": pairs}
+    scope = {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "query_string": query.encode(),
+        "headers": pairs,
+    }
     assert (fast_layers.plain(scope) is not None) == taken
 
 
-def test_what_was_posted_to_a_layer_can_be_asked_of_another_by_its_id(client: httpx.Client, picture: bytes) -> None:
+def test_what_was_posted_to_a_layer_can_be_asked_of_another_by_its_id(
+    client: httpx.Client, picture: bytes
+) -> None:
     posted = client.post("/layers/0/activations", content=picture, headers=NPY)
     url = f"/layers/0/activations?input_id={posted.headers['x-input-id']}"
     assert client.get(url, headers=NPY).content == posted.content
 
 
-def test_the_posted_input_is_decoded_for_the_other_model_too(client: httpx.Client, picture: bytes) -> None:
+def test_the_posted_input_is_decoded_for_the_other_model_too(
+    client: httpx.Client, picture: bytes
+) -> None:
     posted = client.post("/layers/0/activations?model=photos:1", content=picture, headers=NPY)
     url = f"/layers/0/activations?model=photos:2&input_id={posted.headers['x-input-id']}"
     assert client.get(url, headers=NPY).content == posted.content

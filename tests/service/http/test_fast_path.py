@@ -1,4 +1,6 @@
-"""Plain requests are answered past the parser and the framework, and nobody can tell but by the time it takes."""
+"""Plain requests are answered past the parser and the framework, and nobody can tell but by the
+time it takes.
+"""
 
 import contextlib
 import json
@@ -191,7 +193,9 @@ def test_what_is_refused_is_refused_in_the_same_words(running: Running, name: st
     assert first.headers.keys() == second.headers.keys()
 
 
-@pytest.mark.parametrize("more", [ODD, "Origin: http://a\r\n", "Connection: close\r\n", "X-Request-ID: a\r\n" * 2])
+@pytest.mark.parametrize(
+    "more", [ODD, "Origin: http://a\r\n", "Connection: close\r\n", "X-Request-ID: a\r\n" * 2]
+)
 def test_a_head_with_more_to_it_goes_the_ordinary_way(running: Running, more: str) -> None:
     for _ in range(2):
         with running.connection() as wire:
@@ -211,9 +215,18 @@ def test_a_connection_that_lives_on_is_said_to_and_others_know_its_heads(running
 def test_a_head_of_its_own_takes_the_lane_and_is_not_remembered(running: Running) -> None:
     with running.connection() as wire:
         for number in range(3):
-            reply = wire.ask(post(picture(), more=f"X-Request-ID: mine-{number}\r\nTraceparent: 00-a-b-{number}\r\n"))
+            reply = wire.ask(
+                post(
+                    picture(),
+                    more=f"X-Request-ID: mine-{number}\r\nTraceparent: 00-a-b-{number}\r\n",
+                )
+            )
             assert (reply.status, reply.headers["x-request-id"]) == (200, f"mine-{number}")
-        assert wire.ask(post(picture(), more="X-Request-ID: not fit for a log\r\n")).headers["x-request-id"].isalnum()
+        assert (
+            wire.ask(post(picture(), more="X-Request-ID: not fit for a log\r\n"))
+            .headers["x-request-id"]
+            .isalnum()
+        )
     assert running.taken == [True] * 4
     assert running.lane.plans == {}
 
@@ -243,7 +256,9 @@ def test_a_request_in_pieces_takes_the_lane_all_the_same(running: Running) -> No
     assert running.taken == [True] * 8
 
 
-def test_a_request_whose_rest_is_slow_goes_the_ordinary_way(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_whose_rest_is_slow_goes_the_ordinary_way(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "WAIT_SECONDS", 0.01)
     request = post(picture())
     with running.connection() as connection:
@@ -298,12 +313,17 @@ def test_lines_that_end_otherwise_are_never_remembered(running: Running) -> None
     assert running.lane.plans == {}
 
 
-def test_so_many_heads_are_remembered_and_no_more(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_so_many_heads_are_remembered_and_no_more(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(protocol, "REMEMBERED", 3)
     with running.connection() as connection:
         for count in range(1, 8):
             assert (
-                connection.ask(post(picture(), query=f"?top_k={count % 3 + 1}", more="Accept: */*\r\n")).status == 200
+                connection.ask(
+                    post(picture(), query=f"?top_k={count % 3 + 1}", more="Accept: */*\r\n")
+                ).status
+                == 200
             )
             assert connection.ask(post(picture() + b"\0" * count)).status == 200
             assert 0 < len(running.lane.plans) <= 3
@@ -317,7 +337,9 @@ def test_while_draining_nothing_is_taken(running: Running) -> None:
     assert not any(running.taken[1:])
 
 
-def test_a_failing_run_is_a_problem_of_its_own_request(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_run_is_a_problem_of_its_own_request(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     predictor = running.lane._services.predictor
     predict_all = predictor.predict_all
     fatal = post(picture(13))
@@ -327,7 +349,9 @@ def test_a_failing_run_is_a_problem_of_its_own_request(running: Running, monkeyp
             raise RunFailed("no memory left at 0x7f")
         return predict_all(model, wanted)
 
-    monkeypatch.setattr(type(predictor), "predict_all", lambda _, model, wanted: failing(model, wanted))
+    monkeypatch.setattr(
+        type(predictor), "predict_all", lambda _, model, wanted: failing(model, wanted)
+    )
     with running.connection() as one, running.connection() as other:
         one.ask(post(picture()))
         one.send(fatal)
@@ -339,7 +363,9 @@ def test_a_failing_run_is_a_problem_of_its_own_request(running: Running, monkeyp
     assert running.taken == [True, True, True]
 
 
-def test_a_refusal_keeps_the_headers_that_belong_to_it(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_keeps_the_headers_that_belong_to_it(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: Any) -> Any:
         raise QueueFull("full", 3.2)
 

@@ -1,4 +1,6 @@
-"""What is written in one turn of the event loop goes out in one write, and nothing is lost at the end."""
+"""What is written in one turn of the event loop goes out in one write, and nothing is lost at the
+end.
+"""
 
 import asyncio
 from typing import cast

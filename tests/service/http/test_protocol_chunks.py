@@ -1,4 +1,6 @@
-"""However a stream of requests is cut into pieces, each is answered once, in order, and with its own body."""
+"""However a stream of requests is cut into pieces, each is answered once, in order, and with its
+own body.
+"""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,7 +25,9 @@ class Plan:
 
 
 class Lane:
-    """Answers bodies to `/known` in capitals, at the next turn of the loop, and refuses those that begin with `no`."""
+    """Answers bodies to `/known` in capitals, at the next turn of the loop, and refuses those that
+    begin with `no`.
+    """
 
     def __init__(self) -> None:
         self.plans: dict[bytes, Plan] = {}
@@ -107,7 +111,10 @@ class Bodies:
 
 
 def request(path: str, body: bytes, more: str = "") -> bytes:
-    return f"POST /{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+    return (
+        f"POST /{path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode()
+        + body
+    )
 
 
 async def answers(pieces: Sequence[bytes], turns: Sequence[int], lane: Lane | None) -> list[bytes]:
@@ -128,9 +135,13 @@ async def answers(pieces: Sequence[bytes], turns: Sequence[int], lane: Lane | No
 
 
 INNER = request("known", b"inner")
-BODIES = st.sampled_from([b"", b"x", b"body of it", b"no, thanks", INNER, INNER[:-3], b"\r\n\r\n", b"POST /known HTTP"])
+BODIES = st.sampled_from(
+    [b"", b"x", b"body of it", b"no, thanks", INNER, INNER[:-3], b"\r\n\r\n", b"POST /known HTTP"]
+)
 REQUESTS = st.lists(
-    st.tuples(st.sampled_from(["known", "other"]), BODIES, st.sampled_from(["", "", "X-Own: 1\r\n"])),
+    st.tuples(
+        st.sampled_from(["known", "other"]), BODIES, st.sampled_from(["", "", "X-Own: 1\r\n"])
+    ),
     min_size=1,
     max_size=8,
 )
@@ -144,7 +155,9 @@ def test_pieces_change_nothing(requests: list[tuple[str, bytes, str]], data: st.
     for each in requests:
         ends.append(ends[-1] + len(request(*each)))
     # Half of the cuts are where requests end, for there the lane is open.
-    cuts = data.draw(st.sets(st.one_of(st.sampled_from(ends), st.integers(0, len(stream))), max_size=12))
+    cuts = data.draw(
+        st.sets(st.one_of(st.sampled_from(ends), st.integers(0, len(stream))), max_size=12)
+    )
     places = sorted({0, len(stream), *cuts})
     pieces = [stream[start:stop] for start, stop in pairwise(places)]
     turns = [data.draw(st.sampled_from([0, 0, 1, 30])) for _ in pieces]

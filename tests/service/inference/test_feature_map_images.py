@@ -64,7 +64,9 @@ def test_kernels_of_three_channels_are_shown_in_colour_about_grey() -> None:
     assert sheet[GAP, 2 * GAP + 48].tolist() == [128, 128, 128]
 
 
-@pytest.mark.parametrize("shape", [(8, 4, 3, 3), (8, 1, 3, 3), (8, 4, 3), (4, 2, 3, 3, 3), (10, 20)])
+@pytest.mark.parametrize(
+    "shape", [(8, 4, 3, 3), (8, 1, 3, 3), (8, 4, 3), (4, 2, 3, 3, 3), (10, 20)]
+)
 def test_kernels_of_any_rank_have_a_sheet(shape: tuple[int, ...]) -> None:
     assert pixels(kernels(np.random.default_rng(0).normal(size=shape))).ndim == 2
 

@@ -40,14 +40,18 @@ def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
 
 def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:
     feed = make_ready(model, Tensor(given), 1000)
-    return Inspector().activations(model, model.layers[-1], feed, time.monotonic() + 5, Part(channels=channels))
+    return Inspector().activations(
+        model, model.layers[-1], feed, time.monotonic() + 5, Part(channels=channels)
+    )
 
 
 @pytest.mark.parametrize(
     ("shape", "result"),
     [("5,6", "MatMul(w, t)"), ("5,6", "Gemm(w, t)"), ("6,5", "Gemm<transA=1>(w, t)")],
 )
-def test_weights_on_the_left_are_shown_outputs_first_too(tmp_path: Path, shape: str, result: str) -> None:
+def test_weights_on_the_left_are_shown_outputs_first_too(
+    tmp_path: Path, shape: str, result: str
+) -> None:
     proto = parsed(DENSE.format(shape=shape, result=result))
     model = model_of(tmp_path, proto)
     given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
@@ -72,7 +76,11 @@ def test_a_gemm_is_its_kernels_times_what_it_reads_and_its_bias(
     tmp_path: Path, result: str, shape: str, bias: bool
 ) -> None:
     text = DENSE.format(shape="5,6", result=result).replace("w> {", f"w, float[{shape}] b> {{")
-    proto = parsed(text if result.startswith("Gemm<") and "(w" in result else text.replace("[5,1] y", "[1,5] y"))
+    proto = parsed(
+        text
+        if result.startswith("Gemm<") and "(w" in result
+        else text.replace("[5,1] y", "[1,5] y")
+    )
     model = model_of(tmp_path, proto)
     given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
     [y] = tensors(proto, ["y"], given)
@@ -84,7 +92,9 @@ def test_a_gemm_is_its_kernels_times_what_it_reads_and_its_bias(
 
 
 def test_a_matrix_that_a_gemm_adds_is_no_bias(tmp_path: Path) -> None:
-    text = DENSE.format(shape="5,6", result="Gemm<transB=1>(f, w, b)").replace("w> {", "w, float[2,5] b> {")
+    text = DENSE.format(shape="5,6", result="Gemm<transB=1>(f, w, b)").replace(
+        "w> {", "w, float[2,5] b> {"
+    )
     proto = parsed(text.replace("float[1,2,3] x", "float[2,2,3] x").replace("[5,1] y", "[2,5] y"))
     model = model_of(tmp_path, proto)
     assert kernels(model.layers[-1], model).bias is None

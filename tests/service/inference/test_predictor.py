@@ -26,22 +26,36 @@ given ({kind}[N,1,5] x) => ({kind}[N,C] scores) {{
 
 
 def predicted(
-    tmp_path: Path, scores: Array, top_k: int | None = None, labels: Sequence[str] = (), result: str = "Flatten(kept)"
+    tmp_path: Path,
+    scores: Array,
+    top_k: int | None = None,
+    labels: Sequence[str] = (),
+    result: str = "Flatten(kept)",
 ) -> Sequence[Scored]:
     kind = {"f": "float", "u": "uint8", "i": "int8"}[scores.dtype.kind]
     # Of the two, only this one hands on what is not a number, and only for floats.
     pool = "AveragePool" if kind == "float" else "MaxPool"
     model = parsed(GIVEN.format(kind=kind, pool=pool, result=result))
-    model_file.write(model, tmp_path / "given/1/model.onnx", Card(title="Given", labels=tuple(labels)))
+    model_file.write(
+        model, tmp_path / "given/1/model.onnx", Card(title="Given", labels=tuple(labels))
+    )
     loaded = Repository.load(tmp_path, Engine("cpu", 1)).get()
     predictor = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000)
-    return predictor.predict(loaded, Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5).classes
+    return predictor.predict(
+        loaded, Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5
+    ).classes
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8, np.int8])
 def test_the_strongest_come_first_whatever_the_type(tmp_path: Path, kind: type[np.generic]) -> None:
     classes = predicted(tmp_path, np.array([0, 3, 120, 7, 3]).astype(kind))
-    assert [(each.index, each.probability) for each in classes] == [(2, 120), (3, 7), (1, 3), (4, 3), (0, 0)]
+    assert [(each.index, each.probability) for each in classes] == [
+        (2, 120),
+        (3, 7),
+        (1, 3),
+        (4, 3),
+        (0, 0),
+    ]
 
 
 def test_what_is_not_a_number_comes_last(tmp_path: Path) -> None:
@@ -50,7 +64,9 @@ def test_what_is_not_a_number_comes_last(tmp_path: Path) -> None:
 
 
 def test_a_class_beyond_the_labels_has_none(tmp_path: Path) -> None:
-    classes = predicted(tmp_path, np.arange(5, dtype=np.float32), top_k=5, labels=("a", "b", "c", "d", "e"))
+    classes = predicted(
+        tmp_path, np.arange(5, dtype=np.float32), top_k=5, labels=("a", "b", "c", "d", "e")
+    )
     assert [each.label for each in classes] == ["e", "d", "c", "b", "a"]
     assert {each.label for each in predicted(tmp_path, np.arange(5, dtype=np.float32))} == {None}
 

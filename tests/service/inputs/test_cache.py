@@ -27,7 +27,11 @@ PIXELS = 1_000_000
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     folder = tmp_path_factory.mktemp("models")
     for version in ("1", "2"):
-        model_file.write(networks.photo_model()[0], folder / f"photos/{version}/model.onnx", networks.photo_model()[1])
+        model_file.write(
+            networks.photo_model()[0],
+            folder / f"photos/{version}/model.onnx",
+            networks.photo_model()[1],
+        )
     return Repository.load(folder, Engine("cpu", 1))
 
 
@@ -58,7 +62,9 @@ def photo(seed: int = 0) -> bytes:
     return encoded(np.random.default_rng(seed).integers(0, 256, (40, 60, 3), np.uint8))
 
 
-def test_an_input_is_made_ready_once(store: InputStore, model: Model, decoded: list[Posted]) -> None:
+def test_an_input_is_made_ready_once(
+    store: InputStore, model: Model, decoded: list[Posted]
+) -> None:
     inputs = PreparedInputs(store, PIXELS)
     input_id = store.put(photo())
     first, second = inputs.get(model, input_id), inputs.get(model, input_id)
@@ -69,7 +75,9 @@ def test_an_input_is_made_ready_once(store: InputStore, model: Model, decoded: l
         assert feed.rectangle([[0, 3], [2, 5]]) == expected.rectangle([[0, 3], [2, 5]])
 
 
-def test_each_model_has_its_own(store: InputStore, repository: Repository, decoded: list[Posted]) -> None:
+def test_each_model_has_its_own(
+    store: InputStore, repository: Repository, decoded: list[Posted]
+) -> None:
     inputs = PreparedInputs(store, PIXELS)
     input_id = store.put(photo())
     for spec in ("photos:1", "photos:2", "photos:1", "photos:2"):
@@ -86,7 +94,9 @@ def test_numbers_are_kept_too(store: InputStore, model: Model, decoded: list[Pos
     assert len(decoded) == 1
 
 
-def test_a_deleted_input_is_unknown_though_it_is_ready(store: InputStore, model: Model, tmp_path: Path) -> None:
+def test_a_deleted_input_is_unknown_though_it_is_ready(
+    store: InputStore, model: Model, tmp_path: Path
+) -> None:
     inputs = PreparedInputs(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
@@ -97,7 +107,9 @@ def test_a_deleted_input_is_unknown_though_it_is_ready(store: InputStore, model:
     assert inputs.size == 0
 
 
-def test_an_expired_input_is_unknown_though_it_is_ready(store: InputStore, model: Model, tmp_path: Path) -> None:
+def test_an_expired_input_is_unknown_though_it_is_ready(
+    store: InputStore, model: Model, tmp_path: Path
+) -> None:
     inputs = PreparedInputs(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
@@ -132,7 +144,9 @@ def test_the_least_recently_used_go_first_and_the_bytes_are_bounded(
     assert len(decoded) == 4
 
 
-def test_an_input_larger_than_the_room_is_answered_and_not_kept(store: InputStore, model: Model) -> None:
+def test_an_input_larger_than_the_room_is_answered_and_not_kept(
+    store: InputStore, model: Model
+) -> None:
     inputs = PreparedInputs(store, PIXELS, kept_bytes=100)
     assert inputs.get(model, store.put(photo())).array.shape == (1, 32, 32, 3)
     assert inputs.size == 0

@@ -28,7 +28,12 @@ def test_grey_arrives_unchanged_and_stays_grey(kind: str) -> None:
 
 def test_jpeg_arrives_nearly_unchanged() -> None:
     plain = np.full((16, 16, 3), (200, 40, 90), np.uint8)
-    assert np.abs(pixels(encoded(Image.fromarray(plain), "JPEG", quality=100)).astype(int) - plain).max() <= 2
+    assert (
+        np.abs(
+            pixels(encoded(Image.fromarray(plain), "JPEG", quality=100)).astype(int) - plain
+        ).max()
+        <= 2
+    )
 
 
 def test_one_bit_becomes_black_and_white() -> None:
@@ -49,7 +54,9 @@ def test_the_transparent_colour_of_a_palette_is_white(kind: str) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
-    assert pixels(encoded(image, kind, transparency=1)).tolist() == [[[10, 20, 30], [255, 255, 255]]]
+    assert pixels(encoded(image, kind, transparency=1)).tolist() == [
+        [[10, 20, 30], [255, 255, 255]]
+    ]
 
 
 def test_a_palette_with_graded_alpha_is_laid_on_white() -> None:
@@ -81,7 +88,9 @@ def test_grey_with_alpha_stays_grey_on_white() -> None:
 def test_a_transparent_colour_key_is_white() -> None:
     image = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
     assert pixels(encoded(image, transparency=(4, 5, 6))).tolist() == [[[1, 2, 3], [255, 255, 255]]]
-    assert pixels(encoded(Image.fromarray(np.array([[7, 8]], np.uint8)), transparency=8)).tolist() == [[7, 255]]
+    assert pixels(
+        encoded(Image.fromarray(np.array([[7, 8]], np.uint8)), transparency=8)
+    ).tolist() == [[7, 255]]
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -126,7 +135,9 @@ def test_thirty_two_bit_integers_are_taken_as_sixteen_and_clipped() -> None:
     ids=["unit", "bytes", "words", "beyond", "not numbers"],
 )
 def test_floats_are_scaled_by_the_range_they_use(values: list[float], expected: list[int]) -> None:
-    assert pixels(encoded(Image.fromarray(np.array([values], np.float32)), "TIFF")).tolist() == [expected]
+    assert pixels(encoded(Image.fromarray(np.array([values], np.float32)), "TIFF")).tolist() == [
+        expected
+    ]
 
 
 CMYK = (0, 255, 255, 0), (0, 0, 0, 255), (255, 0, 0, 0), (0, 0, 0, 0)
@@ -145,7 +156,8 @@ def test_a_cmyk_jpeg_without_adobes_mark_is_not_inverted() -> None:
     data = encoded(Image.new("CMYK", (8, 8), (255, 255, 255, 255 - 90)), "JPEG", quality=100)
     start = data.index(b"\xff\xee\x00\x0eAdobe")
     plain = data[:start] + data[start + 16 :]
-    # The file holds the complement of the inks above: 0, 0, 0 and 90 of black, now to be taken as they are.
+    # The file holds the complement of the inks above: 0, 0, 0 and 90 of black, now to be taken as
+    # they are.
     assert np.allclose(pixels(plain)[4, 4], [165, 165, 165], atol=3)
 
 

@@ -1,4 +1,6 @@
-"""The short way to plain pictures ends where Pillow's own readers end: in the same pixels, or in the same refusal."""
+"""The short way to plain pictures ends where Pillow's own readers end: in the same pixels, or in
+the same refusal.
+"""
 
 import io
 import struct
@@ -26,7 +28,9 @@ def exif(orientation: int) -> Image.Exif:
 
 
 def smooth(height: int, width: int) -> Image.Image:
-    return Image.fromarray(colourful(height // 8 + 1, width // 8 + 1)).resize((width, height), Image.Resampling.BICUBIC)
+    return Image.fromarray(colourful(height // 8 + 1, width // 8 + 1)).resize(
+        (width, height), Image.Resampling.BICUBIC
+    )
 
 
 COLOUR, GREY = smooth(61, 45), smooth(61, 45).convert("L")
@@ -38,7 +42,9 @@ PLAIN_FILES = {
     "progressive": encoded(COLOUR, "JPEG", progressive=True),
     "restarts": encoded(COLOUR, "JPEG", restart_marker_blocks=2),
     "stored as rgb": encoded(COLOUR, "JPEG", keep_rgb=True),
-    "profile, comment and resolution": encoded(COLOUR, "JPEG", icc_profile=bytes(70_000), comment=b"hm", dpi=(72, 72)),
+    "profile, comment and resolution": encoded(
+        COLOUR, "JPEG", icc_profile=bytes(70_000), comment=b"hm", dpi=(72, 72)
+    ),
     "turned": encoded(COLOUR, "JPEG", exif=exif(6)),
     "of several blocks": encoded(Image.fromarray(colourful(300, 300)), "JPEG", quality=90),
     "rgb": encoded(COLOUR),
@@ -61,7 +67,9 @@ def outcome(call: Any) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("name", PLAIN_FILES)
-def test_plain_files_go_the_short_way_to_the_same_pixels(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_files_go_the_short_way_to_the_same_pixels(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     data = PLAIN_FILES[name]
     expected = with_pillow(data)
 
@@ -89,7 +97,9 @@ XMP = b'<x tiff:Orientation="6"/>'
 ASTRAY = (
     exif(6)
     .tobytes()
-    .replace(struct.pack(">HHI", 0x010F, 2, 19) + b"\0\0", struct.pack(">HHI", 0x010F, 2, 19) + b"\x37\0")
+    .replace(
+        struct.pack(">HHI", 0x010F, 2, 19) + b"\0\0", struct.pack(">HHI", 0x010F, 2, 19) + b"\x37\0"
+    )
 )
 OTHER_FILES = {
     "exif that points astray": encoded(COLOUR, "JPEG", exif=ASTRAY),
@@ -97,7 +107,9 @@ OTHER_FILES = {
     "xmp that may turn it": encoded(COLOUR, "JPEG", xmp=XMP),
     "unreadable exif": encoded(COLOUR, "JPEG", exif=b"Exif\0\0no tiff at all"),
     "exif without end": encoded(COLOUR, "JPEG", exif=exif(6).tobytes()[:30]),
-    "photoshop": encoded(COLOUR, "JPEG").replace(b"\xff\xdb", b"\xff\xed\0\x10Photoshop 3.0\0\xff\xdb", 1),
+    "photoshop": encoded(COLOUR, "JPEG").replace(
+        b"\xff\xdb", b"\xff\xed\0\x10Photoshop 3.0\0\xff\xdb", 1
+    ),
     "a byte between segments": encoded(COLOUR, "JPEG").replace(b"\xff\xdb", b"\0\xff\xdb", 1),
     "palette": encoded(COLOUR.quantize(16)),
     "alpha": encoded(COLOUR.convert("RGBA")),
@@ -145,12 +157,16 @@ def test_a_png_with_a_wrong_checksum_in_its_header_is_broken() -> None:
 
 
 # A change at a share of the file's length, most of them in its first part, where the header is.
-CHANGES = st.lists(st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 255)), min_size=1, max_size=5)
+CHANGES = st.lists(
+    st.tuples(st.floats(0, 1), st.booleans(), st.integers(0, 255)), min_size=1, max_size=5
+)
 
 
 @given(st.sampled_from(sorted(PLAIN_FILES)), CHANGES)
 @example("colour", [(0.0, True, 0xD9)])
-def test_spoilt_files_are_accepted_and_refused_as_by_pillow(name: str, changes: list[tuple[float, bool, int]]) -> None:
+def test_spoilt_files_are_accepted_and_refused_as_by_pillow(
+    name: str, changes: list[tuple[float, bool, int]]
+) -> None:
     data = bytearray(PLAIN_FILES[name])
     for share, early, value in changes:
         reach = min(len(data), 700) if early else len(data)
@@ -164,7 +180,9 @@ def test_spoilt_files_are_accepted_and_refused_as_by_pillow(name: str, changes: 
 
 
 @pytest.mark.parametrize("name", ["colour", "rgb"])
-def test_too_many_pixels_are_refused_before_the_decoder_is_called(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_pixels_are_refused_before_the_decoder_is_called(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def explode(*_: Any) -> None:
         raise AssertionError("decoded")
 
@@ -176,7 +194,9 @@ def test_too_many_pixels_are_refused_before_the_decoder_is_called(name: str, mon
 
 @pytest.mark.parametrize("rule", ["centre_crop", "stretch", "pad"])
 @pytest.mark.parametrize("colour", ["L", "RGB"])
-def test_a_picture_of_the_inputs_size_is_not_resampled(rule: Any, colour: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_of_the_inputs_size_is_not_resampled(
+    rule: Any, colour: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def explode(*_: Any) -> None:
         raise AssertionError("resampled")
 

@@ -71,10 +71,17 @@ def test_corrupt_bytes_end_in_a_picture_or_an_error_of_ours(kind: str) -> None:
 
 def png_header(width: int, height: int) -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0))
-    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + head
+        + chunk(b"IDAT", zlib.compress(b"\0" * 1000))
+        + chunk(b"IEND", b"")
+    )
 
 
 def webp_header(width: int, height: int) -> bytes:
@@ -85,13 +92,21 @@ def webp_header(width: int, height: int) -> bytes:
 
 def gif_header(width: int, height: int) -> bytes:
     screen = struct.pack("<HHBBB", 4, 4, 0x80, 0, 0) + bytes(6)
-    return b"GIF89a" + screen + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x4c\x01\x00;"
+    return (
+        b"GIF89a"
+        + screen
+        + b","
+        + struct.pack("<HHHHB", 0, 0, width, height, 0)
+        + b"\x02\x02\x4c\x01\x00;"
+    )
 
 
 @pytest.mark.parametrize(
     "data", [png_header(100_000, 100_000), webp_header(16_000, 16_000), gif_header(60_000, 60_000)]
 )
-def test_a_decompression_bomb_is_refused_by_its_header(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def explode(*_: Any) -> None:
         raise AssertionError("decoded")
 

@@ -30,7 +30,9 @@ def seven(height: int = 200, width: int = 140, pen: int = 24) -> Array:
     return ink
 
 
-def scene(ink: Array, size: tuple[int, int], corner: tuple[int, int], paper: float, pen: float) -> Array:
+def scene(
+    ink: Array, size: tuple[int, int], corner: tuple[int, int], paper: float, pen: float
+) -> Array:
     """The ink with its upper left at `corner` of a sheet, in grey levels."""
     sheet = np.zeros(size)
     sheet[corner[0] : corner[0] + ink.shape[0], corner[1] : corner[1] + ink.shape[1]] = ink
@@ -62,7 +64,9 @@ def test_the_ink_fits_into_the_box_with_its_aspect_and_its_mass_in_the_middle() 
 
 @pytest.mark.parametrize("corner", [(0, 0), (200, 260), (30, 200)])
 @pytest.mark.parametrize(("paper", "pen"), [(0, 255), (255, 0), (120, 30), (120, 220)])
-def test_place_and_polarity_do_not_matter(corner: tuple[int, int], paper: float, pen: float) -> None:
+def test_place_and_polarity_do_not_matter(
+    corner: tuple[int, int], paper: float, pen: float
+) -> None:
     assert np.abs(shown(scene(seven(), (400, 400), corner, paper, pen)) - CLEAN).mean() < 0.6
 
 
@@ -114,10 +118,14 @@ def test_mere_noise_has_no_ink() -> None:
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
-def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its_edges_do(interpolation: Any) -> None:
+def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its_edges_do(
+    interpolation: Any,
+) -> None:
     spec = ImageInput((28, 28), "L", Resize("digit", box=20, interpolation=interpolation), "auto")
     random = np.random.default_rng(3)
-    levels = scene(seven(90, 50, 11), (160, 131), (40, 50), 190, 60) + random.normal(0, 5, (160, 131))
+    levels = scene(seven(90, 50, 11), (160, 131), (40, 50), 190, 60) + random.normal(
+        0, 5, (160, 131)
+    )
     picture = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
     found = prepare(Image.fromarray(picture), spec)
     (rows, columns) = found.geometry.inner
@@ -129,10 +137,14 @@ def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its
         outside[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
         inside[y0:y1, x0:x1] = 255 - picture[y0:y1, x0:x1]
         part = np.s_[top:bottom, left:right]
-        same, other = (prepare(Image.fromarray(each), spec, like=found).array for each in (outside, inside))
+        same, other = (
+            prepare(Image.fromarray(each), spec, like=found).array for each in (outside, inside)
+        )
         assert np.array_equal(same[part], found.array[part])
         assert (other[part] != found.array[part]).any() == (y1 > y0)
-        seen = min(bottom, rows[1]) > max(top, rows[0]) and min(right, columns[1]) > max(left, columns[0])
+        seen = min(bottom, rows[1]) > max(top, rows[0]) and min(right, columns[1]) > max(
+            left, columns[0]
+        )
         assert (y1 > y0) == seen
 
 
@@ -154,7 +166,9 @@ def test_pieces_are_what_can_be_reached_over_sides_and_corners(cells: Array) -> 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (28, 28), (77, 130), (1, 40)])
 @pytest.mark.parametrize("grain", [0.0, 5.0])
-def test_the_paper_is_the_plane_of_least_squares_through_the_border(shape: tuple[int, int], grain: float) -> None:
+def test_the_paper_is_the_plane_of_least_squares_through_the_border(
+    shape: tuple[int, int], grain: float
+) -> None:
     random = np.random.default_rng(5)
     rows, columns = (np.arange(count) + 0.5 for count in shape)
     grey = np.rint(120 + random.uniform(-grain, grain, shape)).astype(np.uint8)
@@ -166,4 +180,6 @@ def test_the_paper_is_the_plane_of_least_squares_through_the_border(shape: tuple
     expected = (terms @ np.linalg.lstsq(terms, grey[border].astype(float))[0]).tolist()
     paper, spread = _paper(grey, rows, columns)
     assert paper.tone(rows, columns)[border].tolist() == pytest.approx(expected, abs=1e-9)
-    assert spread == pytest.approx(1.4826 * np.median(np.abs(grey[border] - np.array(expected))), abs=1e-9)
+    assert spread == pytest.approx(
+        1.4826 * np.median(np.abs(grey[border] - np.array(expected))), abs=1e-9
+    )

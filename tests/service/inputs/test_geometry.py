@@ -12,7 +12,9 @@ from service.inputs.geometry import frame, picture_rect
 from tests.service.inputs.picture_files import colourful, grey
 
 
-def spec(size: tuple[int, int], rule: Any = "centre_crop", colour: Any = "RGB", **resize: Any) -> ImageInput:
+def spec(
+    size: tuple[int, int], rule: Any = "centre_crop", colour: Any = "RGB", **resize: Any
+) -> ImageInput:
     return ImageInput(size, colour, Resize(rule, **resize))
 
 
@@ -40,7 +42,9 @@ def test_the_crop_has_the_targets_aspect() -> None:
 
 
 def test_stretch_takes_the_whole_picture() -> None:
-    prepared = prepare(Image.fromarray(colourful(4, 8)), spec((2, 2), "stretch", interpolation="bilinear"))
+    prepared = prepare(
+        Image.fromarray(colourful(4, 8)), spec((2, 2), "stretch", interpolation="bilinear")
+    )
     assert prepared.box == (0.0, 0.0, 8.0, 4.0)
     assert prepared.array.shape == (2, 2, 3)
 
@@ -92,7 +96,10 @@ def test_nothing_outside_the_rectangle_touches_the_interval_and_its_edges_do(
     clean = prepare(Image.fromarray(picture), rule).array
     for _ in range(12):
         top, left = int(rng.integers(height)), int(rng.integers(width))
-        bottom, right = int(rng.integers(top + 1, height + 1)), int(rng.integers(left + 1, width + 1))
+        bottom, right = (
+            int(rng.integers(top + 1, height + 1)),
+            int(rng.integers(left + 1, width + 1)),
+        )
         (y0, y1), (x0, x1) = picture_rect(geometry, ((top, bottom), (left, right)))
         noise = rng.integers(0, 256, picture.shape, dtype=np.uint8)
         outside, inside = noise.copy(), picture.copy()
@@ -100,7 +107,9 @@ def test_nothing_outside_the_rectangle_touches_the_interval_and_its_edges_do(
         inside[y0:y1, x0:x1] = 255 - picture[y0:y1, x0:x1]
         part = np.s_[top:bottom, left:right]
         assert np.array_equal(prepare(Image.fromarray(outside), rule).array[part], clean[part])
-        assert (y1 > y0) == bool((prepare(Image.fromarray(inside), rule).array[part] != clean[part]).any())
+        assert (y1 > y0) == bool(
+            (prepare(Image.fromarray(inside), rule).array[part] != clean[part]).any()
+        )
 
 
 def test_without_resampling_the_rectangle_is_the_interval_moved_by_the_crop() -> None:
@@ -118,6 +127,10 @@ def test_the_rectangle_ends_at_the_picture() -> None:
     assert picture_rect(geometry, ((-50, 500), (-1, 41))) == ((0, 400), (0, 300))
 
 
-@pytest.mark.parametrize("interval", [((0, 0), (0, 0)), ((5, 5), (0, 9)), ((0, 3), (0, 24)), ((-4, 0), (0, 24))])
-def test_an_empty_interval_or_mere_padding_sees_nothing(interval: tuple[tuple[int, int], tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    "interval", [((0, 0), (0, 0)), ((5, 5), (0, 9)), ((0, 3), (0, 24)), ((-4, 0), (0, 24))]
+)
+def test_an_empty_interval_or_mere_padding_sees_nothing(
+    interval: tuple[tuple[int, int], tuple[int, int]],
+) -> None:
     assert picture_rect(frame((50, 100), spec((24, 24), "pad")), interval) == ((0, 0), (0, 0))

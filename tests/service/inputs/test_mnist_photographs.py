@@ -1,4 +1,6 @@
-"""Photographs of MNIST's own digits become MNIST's own pictures again, near enough for a classifier."""
+"""Photographs of MNIST's own digits become MNIST's own pictures again, near enough for a
+classifier.
+"""
 
 import gzip
 import io
@@ -34,7 +36,9 @@ def labels() -> Array:
 
 
 def photograph(digit: Array, random: np.random.Generator, light: bool) -> Image.Image:
-    """The digit 8 to 15 times as large, anywhere on noisy paper with shade, as a JPEG of any aspect."""
+    """The digit 8 to 15 times as large, anywhere on noisy paper with shade, as a JPEG of any
+    aspect.
+    """
     side = 28 * int(random.integers(8, 16))
     ink = np.asarray(Image.fromarray(digit).resize((side, side), Image.Resampling.BICUBIC)) / 255
     height, width = (side + int(random.integers(50, 400)) for _ in range(2))
@@ -46,15 +50,18 @@ def photograph(digit: Array, random: np.random.Generator, light: bool) -> Image.
         levels += random.uniform(-25, 25) * np.expand_dims(np.linspace(-0.5, 0.5, count), 1 - axis)
     levels += random.normal(0, random.uniform(2, 10), levels.shape)
     stream = io.BytesIO()
-    Image.fromarray(np.clip(np.rint(255 - levels if light else levels), 0, 255).astype(np.uint8)).save(
-        stream, "JPEG", quality=80
-    )
+    Image.fromarray(
+        np.clip(np.rint(255 - levels if light else levels), 0, 255).astype(np.uint8)
+    ).save(stream, "JPEG", quality=80)
     return decode(stream.getvalue(), 10**8)
 
 
 def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Array) -> None:
     random = np.random.default_rng(11)
-    photographs = [photograph(each, random, light=number % 2 == 1) for number, each in enumerate(images[:COUNT])]
+    photographs = [
+        photograph(each, random, light=number % 2 == 1)
+        for number, each in enumerate(images[:COUNT])
+    ]
     seen = np.stack([prepare(each, DIGITS).array[:, :, 0] for each in photographs])
     difference = np.abs(seen.astype(int) - images[:COUNT]).mean()
     assert difference < 10
@@ -69,6 +76,9 @@ def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Arr
 
 def test_mnists_own_pictures_are_taken_as_they_are(images: Array) -> None:
     seen = [prepare(Image.fromarray(each), DIGITS).array[:, :, 0] for each in images[:COUNT]]
-    differences = [np.abs(one.astype(int) - other).mean() for one, other in zip(seen, images[:COUNT], strict=True)]
+    differences = [
+        np.abs(one.astype(int) - other).mean()
+        for one, other in zip(seen, images[:COUNT], strict=True)
+    ]
     assert np.mean(np.array(differences) == 0) > 0.8
     assert np.mean(differences) < 0.5

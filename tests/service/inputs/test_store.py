@@ -91,7 +91,9 @@ def test_an_id_is_64_hexadecimal_digits_and_nothing_else_reaches_the_disk(
         store.get(crafted)
 
 
-def test_no_more_than_the_bound_is_kept_and_the_oldest_go_first(store: InputStore, folder: Path) -> None:
+def test_no_more_than_the_bound_is_kept_and_the_oldest_go_first(
+    store: InputStore, folder: Path
+) -> None:
     ids = []
     for number in range(40):
         ids.append(store.put(bytes([number]) * 100))
@@ -178,7 +180,9 @@ def test_a_file_that_does_not_hold_its_own_bytes_goes_away_and_can_be_posted_aga
     assert store.get(store.put(b"picture")) == b"picture"
 
 
-def test_what_cannot_be_read_is_an_unknown_input_and_not_a_failure(store: InputStore, folder: Path) -> None:
+def test_what_cannot_be_read_is_an_unknown_input_and_not_a_failure(
+    store: InputStore, folder: Path
+) -> None:
     input_id = store.put(b"picture")
     (folder / input_id).unlink()
     (folder / input_id).mkdir()
@@ -203,7 +207,9 @@ def test_a_disk_that_became_read_only_still_gives_what_it_holds(
     assert store.get(input_id) == b"picture"
 
 
-def test_a_full_disk_does_not_fail_the_request(store: InputStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_does_not_fail_the_request(
+    store: InputStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -275,7 +281,9 @@ def test_a_symlink_in_the_folders_place_is_refused(tmp_path: Path) -> None:
         InputStore(tmp_path / "link", 10, 10)
 
 
-def test_a_folder_of_another_user_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("os.getuid", lambda: 4242)
     with pytest.raises(SettingsError, match="not a folder of this user"):
         InputStore(tmp_path, 10, 10)

@@ -1,4 +1,6 @@
-"""Requests of the Open Inference Protocol, written by hand as its specification says, and its answers read so."""
+"""Requests of the Open Inference Protocol, written by hand as its specification says, and its
+answers read so.
+"""
 
 import json
 import struct
@@ -63,7 +65,13 @@ def fill_with_types(folder: Path) -> Path:
 def tensor(name: str, datatype: str, array: Array, **parameters: Any) -> dict[str, Any]:
     """An input in JSON."""
     more = {"parameters": parameters} if parameters else {}
-    return {"name": name, "datatype": datatype, "shape": list(array.shape), "data": array.reshape(-1).tolist(), **more}
+    return {
+        "name": name,
+        "datatype": datatype,
+        "shape": list(array.shape),
+        "data": array.reshape(-1).tolist(),
+        **more,
+    }
 
 
 def in_bytes(array: Array) -> bytes:
@@ -73,11 +81,18 @@ def in_bytes(array: Array) -> bytes:
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
 
 
-def binary(inputs: Sequence[tuple[str, str, Array]], tail: bytes = b"", **more: Any) -> tuple[bytes, dict[str, str]]:
+def binary(
+    inputs: Sequence[tuple[str, str, Array]], tail: bytes = b"", **more: Any
+) -> tuple[bytes, dict[str, str]]:
     """The body and the headers of a request whose tensors follow the document."""
     blobs = [in_bytes(array) for _, _, array in inputs]
     listed = [
-        {"name": name, "datatype": datatype, "shape": list(array.shape), "parameters": {"binary_data_size": len(blob)}}
+        {
+            "name": name,
+            "datatype": datatype,
+            "shape": list(array.shape),
+            "parameters": {"binary_data_size": len(blob)},
+        }
         for (name, datatype, array), blob in zip(inputs, blobs, strict=True)
     ]
     head = json.dumps({"inputs": listed, **more}).encode()

@@ -1,4 +1,6 @@
-"""What the Open Inference Protocol's inference refuses in a request, and that every error is `{"error": text}`."""
+"""What the Open Inference Protocol's inference refuses in a request, and that every error is
+`{"error": text}`.
+"""
 
 import asyncio
 import gzip
@@ -52,7 +54,9 @@ def test_a_bad_request_is_400_and_says_why(served: httpx.Client, case: str) -> N
 def test_no_datatype_takes_the_place_of_another(served: httpx.Client, datatype: str) -> None:
     array = np.ones((1, 1, 1), DTYPES[datatype])
     for other in DTYPES:
-        answer = served.post(f"/v2/models/{other.lower()}/infer", **in_binary(array, datatype=datatype))
+        answer = served.post(
+            f"/v2/models/{other.lower()}/infer", **in_binary(array, datatype=datatype)
+        )
         if other == datatype:
             assert outputs(answer)["y"].size == 1
         else:
@@ -85,13 +89,19 @@ def test_what_is_larger_than_taken_is_413_packed_or_not(served: httpx.Client) ->
     for pack, coding in ((gzip.compress, "gzip"), (zlib.compress, "deflate")):
         bomb = pack(bytes(100_000_000))
         assert len(bomb) < MAX_BYTES
-        assert_error(served.post(SIGNALS, content=bomb, headers={"Content-Encoding": coding}), 413, str(MAX_BYTES))
+        assert_error(
+            served.post(SIGNALS, content=bomb, headers={"Content-Encoding": coding}),
+            413,
+            str(MAX_BYTES),
+        )
         full = pack(b" " * (MAX_BYTES - 200) + json.dumps({"inputs": [X]}).encode().ljust(200))
         answer = served.post(SIGNALS, content=full, headers={"Content-Encoding": coding})
         assert outputs(answer)["y"].shape == (1, 3, 3)
 
 
-def test_an_answer_of_too_many_bytes_is_413(served: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_too_many_bytes_is_413(
+    served: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(inference, "LARGEST_ANSWER", 8 * 16 * 16 * 4)
     one, both = [{"name": "layer:0"}], [{"name": "layer:0"}, {"name": "scores"}]
     assert served.post(PHOTOS, **asked(IMAGE, outputs=one)).status_code == 200
@@ -113,7 +123,9 @@ def test_a_picture_of_too_many_pixels_is_413(served: httpx.Client, bomb: bytes) 
 
 def in_pieces(count: int) -> Request:
     """A request whose body comes in so many pieces of one byte, and empty ones between them."""
-    left = iter([{"type": "http.request", "body": each, "more_body": True} for each in (b" ", b"")] * count)
+    left = iter(
+        [{"type": "http.request", "body": each, "more_body": True} for each in (b" ", b"")] * count
+    )
 
     async def receive() -> Any:
         return next(left, {"type": "http.request", "body": b"", "more_body": False})
@@ -145,7 +157,9 @@ def test_what_json_has_not_is_refused_and_given_as_bytes(served: httpx.Client) -
 def test_a_mangled_request_never_makes_the_service_fail(
     served: httpx.Client, cut: int, drop: int, put: bytes, length: int | None
 ) -> None:
-    body, headers = binary([("x", "FP32", SIGNAL)], id="a", outputs=[{"name": "y"}, {"name": "layer:0"}])
+    body, headers = binary(
+        [("x", "FP32", SIGNAL)], id="a", outputs=[{"name": "y"}, {"name": "layer:0"}]
+    )
     mangled = body[:cut] + put + body[cut + drop :]
     whole = int(headers[HEAD]) + (len(mangled) - len(body) if length is None else length)
     answer = served.post(SIGNALS, content=mangled, headers={HEAD: str(max(0, whole))})
@@ -154,8 +168,14 @@ def test_a_mangled_request_never_makes_the_service_fail(
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=5,
 )
 
@@ -173,7 +193,9 @@ def test_any_value_in_the_place_of_any_other_is_taken_or_refused(
     }
     place: Any = asked_for
     while True:
-        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        key = data.draw(
+            st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place)))
+        )
         inner = place[key]
         if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
             break

@@ -1,4 +1,6 @@
-"""What is refused under /v2 whatever the tensors: routes, models, deadlines, and a service that cannot answer."""
+"""What is refused under /v2 whatever the tensors: routes, models, deadlines, and a service that
+cannot answer.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,7 +14,16 @@ from service.runtime.engine import RunFailed
 from service.services import Services
 from service.settings import Settings
 from tests.service.conftest import Start
-from tests.service.oip.bad_requests import IMAGE, PHOTOS, PIXELS, SIGNALS, X, asked, assert_error, with_small_limits
+from tests.service.oip.bad_requests import (
+    IMAGE,
+    PHOTOS,
+    PIXELS,
+    SIGNALS,
+    X,
+    asked,
+    assert_error,
+    with_small_limits,
+)
 from tests.service.oip.requests import HEAD, in_bytes
 
 
@@ -49,7 +60,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 def test_errors_of_routes_and_of_the_framework_are_the_protocols(
     served: httpx.Client, method: str, url: str, status: int
 ) -> None:
-    allowed = {"infer": "POST", "index": "POST"}.get(url.rpartition("/")[2], "GET") if status == 405 else None
+    allowed = (
+        {"infer": "POST", "index": "POST"}.get(url.rpartition("/")[2], "GET")
+        if status == 405
+        else None
+    )
     refused = served.request(method, url)
     assert_error(refused, status)
     assert refused.headers.get("allow") == allowed
@@ -65,13 +80,31 @@ def test_a_name_that_only_begins_alike_has_problems_as_everywhere(served: httpx.
         ("/v2/repository/index", b"[]", "must be a JSON object"),
         ("/v2/repository/index", b"{", "not JSON"),
         ("/v2/repository/index", b'{"ready": 1}', "true or false"),
-        ("/v2/repository/models/photos/load", b'{"parameters": {"config": "{}"}}', "no 'config' is taken"),
-        ("/v2/repository/models/photos/load", b'{"parameters": {"file:1/model.onnx": "AAAA"}}', "is taken"),
-        ("/v2/repository/models/photos/load", b'{"parameters": {"url": "http://x/"}}', "no 'url' is taken"),
-        ("/v2/repository/models/photos/unload", b'{"parameters": {"unload_dependents": 1}}', "true or false"),
+        (
+            "/v2/repository/models/photos/load",
+            b'{"parameters": {"config": "{}"}}',
+            "no 'config' is taken",
+        ),
+        (
+            "/v2/repository/models/photos/load",
+            b'{"parameters": {"file:1/model.onnx": "AAAA"}}',
+            "is taken",
+        ),
+        (
+            "/v2/repository/models/photos/load",
+            b'{"parameters": {"url": "http://x/"}}',
+            "no 'url' is taken",
+        ),
+        (
+            "/v2/repository/models/photos/unload",
+            b'{"parameters": {"unload_dependents": 1}}',
+            "true or false",
+        ),
     ],
 )
-def test_the_repository_takes_no_model_and_no_nonsense(served: httpx.Client, url: str, body: bytes, says: str) -> None:
+def test_the_repository_takes_no_model_and_no_nonsense(
+    served: httpx.Client, url: str, body: bytes, says: str
+) -> None:
     assert_error(served.post(url, content=body), 400, says)
 
 
@@ -79,12 +112,16 @@ def test_a_deadline_of_the_request_is_504(served: httpx.Client) -> None:
     for inputs in (X, IMAGE):
         url = SIGNALS if inputs is X else PHOTOS
         assert_error(served.post(url, **asked(inputs, parameters={"timeout": 1})), 504)
-        assert served.post(url, **asked(inputs, parameters={"timeout": 30_000_000})).status_code == 200
+        assert (
+            served.post(url, **asked(inputs, parameters={"timeout": 30_000_000})).status_code == 200
+        )
         assert served.post(url, **asked(inputs, parameters={"timeout": 0})).status_code == 200
 
 
 @pytest.fixture
-def failing(settings: Settings, started: Start, monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], httpx.Client]:
+def failing(
+    settings: Settings, started: Start, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[Exception], httpx.Client]:
     """A service whose queue fails in this way."""
 
     def start(error: Exception) -> httpx.Client:
@@ -99,7 +136,9 @@ def failing(settings: Settings, started: Start, monkeypatch: pytest.MonkeyPatch)
     return start
 
 
-def test_a_full_queue_is_429_with_the_time_to_try_again(failing: Callable[[Exception], httpx.Client]) -> None:
+def test_a_full_queue_is_429_with_the_time_to_try_again(
+    failing: Callable[[Exception], httpx.Client],
+) -> None:
     client = failing(QueueFull("128 requests are running or waiting already; try again later", 2.2))
     refused = client.post(PHOTOS, **asked(IMAGE))
     assert_error(refused, 429, "try again later")
@@ -107,7 +146,9 @@ def test_a_full_queue_is_429_with_the_time_to_try_again(failing: Callable[[Excep
     assert counted(client)["fail"]["count"] == 1
 
 
-@pytest.mark.parametrize("error", [RunFailed("secret of site-packages"), FoveaError("/tmp/x"), ValueError("x.py")])
+@pytest.mark.parametrize(
+    "error", [RunFailed("secret of site-packages"), FoveaError("/tmp/x"), ValueError("x.py")]
+)
 def test_a_failure_of_the_service_is_500_and_says_nothing(
     failing: Callable[[Exception], httpx.Client], error: Exception
 ) -> None:
@@ -115,12 +156,16 @@ def test_a_failure_of_the_service_is_500_and_says_nothing(
 
 
 def counted(client: httpx.Client) -> dict[str, Any]:
-    stats: dict[str, Any] = client.get("/v2/models/photos/stats").json()["model_stats"][-1]["inference_stats"]
+    stats: dict[str, Any] = client.get("/v2/models/photos/stats").json()["model_stats"][-1][
+        "inference_stats"
+    ]
     return stats
 
 
 def test_a_service_without_models_is_not_ready(tmp_path: Any, started: Start) -> None:
-    client = started(Settings(models=tmp_path / "none", device="cpu", input_store=tmp_path / "inputs"))
+    client = started(
+        Settings(models=tmp_path / "none", device="cpu", input_store=tmp_path / "inputs")
+    )
     assert_error(client.get("/v2/health/ready"), 503, "no model is served")
     assert client.get("/v2/health/live").status_code == 200
     assert client.get("/v2").status_code == 200
@@ -129,7 +174,9 @@ def test_a_service_without_models_is_not_ready(tmp_path: Any, started: Start) ->
     assert refused.headers["retry-after"]
 
 
-def test_a_service_that_shuts_down_is_alive_not_ready_and_refuses(settings: Settings, started: Start) -> None:
+def test_a_service_that_shuts_down_is_alive_not_ready_and_refuses(
+    settings: Settings, started: Start
+) -> None:
     client = started(settings)
     client.app.state.health.draining = True  # type: ignore[attr-defined]
     assert_error(client.get("/v2/health/ready"), 503, "shutting down")

@@ -49,13 +49,17 @@ def test_single_items_share_runs_and_a_batch_is_one_run(settings: Settings, star
     bodies = [{**asked, "inputs": [tensor("image", "UINT8", PIXELS[i : i + 1])]} for i in range(3)]
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(client.post, URL, json=body) for body in bodies]
-        whole = pool.submit(client.post, URL, json={**asked, "inputs": [tensor("image", "UINT8", PIXELS)]})
+        whole = pool.submit(
+            client.post, URL, json={**asked, "inputs": [tensor("image", "UINT8", PIXELS)]}
+        )
         until_waiting(services, 4)
         release.set()
         found = [outputs(each.result()) for each in answers]
         together = outputs(whole.result())
     for name in ("layer:0", "scores"):
-        np.testing.assert_allclose(np.concatenate([each[name] for each in found]), together[name], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            np.concatenate([each[name] for each in found]), together[name], rtol=1e-5, atol=1e-6
+        )
     counted = services.statistics.of("photos", "2")
     assert (counted.inference_count, counted.execution_count, counted.success.count) == (6, 2, 4)
     assert [(each.batch_size, each.compute_infer.count) for each in counted.batch_stats] == [(3, 2)]
@@ -77,7 +81,9 @@ def test_one_bad_picture_among_requests_that_share_a_run_fails_alone(
         assert [each.result().status_code for each in answers] == [200, 400, 200]
 
 
-def test_a_model_of_a_fixed_batch_and_an_output_across_the_batch_are_not_mixed(tmp_path: Path, started: Start) -> None:
+def test_a_model_of_a_fixed_batch_and_an_output_across_the_batch_are_not_mixed(
+    tmp_path: Path, started: Start
+) -> None:
     across = """<ir_version: 8, opset_import: ["" : 18]>
     across (float[N,1,4] x) => (float[1,1,M] y) <int64[3] flat = {1, 1, -1}> {
       p = MaxPool<kernel_shape=[2], strides=[2]>(x)
@@ -86,12 +92,22 @@ def test_a_model_of_a_fixed_batch_and_an_output_across_the_batch_are_not_mixed(t
     fixed = across.replace("N,1,4", "2,1,4").replace("across", "fixed")
     model_file.write(networks.parsed(across), tmp_path / "models/across/1/model.onnx", None)
     model_file.write(networks.parsed(fixed), tmp_path / "models/fixed/1/model.onnx", None)
-    client = started(Settings(models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"))
+    client = started(
+        Settings(
+            models=tmp_path / "models", device="cpu", threads=1, input_store=tmp_path / "inputs"
+        )
+    )
     array = np.arange(8, dtype=np.float32).reshape(2, 1, 4)
     for name in ("across", "fixed"):
-        found = outputs(client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor("x", "FP32", array)]}))["y"]
+        found = outputs(
+            client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor("x", "FP32", array)]})
+        )["y"]
         assert found.tolist() == [[[1, 3, 5, 7]]]
     config = client.get("/v2/models/fixed/config").json()
-    assert (config["max_batch_size"], config["input"][0]["dims"], "dynamic_batching" in config) == (0, [2, 1, 4], False)
+    assert (config["max_batch_size"], config["input"][0]["dims"], "dynamic_batching" in config) == (
+        0,
+        [2, 1, 4],
+        False,
+    )
     one = {"inputs": [tensor("x", "FP32", array[:1])]}
     assert client.post("/v2/models/fixed/infer", json=one).status_code == 400

@@ -10,7 +10,9 @@ from tests.service.networks import SIGNALS, parsed
 Events = list[dict[str, object]]
 
 
-def put(folder: Path, version: str = "1", name: str = "signals", seed: int = 0, text: str = SIGNALS) -> Path:
+def put(
+    folder: Path, version: str = "1", name: str = "signals", seed: int = 0, text: str = SIGNALS
+) -> Path:
     """The path of a model written there; another seed makes other weights."""
     path = folder / name / version / "model.onnx"
     model_file.write(parsed(text, seed), path, None)

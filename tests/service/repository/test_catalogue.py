@@ -1,4 +1,6 @@
-"""What of a folder is served: good files by name and version; a bad file is refused by name and stops no other."""
+"""What of a folder is served: good files by name and version; a bad file is refused by name and
+stops no other.
+"""
 
 from pathlib import Path
 
@@ -24,7 +26,9 @@ def engine() -> Engine:
     return Engine("cpu", 1)
 
 
-def put(folder: Path, name: str, model: onnx.ModelProto, card: Card | None = None, version: str = "1") -> None:
+def put(
+    folder: Path, name: str, model: onnx.ModelProto, card: Card | None = None, version: str = "1"
+) -> None:
     model_file.write(model, folder / name / version / "model.onnx", card)
 
 
@@ -43,24 +47,37 @@ def test_the_highest_number_answers_for_a_name(folder: Path, engine: Engine) -> 
     for version in ("2", "10"):
         put(folder, "signals", parsed(SIGNALS), version=version)
     repository = Repository.load(folder, engine)
-    assert [repository.get(spec).version for spec in (None, "signals", "signals:2")] == ["10", "10", "2"]
+    assert [repository.get(spec).version for spec in (None, "signals", "signals:2")] == [
+        "10",
+        "10",
+        "2",
+    ]
 
 
 def test_folders_that_are_no_version_and_hidden_ones_stay_out(folder: Path, engine: Engine) -> None:
-    for name, version in (("signals", "latest"), ("signals", "1.5"), ("signals", "-1"), (".cache", "1")):
+    for name, version in (
+        ("signals", "latest"),
+        ("signals", "1.5"),
+        ("signals", "-1"),
+        (".cache", "1"),
+    ):
         put(folder, name, parsed(SIGNALS), version=version)
     repository = Repository.load(folder, engine)
     assert [(model.name, model.version) for model in repository] == [("signals", "1")]
     assert repository.refused == ()
 
 
-def test_a_folder_that_is_not_there_serves_nothing_and_says_how_to_build(tmp_path: Path, engine: Engine) -> None:
+def test_a_folder_that_is_not_there_serves_nothing_and_says_how_to_build(
+    tmp_path: Path, engine: Engine
+) -> None:
     repository = Repository.load(tmp_path / "none", engine)
     with pytest.raises(NotReady, match="python -m model_build imagenet"):
         repository.get()
 
 
-def test_where_every_file_is_refused_the_reasons_are_why_it_is_not_ready(tmp_path: Path, engine: Engine) -> None:
+def test_where_every_file_is_refused_the_reasons_are_why_it_is_not_ready(
+    tmp_path: Path, engine: Engine
+) -> None:
     put(tmp_path, "matrix", parsed(MATRIX))
     with pytest.raises(NotReady, match="matrix:1 was refused: it is not a CNN"):
         Repository.load(tmp_path, engine).get()
@@ -90,7 +107,9 @@ def test_a_bad_model_is_refused_with_its_reason_and_the_others_are_served(
         repository.get("bad")
 
 
-@pytest.mark.parametrize("content", [b"", b"no ONNX file", b"\x08\x08" + b"\xff" * 50], ids=["empty", "text", "noise"])
+@pytest.mark.parametrize(
+    "content", [b"", b"no ONNX file", b"\x08\x08" + b"\xff" * 50], ids=["empty", "text", "noise"]
+)
 def test_a_corrupt_file_is_refused(folder: Path, engine: Engine, content: bytes) -> None:
     (folder / "bad" / "1").mkdir(parents=True)
     (folder / "bad" / "1" / "model.onnx").write_bytes(content)
@@ -137,7 +156,9 @@ def test_a_graph_that_no_reader_foresaw_stops_no_other(
     assert repository.get().name == "signals"
 
 
-def test_the_default_is_as_set_or_imagenet_or_the_first_by_name(folder: Path, engine: Engine) -> None:
+def test_the_default_is_as_set_or_imagenet_or_the_first_by_name(
+    folder: Path, engine: Engine
+) -> None:
     put(folder, "zebra", parsed(SIGNALS))
     assert Repository.load(folder, engine).get().name == "signals"
     assert Repository.load(folder, engine, "zebra").get().name == "zebra"
@@ -148,7 +169,9 @@ def test_the_default_is_as_set_or_imagenet_or_the_first_by_name(folder: Path, en
 
 
 @pytest.mark.parametrize("name", ["nets", "signals:2", ":1"])
-def test_a_default_that_is_not_served_is_a_settings_error(folder: Path, engine: Engine, name: str) -> None:
+def test_a_default_that_is_not_served_is_a_settings_error(
+    folder: Path, engine: Engine, name: str
+) -> None:
     with pytest.raises(SettingsError, match="known models: signals"):
         Repository.load(folder, engine, name)
 

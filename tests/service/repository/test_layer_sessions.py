@@ -1,4 +1,6 @@
-"""Few layers have sessions of their own; who asks for more gets all from one run. Every value is the network's."""
+"""Few layers have sessions of their own; who asks for more gets all from one run. Every value is
+the network's.
+"""
 
 import time
 import weakref
@@ -28,7 +30,9 @@ GIVEN = np.random.default_rng(5).normal(size=(1, 2, 9)).astype(np.float32)
 
 def chain(size: str = "9") -> onnx.ModelProto:
     weights = ", ".join(f"float[2,2,3] w{n}" for n in range(DEPTH))
-    nodes = "\n".join(f"c{n} = Conv<pads=[1,1]>(t{n}, w{n})\nt{n + 1} = Relu(c{n})" for n in range(DEPTH))
+    nodes = "\n".join(
+        f"c{n} = Conv<pads=[1,1]>(t{n}, w{n})\nt{n + 1} = Relu(c{n})" for n in range(DEPTH)
+    )
     return parsed(CHAIN.format(size=size, last=DEPTH, weights=weights, nodes=nodes))
 
 
@@ -50,7 +54,9 @@ def values(inspector: Inspector, model: Model, layer: int, feed: Feed) -> Array:
     return inspector.activations(model, model.layers[layer], feed, time.monotonic() + 20).array
 
 
-def test_all_layers_are_those_of_the_network_whatever_session_gives_them(tmp_path: Path, engine: Engine) -> None:
+def test_all_layers_are_those_of_the_network_whatever_session_gives_them(
+    tmp_path: Path, engine: Engine
+) -> None:
     proto = chain()
     model, inspector = model_of(tmp_path, engine, proto), Inspector()
     for given in (GIVEN, -GIVEN):
@@ -62,7 +68,9 @@ def test_all_layers_are_those_of_the_network_whatever_session_gives_them(tmp_pat
                 np.testing.assert_allclose(found, expected[layer][0], rtol=1e-4, atol=1e-5)
 
 
-def test_asking_for_all_again_and_again_builds_no_session_more(tmp_path: Path, engine: Engine) -> None:
+def test_asking_for_all_again_and_again_builds_no_session_more(
+    tmp_path: Path, engine: Engine
+) -> None:
     model, inspector = model_of(tmp_path, engine, chain()), Inspector()
     feeds = [feed_of(model, GIVEN + n) for n in range(3)]
 
@@ -79,7 +87,9 @@ def test_asking_for_all_again_and_again_builds_no_session_more(tmp_path: Path, e
     assert engine.sessions_built - before == 4 + 1
 
 
-def test_layers_after_another_of_one_input_come_from_one_run(tmp_path: Path, engine: Engine) -> None:
+def test_layers_after_another_of_one_input_come_from_one_run(
+    tmp_path: Path, engine: Engine
+) -> None:
     statistics = Statistics()
     model, inspector = model_of(tmp_path, engine, chain()), Inspector(statistics)
     for given in (GIVEN, -GIVEN):
@@ -90,7 +100,9 @@ def test_layers_after_another_of_one_input_come_from_one_run(tmp_path: Path, eng
     assert statistics.of(model.name, model.version).layer_runs.count == 2 * (4 + 1)
 
 
-def test_a_layer_that_is_asked_for_often_gets_a_session_of_its_own(tmp_path: Path, engine: Engine) -> None:
+def test_a_layer_that_is_asked_for_often_gets_a_session_of_its_own(
+    tmp_path: Path, engine: Engine
+) -> None:
     model = model_of(tmp_path, engine, chain())
     for layer in model.layers:
         model.session_of(layer.tensor)
@@ -126,7 +138,10 @@ def test_room_for_one_session_is_enough(tmp_path: Path, engine: Engine) -> None:
     expected = tensors(proto, [f"t{n + 1}" for n in range(DEPTH)], GIVEN)
     for layer in range(DEPTH):
         np.testing.assert_allclose(
-            values(inspector, model, layer, feed_of(model)), expected[layer][0], rtol=1e-4, atol=1e-5
+            values(inspector, model, layer, feed_of(model)),
+            expected[layer][0],
+            rtol=1e-4,
+            atol=1e-5,
         )
 
 

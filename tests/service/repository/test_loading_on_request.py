@@ -1,4 +1,6 @@
-"""Loading on request: by name, all versions of a model as they are on disk; and what becomes of what is unloaded."""
+"""Loading on request: by name, all versions of a model as they are on disk; and what becomes of
+what is unloaded.
+"""
 
 import gc
 import shutil
@@ -36,7 +38,9 @@ def test_loading_on_request_is_for_explicit_only(folder: Path, loader: Loader, m
     assert told(control) == {"signals:1": ("READY", "")}
 
 
-def test_on_request_nothing_is_loaded_before_it_is_asked_for(folder: Path, loader: Loader, events: Events) -> None:
+def test_on_request_nothing_is_loaded_before_it_is_asked_for(
+    folder: Path, loader: Loader, events: Events
+) -> None:
     control = explicit(folder, loader)
     assert told(control) == {"signals:1": ("UNAVAILABLE", "not loaded")}
     assert control.repository.trouble == ""
@@ -53,7 +57,9 @@ def test_on_request_nothing_is_loaded_before_it_is_asked_for(folder: Path, loade
     assert [line["event"] for line in events] == ["model loaded", "model unloaded"]
 
 
-@pytest.mark.parametrize(("names", "expected"), [(("waves",), ["waves:1"]), (("*",), ["signals:1", "waves:1"])])
+@pytest.mark.parametrize(
+    ("names", "expected"), [(("waves",), ["waves:1"]), (("*",), ["signals:1", "waves:1"])]
+)
 def test_models_named_are_loaded_at_the_start(
     folder: Path, loader: Loader, names: tuple[str, ...], expected: list[str]
 ) -> None:
@@ -61,7 +67,9 @@ def test_models_named_are_loaded_at_the_start(
     assert served(explicit(folder, loader, *names)) == expected
 
 
-def test_a_model_named_that_cannot_be_loaded_at_the_start_is_a_settings_error(folder: Path, loader: Loader) -> None:
+def test_a_model_named_that_cannot_be_loaded_at_the_start_is_a_settings_error(
+    folder: Path, loader: Loader
+) -> None:
     put(folder, name="matrix", text=MATRIX)
     with pytest.raises(SettingsError, match=r"FOVEA_LOAD_MODELS names 'matrix'.*not a CNN"):
         explicit(folder, loader, "matrix")
@@ -84,13 +92,17 @@ def test_loading_again_loads_what_changed_and_leaves_the_rest(folder: Path, load
     assert control.repository.get("signals:2") is not changed
 
 
-def test_loading_a_bad_version_says_why_and_the_former_one_goes_on(folder: Path, loader: Loader) -> None:
+def test_loading_a_bad_version_says_why_and_the_former_one_goes_on(
+    folder: Path, loader: Loader
+) -> None:
     control = explicit(folder, loader, "signals")
     before = control.repository.get()
     put(folder, text=MATRIX)
     put(folder, "2", text=MATRIX)
     for _ in range(2):
-        with pytest.raises(ModelRefused, match=r"'signals'.*version 1: it is not a CNN.*version 2: it is not a CNN"):
+        with pytest.raises(
+            ModelRefused, match=r"'signals'.*version 1: it is not a CNN.*version 2: it is not a CNN"
+        ):
             control.load("signals")
     assert control.repository.get() is before
     put(folder, "2")
@@ -105,7 +117,9 @@ def test_a_file_that_is_written_to_while_it_is_loaded_on_request_is_refused(
 ) -> None:
     control = explicit(folder, loader)
     load = Loader.load
-    monkeypatch.setattr(Loader, "load", lambda self, entry: (load(self, entry), put(folder, seed=1))[0])
+    monkeypatch.setattr(
+        Loader, "load", lambda self, entry: (load(self, entry), put(folder, seed=1))[0]
+    )
     with pytest.raises(ModelRefused, match=CHANGING):
         control.load("signals")
     assert served(control) == []
@@ -113,9 +127,23 @@ def test_a_file_that_is_written_to_while_it_is_loaded_on_request_is_refused(
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "/", "../models/signals", "signals/1", "signals/", "./signals", ".hidden", "a\0b", "signals:1"],
+    [
+        "",
+        ".",
+        "..",
+        "/",
+        "../models/signals",
+        "signals/1",
+        "signals/",
+        "./signals",
+        ".hidden",
+        "a\0b",
+        "signals:1",
+    ],
 )
-def test_a_name_that_is_no_folder_of_the_models_folder_is_unknown(folder: Path, loader: Loader, name: str) -> None:
+def test_a_name_that_is_no_folder_of_the_models_folder_is_unknown(
+    folder: Path, loader: Loader, name: str
+) -> None:
     put(folder, name=".hidden")
     control = explicit(folder, loader)
     for ask in (control.load, control.unload):
@@ -145,7 +173,9 @@ def test_one_load_waits_for_another_and_both_see_all_of_it(
     assert served(control) == ["signals:1"]
 
 
-def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(folder: Path, loader: Loader) -> None:
+def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
+    folder: Path, loader: Loader
+) -> None:
     control = explicit(folder, loader, "signals")
     inspector = Inspector()
 
@@ -185,7 +215,9 @@ def test_a_reloaded_version_answers_from_sessions_of_its_own(folder: Path, loade
 def test_nothing_of_a_service_holds_a_model_that_it_unloaded(
     settings: Settings, started: Start, picture: bytes
 ) -> None:
-    services = Services.start(settings.model_copy(update={"model_control": "explicit", "load_models": ("photos",)}))
+    services = Services.start(
+        settings.model_copy(update={"model_control": "explicit", "load_models": ("photos",)})
+    )
     client = started(services.settings, services)
     for _ in range(2):
         answer = client.post("/predict?model=photos:1", content=picture)

@@ -1,4 +1,6 @@
-"""Polling: models are loaded, swapped and dropped as their files come, change and go. A look is made by hand here."""
+"""Polling: models are loaded, swapped and dropped as their files come, change and go. A look is
+made by hand here.
+"""
 
 import os
 import shutil
@@ -23,7 +25,10 @@ def test_a_new_version_is_taken_at_the_second_look_and_answers_for_the_name(
     control.look()
     assert control.repository.get("signals").version == "2"
     assert control.repository.get("signals:1").version == "1"
-    assert [(line["event"], line.get("before")) for line in events] == [("model loaded", None), ("model swapped", "1")]
+    assert [(line["event"], line.get("before")) for line in events] == [
+        ("model loaded", None),
+        ("model swapped", "1"),
+    ]
 
 
 def test_a_new_model_is_served_beside_the_others(folder: Path, loader: Loader) -> None:
@@ -33,7 +38,9 @@ def test_a_new_model_is_served_beside_the_others(folder: Path, loader: Loader) -
     assert served(control) == ["signals:1", "waves:1"]
 
 
-def test_a_folder_that_was_empty_at_the_start_is_served_when_it_is_filled(tmp_path: Path, loader: Loader) -> None:
+def test_a_folder_that_was_empty_at_the_start_is_served_when_it_is_filled(
+    tmp_path: Path, loader: Loader
+) -> None:
     control = polled(tmp_path / "later", loader)
     with pytest.raises(NotReady, match="model_build"):
         control.repository.get()
@@ -60,7 +67,9 @@ def test_a_file_that_grows_between_two_looks_waits_until_it_keeps_still(
     assert served(control) == ["signals:1", "signals:2"]
 
 
-def test_weights_beside_the_graph_that_still_grow_are_waited_for_too(folder: Path, loader: Loader) -> None:
+def test_weights_beside_the_graph_that_still_grow_are_waited_for_too(
+    folder: Path, loader: Loader
+) -> None:
     control = polled(folder, loader)
     path = put(folder, "2")
     control.look()
@@ -92,7 +101,9 @@ def test_a_file_that_is_written_to_while_it_is_loaded_is_not_taken(
     assert control.repository.get().file.proto == onnx.load(path)
 
 
-def test_a_version_whose_file_is_replaced_is_swapped(folder: Path, loader: Loader, events: Events) -> None:
+def test_a_version_whose_file_is_replaced_is_swapped(
+    folder: Path, loader: Loader, events: Events
+) -> None:
     control = polled(folder, loader)
     before = control.repository.get()
     put(folder, seed=1)
@@ -103,7 +114,9 @@ def test_a_version_whose_file_is_replaced_is_swapped(folder: Path, loader: Loade
     assert [line["event"] for line in events] == ["model loaded", "model swapped"]
 
 
-def test_a_file_that_was_only_touched_is_not_loaded_again(folder: Path, loader: Loader, events: Events) -> None:
+def test_a_file_that_was_only_touched_is_not_loaded_again(
+    folder: Path, loader: Loader, events: Events
+) -> None:
     control = polled(folder, loader)
     before = control.repository.get()
     os.utime(folder / "signals/1/model.onnx", ns=(1, 1))
@@ -122,7 +135,9 @@ def test_samples_and_hidden_files_are_no_change(folder: Path, loader: Loader) ->
     assert served(control) == ["signals:1"]
 
 
-def test_a_version_that_was_deleted_goes_at_the_second_look(folder: Path, loader: Loader, events: Events) -> None:
+def test_a_version_that_was_deleted_goes_at_the_second_look(
+    folder: Path, loader: Loader, events: Events
+) -> None:
     put(folder, "2")
     control = polled(folder, loader)
     shutil.rmtree(folder / "signals/2")
@@ -149,7 +164,9 @@ def test_a_model_that_was_deleted_is_unknown_and_the_last_one_leaves_the_service
         control.repository.get("waves")
 
 
-def test_a_version_that_is_renamed_is_served_without_a_gap(folder: Path, loader: Loader, events: Events) -> None:
+def test_a_version_that_is_renamed_is_served_without_a_gap(
+    folder: Path, loader: Loader, events: Events
+) -> None:
     control = polled(folder, loader)
     (folder / "signals/1").rename(folder / "signals/2")
     control.look()

@@ -1,4 +1,6 @@
-"""Whatever happens to the folder: what is good is served, and no model stops answering that has files there."""
+"""Whatever happens to the folder: what is good is served, and no model stops answering that has
+files there.
+"""
 
 import shutil
 import tempfile
@@ -21,7 +23,9 @@ KEYS = (("a", "2"), ("a", "10"), ("b", "1"))
 
 Step = tuple[str, Key]
 STEPS = st.lists(
-    st.tuples(st.sampled_from([*NETWORKS, "delete", "touch", "move"]), st.sampled_from(KEYS)), min_size=3, max_size=12
+    st.tuples(st.sampled_from([*NETWORKS, "delete", "touch", "move"]), st.sampled_from(KEYS)),
+    min_size=3,
+    max_size=12,
 )
 
 
@@ -44,14 +48,19 @@ def change(folder: Path, disk: dict[Key, str], step: Step) -> None:
         disk[key[0], "3"] = disk.pop(key)
 
 
-def check(served: dict[Key, onnx.ModelProto], before: dict[Key, onnx.ModelProto], disk: dict[Key, str]) -> None:
+def check(
+    served: dict[Key, onnx.ModelProto], before: dict[Key, onnx.ModelProto], disk: dict[Key, str]
+) -> None:
     good = {key for key, what in disk.items() if what != "bad"}
     assert good <= served.keys()
     assert all(served[key] == NETWORKS[disk[key]] for key in good)
     there = {name for name, _ in disk}
-    assert {name for name, _ in served} == {name for name, _ in good} | ({name for name, _ in before} & there)
+    assert {name for name, _ in served} == {name for name, _ in good} | (
+        {name for name, _ in before} & there
+    )
     for key in served.keys() - good:
-        # A former one: its file is bad now, or gone while no other version of the model can be served.
+        # A former one: its file is bad now, or gone while no other version of the model can be
+        # served.
         assert served[key] == before[key]
         assert disk.get(key) == "bad" or not any(name == key[0] for name, _ in good)
 
@@ -71,6 +80,8 @@ def test_whatever_happens_to_the_folder_what_is_good_is_served_and_nothing_stops
             if settles or place == len(steps) - 1:
                 control.look()
                 control.look()
-                served = {(model.name, model.version): model.file.proto for model in control.repository}
+                served = {
+                    (model.name, model.version): model.file.proto for model in control.repository
+                }
                 check(served, before, disk)
                 before = served

@@ -1,4 +1,6 @@
-"""Polling when something is wrong: what is bad, gone or unreadable leaves what is served as it is, and is told."""
+"""Polling when something is wrong: what is bad, gone or unreadable leaves what is served as it is,
+and is told.
+"""
 
 import os
 import shutil
@@ -50,7 +52,9 @@ def test_a_version_whose_file_is_replaced_by_a_bad_one_goes_on_and_says_so(
     assert state == "READY"
     assert "refused" in reason
     assert "not a CNN" in reason
-    assert [(line["event"], line["serving"]) for line in events] == [("model refused", "the former one")]
+    assert [(line["event"], line["serving"]) for line in events] == [
+        ("model refused", "the former one")
+    ]
     put(folder)
     twice(control)
     # The first file is back, byte for byte.
@@ -104,7 +108,9 @@ def test_a_model_whose_folder_cannot_be_listed_goes_on(
     for _ in range(3):
         control.look()
     assert served(control) == ["signals:1", "waves:1"]
-    assert [(line["event"], line["model"]) for line in events] == [("model folder not read", "waves")]
+    assert [(line["event"], line["model"]) for line in events] == [
+        ("model folder not read", "waves")
+    ]
 
 
 def test_a_default_that_appears_later_answers_then(folder: Path, loader: Loader) -> None:
@@ -151,10 +157,16 @@ def test_a_look_that_fails_does_not_end_the_looking(
         time.sleep(0.01)
     control.close()
     assert served(control) == ["signals:1", "signals:2"]
-    assert [line["event"] for line in events] == ["models not looked at", "model loaded", "model swapped"]
+    assert [line["event"] for line in events] == [
+        "models not looked at",
+        "model loaded",
+        "model swapped",
+    ]
 
 
-def test_a_file_that_was_half_copied_at_the_start_is_served_when_it_is_whole(folder: Path, loader: Loader) -> None:
+def test_a_file_that_was_half_copied_at_the_start_is_served_when_it_is_whole(
+    folder: Path, loader: Loader
+) -> None:
     path = folder / "signals/1/model.onnx"
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -165,7 +177,9 @@ def test_a_file_that_was_half_copied_at_the_start_is_served_when_it_is_whole(fol
     assert control.repository.counts == (1, 0)
 
 
-def test_a_link_that_leads_nowhere_beside_a_model_is_no_hindrance(folder: Path, loader: Loader) -> None:
+def test_a_link_that_leads_nowhere_beside_a_model_is_no_hindrance(
+    folder: Path, loader: Loader
+) -> None:
     (folder / "signals/1/notes.txt").symlink_to(folder / "nowhere")
     assert served(polled(folder, loader)) == ["signals:1"]
 
@@ -178,4 +192,6 @@ def test_a_name_that_is_no_text_stays_out_and_is_told(
     (folder / "signals").rename(odd)
     put(folder)
     assert served(polled(folder, loader)) == ["signals:1"]
-    assert [(line["event"], line["model"]) for line in events] == [("model folder not read", odd.name)]
+    assert [(line["event"], line["model"]) for line in events] == [
+        ("model folder not read", odd.name)
+    ]

@@ -1,4 +1,6 @@
-"""ONNX Runtime as on a machine with a GPU, as far as the service can tell; what CUDA is to run, the CPU runs."""
+"""ONNX Runtime as on a machine with a GPU, as far as the service can tell; what CUDA is to run, the
+CPU runs.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,13 +26,17 @@ class Gpu:
     def preload_dlls(self) -> None:
         pass
 
-    def InferenceSession(self, model: bytes, options: Any, providers: Sequence[Any], **_: Any) -> Any:  # noqa: N802
+    def InferenceSession(  # noqa: N802
+        self, model: bytes, options: Any, providers: Sequence[Any], **_: Any
+    ) -> Any:
         if providers[0] == CPU:
             return onnxruntime.InferenceSession(model, options, providers=[CPU])
         self.asked.append(providers[0][1])
         if self._failure:
             raise RuntimeError(self._failure)
-        return _OnGpu(onnxruntime.InferenceSession(model, options, providers=[CPU]), providers[0][1])
+        return _OnGpu(
+            onnxruntime.InferenceSession(model, options, providers=[CPU]), providers[0][1]
+        )
 
 
 class _OnGpu:

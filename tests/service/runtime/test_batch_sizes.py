@@ -1,4 +1,6 @@
-"""Batches padded to few sizes: which, each of them run before anybody waits, and no answer changed by it."""
+"""Batches padded to few sizes: which, each of them run before anybody waits, and no answer changed
+by it.
+"""
 
 import time
 from pathlib import Path
@@ -26,7 +28,9 @@ SHAPE = (1, 6, 7, 8)
 
 
 @given(st.integers(1, 64), st.integers(1, 64))
-def test_a_bucket_holds_its_batch_and_is_a_power_of_two_or_the_largest(count: int, most: int) -> None:
+def test_a_bucket_holds_its_batch_and_is_a_power_of_two_or_the_largest(
+    count: int, most: int
+) -> None:
     size = bucket_of(count, most)
     assert size >= count
     assert size == count > most or size == most or (size & (size - 1) == 0 and size < 2 * count)
@@ -89,7 +93,9 @@ def volumes(count: int) -> Array:
     return np.random.default_rng(count).normal(size=(count, *SHAPE)).astype(np.float32)
 
 
-def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(tmp_path: Path, seen: Seen) -> None:
+def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(
+    tmp_path: Path, seen: Seen
+) -> None:
     model = loaded(tmp_path, most=6)
     assert isinstance(model, Model)
     assert model.sizes == (1, 2, 4, 6)
@@ -109,7 +115,10 @@ def test_padding_changes_no_answer_and_is_cut_off(tmp_path: Path, seen: Seen, co
 def test_a_run_is_never_larger_than_the_largest_bucket(tmp_path: Path, seen: Seen) -> None:
     model, given = loaded(tmp_path), volumes(7)
     assert isinstance(model, Model)
-    predictor, deadline = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000), time.monotonic() + 30
+    predictor, deadline = (
+        Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000),
+        time.monotonic() + 30,
+    )
     found = predictor.predict_all(model, [Wanted(Tensor(row), 2, deadline) for row in given])
     assert seen.sizes[-2:] == [4, 4]
     expected = tensors(parsed(SOLIDS), ["scores"], given)[0]

@@ -1,4 +1,6 @@
-"""A run by itself has all threads, runs at the same time a share each, and the answers are the same."""
+"""A run by itself has all threads, runs at the same time a share each, and the answers are the
+same.
+"""
 
 import threading
 import time
@@ -35,10 +37,16 @@ def threads_of(beside: Beside | None) -> int | None:
     until = time.monotonic() + 20
     while beside.session is None and time.monotonic() < until:
         time.sleep(0.01)
-    return None if beside.session is None else int(beside.session.get_session_options().intra_op_num_threads)
+    return (
+        None
+        if beside.session is None
+        else int(beside.session.get_session_options().intra_op_num_threads)
+    )
 
 
-def test_only_runs_beside_others_take_the_session_with_fewer_threads(session: Session, crowd: list[float]) -> None:
+def test_only_runs_beside_others_take_the_session_with_fewer_threads(
+    session: Session, crowd: list[float]
+) -> None:
     feeds = {session.inputs[0]: np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)}
     alone = session.run(feeds)
     assert session._beside is not None
@@ -54,12 +62,17 @@ def test_only_runs_beside_others_take_the_session_with_fewer_threads(session: Se
 
 def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder: Path) -> None:
     engine = Engine("cpu", threads=1, threads_beside=1, crowd=[2.0])
-    assert engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside is None
+    assert (
+        engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside
+        is None
+    )
     engine = Engine("cpu", threads=2, threads_beside=1, crowd=[2.0])
     assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
 
 
-def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(imagenet_model: Path) -> None:
+def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
+    imagenet_model: Path,
+) -> None:
     loader = Loader(Engine("cpu", threads=2, threads_beside=1, crowd=[2.0]))
     heavy = loader.load(Entry("heavy", "1", imagenet_model))
     assert isinstance(heavy, Model)
@@ -68,13 +81,17 @@ def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(i
     assert heavy.lean._beside is not None
     assert not spins(heavy.lean._beside.session)
     assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
-    digits = loader.load(Entry("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx"))
+    digits = loader.load(
+        Entry("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx")
+    )
     assert isinstance(digits, Model)
     assert not spins(digits.lean._session)
 
 
 def spins(inner: Any) -> bool:
-    """Whether the threads of an ONNX Runtime session wait awake; they never do once a run has ended."""
+    """Whether the threads of an ONNX Runtime session wait awake; they never do once a run has
+    ended.
+    """
     options = inner.get_session_options()
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     return bool(options.get_session_config_entry("session.intra_op.allow_spinning") == "1")

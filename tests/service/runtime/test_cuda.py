@@ -1,4 +1,6 @@
-"""What an operator chooses of a GPU reaches ONNX Runtime, and what it says is in force is told as it is."""
+"""What an operator chooses of a GPU reaches ONNX Runtime, and what it says is in force is told as
+it is.
+"""
 
 from typing import Any
 
@@ -22,7 +24,11 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
 
 
 def test_the_defaults_keep_to_the_numbers_of_the_cpu_and_to_a_quick_start() -> None:
-    assert cuda_of(Settings()).options() == {"device_id": "0", "use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"}
+    assert cuda_of(Settings()).options() == {
+        "device_id": "0",
+        "use_tf32": "0",
+        "cudnn_conv_algo_search": "HEURISTIC",
+    }
 
 
 def test_every_setting_of_the_gpu_reaches_the_provider() -> None:
@@ -67,7 +73,9 @@ def test_a_provider_that_says_nothing_has_the_defaults_of_the_runtime() -> None:
     assert Cuda.told({}) == Cuda(0, None, True, "exhaustive")
 
 
-def test_the_provider_is_asked_as_chosen_for_the_first_proof_and_for_every_session(gpu: Gpu) -> None:
+def test_the_provider_is_asked_as_chosen_for_the_first_proof_and_for_every_session(
+    gpu: Gpu,
+) -> None:
     chosen = Cuda(device=1, memory_bytes=10**9, tf32=True, search="default")
     session = Engine("cuda", 1, chosen).load(parsed(SIGNALS))
     assert gpu.asked == [chosen.options()] * 2
@@ -80,18 +88,22 @@ def test_on_the_cpu_no_session_tells_of_a_gpu(gpu: Gpu) -> None:
 
 
 @pytest.mark.parametrize(("device", "most"), [("cpu", 8), ("cuda", 32)])
-def test_more_inputs_share_a_run_on_a_gpu_unless_told_otherwise(gpu: Gpu, device: Any, most: int) -> None:
+def test_more_inputs_share_a_run_on_a_gpu_unless_told_otherwise(
+    gpu: Gpu, device: Any, most: int
+) -> None:
     assert Engine(device, 1).max_batch == most
     assert Engine(device, 1, max_batch=5).max_batch == 5
 
 
-def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     said = "CUDA failure 101: invalid device ordinal"
-    whole = (
-        f'/src/cuda.cc:63 static A::B() [ONNXRuntimeError] : 1 : FAIL : Parse "device_id": {said} ; GPU=-1 ; file=/src'
-    )
+    whole = f'/src/cuda.cc:63 static A::B() [ONNXRuntimeError] : 1 : FAIL : Parse "device_id": {said} ; GPU=-1 ; file=/src'
     monkeypatch.setattr("service.runtime.engine._runtime", lambda: Gpu(whole))
-    with pytest.raises(DeviceUnavailable, match=f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {said}$"):
+    with pytest.raises(
+        DeviceUnavailable, match=f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {said}$"
+    ):
         Engine("cuda", 1, Cuda(device=7))
     engine = Engine("auto", 1, Cuda(device=7))
     assert (engine.provider, engine.note) == (CPU, said)
@@ -107,7 +119,9 @@ def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(monkeypat
         "std::bad_alloc",
     ],
 )
-def test_too_little_memory_is_no_fault_of_the_input(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_memory_is_no_fault_of_the_input(
+    said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     session, given = Engine("cpu", 1).load(parsed(SIGNALS)), {"x": np.zeros((1, 2, 9), np.float32)}
 
     class Failing:

@@ -63,7 +63,8 @@ def test_auto_takes_the_cpu_and_says_why() -> None:
 
 
 @pytest.mark.skipif(
-    WITHOUT_CUDA or Engine("auto").provider == CUDA, reason="needs the gpu extra on a machine without a GPU"
+    WITHOUT_CUDA or Engine("auto").provider == CUDA,
+    reason="needs the gpu extra on a machine without a GPU",
 )
 def test_the_build_with_cuda_on_a_machine_without_a_gpu_is_a_failure() -> None:
     with pytest.raises(DeviceUnavailable, match=r"FOVEA_DEVICE is cuda, but CUDA cannot be had: "):
@@ -78,11 +79,16 @@ def test_a_provider_that_the_runtime_replaces_in_silence_is_refused(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine, "provider", CUDA)
-    with pytest.raises(UnloadableModel, match="CUDAExecutionProvider"), pytest.warns(UserWarning, match="CUDA"):
+    with (
+        pytest.raises(UnloadableModel, match="CUDAExecutionProvider"),
+        pytest.warns(UserWarning, match="CUDA"),
+    ):
         engine.load(parsed(SIGNALS))
 
 
-def test_a_runtime_with_cuda_on_a_machine_without_it_is_a_failure_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_runtime_with_cuda_on_a_machine_without_it_is_a_failure_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
     monkeypatch.setattr(onnxruntime, "preload_dlls", lambda *_, **__: None, raising=False)
     if not WITHOUT_CUDA:
@@ -112,7 +118,9 @@ def test_without_a_runtime_it_says_which_extra_to_install(monkeypatch: pytest.Mo
     ],
     ids=["none", "another name", "channels", "rank", "type", "one too many"],
 )
-def test_an_input_that_the_network_does_not_take_is_told_what_it_takes(signals: Session, feeds: Any) -> None:
+def test_an_input_that_the_network_does_not_take_is_told_what_it_takes(
+    signals: Session, feeds: Any
+) -> None:
     with pytest.raises(Impossible, match=r"takes x: tensor\(float\) \['N', 2, 'L'\]"):
         signals.run(feeds)
 
@@ -168,8 +176,12 @@ def test_all_runs_are_watched_by_one_thread_that_ends_with_them() -> None:
     signals, given = Engine("cpu", 1).load(parsed(SIGNALS)), {"x": np.ones((1, 2, 9), np.float32)}
     before = set(threading.enumerate())
     expected = signals.run(given)[0]
-    assert all(np.array_equal(signals.run(given, time.monotonic() + 60)[0], expected) for _ in range(50))
-    [watch] = [each for each in set(threading.enumerate()) - before if each.name == "fovea-deadlines"]
+    assert all(
+        np.array_equal(signals.run(given, time.monotonic() + 60)[0], expected) for _ in range(50)
+    )
+    [watch] = [
+        each for each in set(threading.enumerate()) - before if each.name == "fovea-deadlines"
+    ]
     watch.join(5)
     assert not watch.is_alive()
     assert np.array_equal(signals.run(given, time.monotonic() + 60)[0], expected)

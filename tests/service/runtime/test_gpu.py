@@ -1,4 +1,6 @@
-"""What only a machine with an NVIDIA GPU can show; `make verify-gpu` runs this there and prints what was seen."""
+"""What only a machine with an NVIDIA GPU can show; `make verify-gpu` runs this there and prints
+what was seen.
+"""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +25,17 @@ from tests.service.networks import VOLUMES, parsed
 ROOT = Path(__file__).parents[3]
 ENTRIES = [entry for _, entry in sorted(look(ROOT / "models").entries.items())]
 # Work on whole maps: a run whose graph has one of these on the CPU copies its maps there and back.
-HEAVY = {"Conv", "ConvTranspose", "FusedConv", "Gemm", "MatMul", "MaxPool", "AveragePool", "GlobalAveragePool", "Relu"}
+HEAVY = {
+    "Conv",
+    "ConvTranspose",
+    "FusedConv",
+    "Gemm",
+    "MatMul",
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "Relu",
+}
 # One map of 64 channels alone takes 256 MiB.
 WIDE = """<ir_version: 8, opset_import: ["" : 18]>
 wide (float[N,1,1024,1024] x) => (float[N,1,1024,1024] y) <float[64,1,3,3] w, float[1,64,1,1] v> {
@@ -35,10 +47,13 @@ MIB = 2**20
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(
-        CUDA not in onnxruntime.get_available_providers(), reason="needs the gpu extra and an NVIDIA GPU"
+        CUDA not in onnxruntime.get_available_providers(),
+        reason="needs the gpu extra and an NVIDIA GPU",
     ),
 ]
-each_model = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.name}:{entry.version}")
+each_model = pytest.mark.parametrize(
+    "entry", ENTRIES, ids=lambda entry: f"{entry.name}:{entry.version}"
+)
 Note = Callable[[str, object], None]
 
 
@@ -55,7 +70,11 @@ def loaded(engine: Engine, entry: Entry) -> Model:
 
 def inputs(model: Model, count: int) -> list[np.ndarray]:
     """Noise as a model of the repository takes it, each with a batch axis of 1."""
-    random, shape, dtype = np.random.default_rng(count), model.input_shape, model.file.graph.dtype(model.file.input)
+    random, shape, dtype = (
+        np.random.default_rng(count),
+        model.input_shape,
+        model.file.graph.dtype(model.file.input),
+    )
     assert shape is not None
     if dtype == np.uint8:
         return [random.integers(0, 256, shape, np.uint8) for _ in range(count)]
@@ -63,7 +82,9 @@ def inputs(model: Model, count: int) -> list[np.ndarray]:
 
 
 @each_model
-def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(engine: Engine, entry: Entry, record_property: Note) -> None:
+def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
+    engine: Engine, entry: Entry, record_property: Note
+) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     given = inputs(on_gpu, 5)
     assert on_gpu.provider == on_gpu.lean.providers[0] == CUDA
@@ -79,24 +100,34 @@ def test_no_convolution_pooling_or_product_of_a_model_falls_back(
 ) -> None:
     placement = loaded(engine, entry).lean.placement
     assert placement is not None
-    record_property("nodes", ", ".join(f"{name}: {count}" for name, count in placement.nodes.items()))
+    record_property(
+        "nodes", ", ".join(f"{name}: {count}" for name, count in placement.nodes.items())
+    )
     record_property("fallen back", " ".join(placement.fallen) or "none")
     assert placement.nodes[CUDA] > 0
     assert not HEAVY & set(placement.fallen)
 
 
 @each_model
-def test_an_inner_layer_runs_on_cuda_and_gives_what_the_cpu_gives(engine: Engine, entry: Entry) -> None:
+def test_an_inner_layer_runs_on_cuda_and_gives_what_the_cpu_gives(
+    engine: Engine, entry: Entry
+) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     middle = on_gpu.layers[len(on_gpu.layers) // 2].tensor
     feeds = {on_gpu.file.input: inputs(on_gpu, 1)[0]}
     [found], [expected] = on_gpu.tap(middle).run(feeds), on_cpu.tap(middle).run(feeds)
     assert on_gpu.tap(middle).providers[0] == CUDA
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4 * max(1, float(np.abs(expected).max())))
+    np.testing.assert_allclose(
+        found, expected, rtol=1e-3, atol=1e-4 * max(1, float(np.abs(expected).max()))
+    )
 
 
-@pytest.mark.parametrize("chosen", [Cuda(), Cuda(0, 512 * MIB, True, "exhaustive"), Cuda(search="default")])
-def test_what_was_chosen_is_what_onnx_runtime_says_is_in_force(chosen: Cuda, record_property: Note) -> None:
+@pytest.mark.parametrize(
+    "chosen", [Cuda(), Cuda(0, 512 * MIB, True, "exhaustive"), Cuda(search="default")]
+)
+def test_what_was_chosen_is_what_onnx_runtime_says_is_in_force(
+    chosen: Cuda, record_property: Note
+) -> None:
     session = Engine("cuda", 1, chosen).load(parsed(VOLUMES))
     record_property("in force", session.cuda)
     assert session.cuda == chosen
@@ -145,14 +176,20 @@ def test_runs_at_once_give_what_each_gives_alone(engine: Engine) -> None:
     given = [inputs(model, count) for count in range(1, 9)]
     alone = [model.run(each)[0] for each in given]
     with ThreadPoolExecutor(4) as pool:
-        for found, expected in zip(pool.map(lambda each: model.run(each)[0], given * 10), alone * 10, strict=True):
+        for found, expected in zip(
+            pool.map(lambda each: model.run(each)[0], given * 10), alone * 10, strict=True
+        ):
             np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_service_tells_of_each_model_what_it_uses_of_the_gpu(
     started: Callable[[Settings], httpx.Client], tmp_path: Path
 ) -> None:
-    client = started(Settings(models=ROOT / "models", device="cuda", max_batch=4, input_store=tmp_path / "inputs"))
+    client = started(
+        Settings(
+            models=ROOT / "models", device="cuda", max_batch=4, input_store=tmp_path / "inputs"
+        )
+    )
     for model in client.get("/models").json()["models"]:
         assert model["provider"] == CUDA
         assert model["gpu"] == {

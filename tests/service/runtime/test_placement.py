@@ -38,10 +38,14 @@ def test_nodes_are_counted_by_provider_and_those_that_fell_back_are_named_once()
 
 
 def test_a_provider_that_got_no_node_is_told_with_none() -> None:
-    assert Placement.told([Subgraph(CPU, [Node("Conv")])], CUDA) == Placement({CUDA: 0, CPU: 1}, ("Conv",))
+    assert Placement.told([Subgraph(CPU, [Node("Conv")])], CUDA) == Placement(
+        {CUDA: 0, CPU: 1}, ("Conv",)
+    )
 
 
-@pytest.mark.parametrize("text", [SIGNALS, VOLUMES, DECODER, SOLIDS], ids=["signals", "volumes", "decoder", "solids"])
+@pytest.mark.parametrize(
+    "text", [SIGNALS, VOLUMES, DECODER, SOLIDS], ids=["signals", "volumes", "decoder", "solids"]
+)
 def test_on_the_cpu_every_node_of_a_graph_without_constants_to_fold_runs_there(text: str) -> None:
     model = parsed(text)
     placement = Engine("cpu", 1).load(model).placement

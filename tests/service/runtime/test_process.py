@@ -1,4 +1,6 @@
-"""What was freed is given back, where the C library can do that, and nothing breaks where it cannot."""
+"""What was freed is given back, where the C library can do that, and nothing breaks where it
+cannot.
+"""
 
 import ctypes
 import sys
@@ -18,7 +20,9 @@ def resident() -> int:
     return pages * 4096
 
 
-@pytest.mark.skipif(sys.platform != "linux" or process._trim() is None, reason="needs glibc's malloc_trim")
+@pytest.mark.skipif(
+    sys.platform != "linux" or process._trim() is None, reason="needs glibc's malloc_trim"
+)
 def test_freed_memory_below_what_is_still_used_goes_back_to_the_system() -> None:
     malloc, free = ctypes.CDLL(None).malloc, ctypes.CDLL(None).free
     malloc.restype, free.argtypes = ctypes.c_void_p, (ctypes.c_void_p,)

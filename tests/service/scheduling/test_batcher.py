@@ -120,7 +120,10 @@ def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
 
     async def ask() -> list[int]:
         batcher.submit(lambda: release.wait(10))
-        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, "same")) for n in range(4)]
+        asked = [
+            asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, "same"))
+            for n in range(4)
+        ]
         other = asyncio.ensure_future(batcher.ask(run, 9, time.monotonic() + 10, None))
         await asyncio.sleep(0)
         release.set()
@@ -140,7 +143,10 @@ def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
 
     async def ask() -> list[Any]:
         batcher.submit(lambda: release.wait(10))
-        asked = [asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, 1, here=here)) for n in (1, 0, 2)]
+        asked = [
+            asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, 1, here=here))
+            for n in (1, 0, 2)
+        ]
         await asyncio.sleep(0)
         release.set()
         return list(await asyncio.gather(*asked, return_exceptions=True))
@@ -159,7 +165,9 @@ def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() ->
         return items
 
     async def ask() -> None:
-        await asyncio.gather(*(batcher.ask(run, n, time.monotonic() + 5, "same", here=True) for n in range(5)))
+        await asyncio.gather(
+            *(batcher.ask(run, n, time.monotonic() + 5, "same", here=True) for n in range(5))
+        )
 
     asyncio.run(ask())
     assert together == [(5, threading.get_ident())]
@@ -188,7 +196,11 @@ class _Held:
     """Work that runs until it is released or stopped."""
 
     def __init__(self) -> None:
-        self.begun, self.release, self.stopped = threading.Event(), threading.Event(), threading.Event()
+        self.begun, self.release, self.stopped = (
+            threading.Event(),
+            threading.Event(),
+            threading.Event(),
+        )
         self.runs = 0
 
     def __call__(self, items: Sequence[int]) -> Sequence[int]:
@@ -209,14 +221,19 @@ async def _holding(batcher: Batcher, held: _Held, callers: int) -> list["asyncio
     """Callers who share one run that has begun."""
     first = threading.Event()
     batcher.submit(lambda: first.wait(20))
-    tasks = [asyncio.create_task(batcher.ask(held, each, time.monotonic() + 20, "key")) for each in range(callers)]
+    tasks = [
+        asyncio.create_task(batcher.ask(held, each, time.monotonic() + 20, "key"))
+        for each in range(callers)
+    ]
     await asyncio.sleep(0)
     first.set()
     await asyncio.to_thread(held.begun.wait, 20)
     return tasks
 
 
-def test_a_run_is_stopped_when_all_who_share_it_are_gone_and_not_tried_again(batcher: Batcher) -> None:
+def test_a_run_is_stopped_when_all_who_share_it_are_gone_and_not_tried_again(
+    batcher: Batcher,
+) -> None:
     async def gone() -> _Held:
         held = _Held()
         tasks = await _holding(batcher, held, 2)
@@ -261,7 +278,9 @@ def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
     async def rush() -> list[object]:
         def ask(owner: str, item: int) -> "asyncio.Task[Done[int]]":
             run = lambda items: [gate.wait(20) and each for each in items]  # noqa: E731
-            return asyncio.ensure_future(batcher.ask(run, item, time.monotonic() + 20, None, owner=owner))
+            return asyncio.ensure_future(
+                batcher.ask(run, item, time.monotonic() + 20, None, owner=owner)
+            )
 
         crowd = [ask("rush", number) for number in range(5)]
         await asyncio.sleep(0.05)

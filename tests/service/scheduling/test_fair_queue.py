@@ -23,7 +23,9 @@ def same_kind(first: Piece, other: Piece) -> bool:
 
 
 @given(STEPS)
-def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(steps: list[tuple[str, int]]) -> None:
+def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(
+    steps: list[tuple[str, int]],
+) -> None:
     lines: Lines[Piece] = Lines()
     waiting: list[Piece] = []
     for number, (what, *rest) in enumerate(steps):
@@ -40,7 +42,9 @@ def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(steps
             whose, _, _ = taken[0]
             line = [piece for piece in waiting if piece[0] == whose]
             # The first of its line, with the next ones of its kind.
-            expected = [piece for piece in line if piece == line[0] or same_kind(line[0], piece)][: int(rest[0])]
+            expected = [piece for piece in line if piece == line[0] or same_kind(line[0], piece)][
+                : int(rest[0])
+            ]
             assert taken == expected
             waiting = [piece for piece in waiting if piece not in taken]
         else:

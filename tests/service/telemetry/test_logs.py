@@ -33,7 +33,12 @@ def test_a_json_log_is_one_object_per_line_with_the_request_id() -> None:
         structlog.get_logger("fovea").info("answered", status=200)
     [line] = lines(stream)
     assert line["event"] == "answered"
-    assert (line["request_id"], line["status"], line["level"], line["logger"]) == ("abc", 200, "info", "fovea")
+    assert (line["request_id"], line["status"], line["level"], line["logger"]) == (
+        "abc",
+        200,
+        "info",
+        "fovea",
+    )
     assert str(line["timestamp"]).endswith("Z")
 
 
@@ -50,7 +55,9 @@ def test_logs_of_libraries_and_warnings_take_the_same_way() -> None:
     assert "odd file" in str(second["event"])
 
 
-@pytest.mark.parametrize(("sent", "written"), [("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("ä 猫", "ä 猫")])
+@pytest.mark.parametrize(
+    ("sent", "written"), [("\x1b[31m", r"\x1b[31m"), ("\u202e", r"\u202e"), ("ä 猫", "ä 猫")]
+)
 def test_a_console_log_spells_out_what_would_command_a_terminal(sent: str, written: str) -> None:
     stream = io.StringIO()
     logs.configure("console", "info", stream)

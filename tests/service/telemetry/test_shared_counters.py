@@ -36,7 +36,10 @@ def test_a_block_is_the_same_numbers_each_time_and_zero_at_first() -> None:
     assert tuple(own.block("sum", "requests", ("GET",), 3)) == (0, 0, 0)  # type: ignore[arg-type]
     own.block("sum", "requests", ("GET",), 3)[1] += 2.5
     own.block("sum", "requests", ("POST",), 1)[0] += 7
-    assert own.read() == {Key("sum", "requests", ("GET",)): (0, 2.5, 0), Key("sum", "requests", ("POST",)): (7,)}
+    assert own.read() == {
+        Key("sum", "requests", ("GET",)): (0, 2.5, 0),
+        Key("sum", "requests", ("POST",)): (7,),
+    }
 
 
 def test_every_place_tells_the_sum_of_all_at_once_whoever_came_first(tmp_path: Path) -> None:
@@ -61,7 +64,9 @@ def test_counts_of_a_killed_process_stay_its_successor_goes_on_and_what_was_true
 ) -> None:
     watching = Ledger(tmp_path, 0)
     for killed in (1, 2):
-        process = subprocess.run([sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=60)
+        process = subprocess.run(
+            [sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=60
+        )
         assert process.returncode == -signal.SIGKILL
         assert requests(watching) == (1000 * killed, 0)
         assert watching.read()[Key("now", "in flight", ())] == (5,)
@@ -99,14 +104,19 @@ def test_many_threads_may_read_at_once(tmp_path: Path) -> None:
     assert len(reader.read()) == 199
 
 
-def test_too_many_numbers_are_counted_by_nobody_and_harm_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_numbers_are_counted_by_nobody_and_harm_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shared_counters, "CELLS", 4096)
     for own in (Ledger(), Ledger(tmp_path, 0)):
         own.block("sum", "first", (), 4000)[0] += 1
         for _ in range(2):
             own.block("sum", "too large", (), 97)[96] += 1
         own.block("sum", "last", (), 96)[95] += 1
-        assert {key.name: sum(values) for key, values in own.read().items()} == {"first": 1, "last": 1}
+        assert {key.name: sum(values) for key, values in own.read().items()} == {
+            "first": 1,
+            "last": 1,
+        }
 
 
 def test_others_cannot_read_the_files(tmp_path: Path) -> None:

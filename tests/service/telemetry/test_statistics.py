@@ -36,7 +36,9 @@ def test_a_request_may_carry_several_inferences() -> None:
     assert [batch.batch_size for batch in found.batch_stats] == [8]
 
 
-def test_the_last_inference_is_the_time_of_day_in_milliseconds(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_last_inference_is_the_time_of_day_in_milliseconds(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     one, other = (Statistics(Ledger(tmp_path, place)) for place in range(2))
     assert one.of("digits", "1").last_inference == 0
     for own, now in ((one, 1_700_000_000.25), (other, 1_600_000_000.0)):
@@ -51,7 +53,10 @@ def test_failures_are_counted_by_reason_and_not_as_inferences() -> None:
     own.failed("digits", "1", "REJECTED", 0.001)
     own.failed("digits", "1", "BACKEND", 0.5)
     found = own.of("digits", "1")
-    assert (found.fail, dict(found.failures)) == (Duration(3, 502 * MS), {"BACKEND": 1, "REJECTED": 2})
+    assert (found.fail, dict(found.failures)) == (
+        Duration(3, 502 * MS),
+        {"BACKEND": 1, "REJECTED": 2},
+    )
     assert (found.success.count, found.inference_count, found.execution_count) == (0, 0, 0)
 
 
@@ -68,7 +73,11 @@ def test_versions_are_told_apart_and_all_are_listed_in_order() -> None:
     own.record("digits", "2", 1, [0.0], 0.0, 0.0, 0.0)
     own.failed("digits", "1", "OTHER", 0.0)
     own.layer_run("a", "1", 0.0)
-    assert [(each.name, each.version) for each in own.all()] == [("a", "1"), ("digits", "1"), ("digits", "2")]
+    assert [(each.name, each.version) for each in own.all()] == [
+        ("a", "1"),
+        ("digits", "1"),
+        ("digits", "2"),
+    ]
     assert [each.success.count for each in own.all()] == [0, 0, 1]
     assert own.of("nobody", "1").success == Duration(0, 0)
 
@@ -80,7 +89,11 @@ def test_any_process_tells_the_sum_of_all(tmp_path: Path) -> None:
     other.record("digits", "1", 5, [0.0] * 5, 0.0, 0.0, 0.0)
     assert one.of("digits", "1") == other.of("digits", "1")
     found = one.of("digits", "1")
-    assert (found.inference_count, found.execution_count, found.queue) == (9, 3, Duration(9, 6 * MS))
+    assert (found.inference_count, found.execution_count, found.queue) == (
+        9,
+        3,
+        Duration(9, 6 * MS),
+    )
     assert [(each.batch_size, each.compute_infer) for each in found.batch_stats] == [
         (2, Duration(2, 6 * MS)),
         (5, Duration(1, 0)),
@@ -121,6 +134,10 @@ def test_nothing_is_lost_when_many_threads_count() -> None:
     for thread in threads:
         thread.join()
     found = own.of("digits", "1")
-    assert (found.inference_count, found.execution_count, found.success.count) == (32_000, 16_000, 32_000)
+    assert (found.inference_count, found.execution_count, found.success.count) == (
+        32_000,
+        16_000,
+        32_000,
+    )
     assert (found.fail.count, found.layer_runs.count) == (16_000, 16_000)
     assert found.stages["queue"][-1] == 32_000

@@ -23,10 +23,10 @@ import numpy as np
 import onnxruntime
 
 from model_build.datasets.split import Split
-from model_build.experiments.experiments import COURSES, Course
+from model_build.experiments.experiments import EXPERIMENTS, Experiment
 from model_build.export import Signature, trainable
 from model_build.nn import initial
-from model_build.training.runner import Stepper
+from model_build.training.runner import Runner
 from model_build.training.sessions import processors
 from model_build.training.step_graph import COUNT, LABELS, RATE, build
 from model_build.training.train import Example, train
@@ -37,7 +37,7 @@ WARM_UP = 10
 def main() -> None:
     """Measure and print; with --out also write the figures as JSON."""
     options = arguments()
-    course = COURSES[options.course]
+    course = EXPERIMENTS[options.course]
     threads = options.threads or processors()
     result: dict[str, Any] = {
         "course": course.name,
@@ -59,7 +59,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--course", choices=list(COURSES), default="digits")
+    parser.add_argument("--course", choices=list(EXPERIMENTS), default="digits")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--against", choices=["torch"])
@@ -86,7 +86,7 @@ def noise(example: Example, count: int) -> Split:
     return Split(inputs, random.integers(0, 10, count))
 
 
-def as_it_trains(course: Course, steps: int, threads: int) -> dict[str, float]:
+def as_it_trains(course: Experiment, steps: int, threads: int) -> dict[str, float]:
     """The loop itself, with augmentation and the preparation of batches."""
     batch = course.plan.batch
     examples = noise(course.network.learns_from or course.network.takes, batch * steps)
@@ -97,7 +97,7 @@ def as_it_trains(course: Course, steps: int, threads: int) -> dict[str, float]:
     }
 
 
-def beside_torch(course: Course, steps: int, threads: int) -> dict[str, float]:
+def beside_torch(course: Experiment, steps: int, threads: int) -> dict[str, float]:
     """Median milliseconds of a step here and there, taken in turns, and their ratio."""
     here, there = our_step(course, threads), torch_step(course, threads)
     times: dict[str, list[float]] = {"here": [], "torch": []}
@@ -115,7 +115,7 @@ def beside_torch(course: Course, steps: int, threads: int) -> dict[str, float]:
     }
 
 
-def our_step(course: Course, threads: int) -> Callable[[], object]:
+def our_step(course: Experiment, threads: int) -> Callable[[], object]:
     """One step of the plain network: the graph that training runs."""
     takes, batch = course.network.takes, course.plan.batch
     module = course.network.make()
@@ -124,7 +124,7 @@ def our_step(course: Course, threads: int) -> Callable[[], object]:
         module, Signature("examples", takes.dtype, ("N", *takes.shape), "logits"), course.name
     )
     step = build(forward, arrays, course.plan.recipe, batch)
-    stepper = Stepper(step, step.start(arrays), threads=threads)
+    stepper = Runner(step, step.start(arrays), threads=threads)
     examples = noise(takes, batch)
     feeds = {
         "examples": examples.inputs,
@@ -137,7 +137,7 @@ def our_step(course: Course, threads: int) -> Callable[[], object]:
     return stepper.advance
 
 
-def torch_step(course: Course, threads: int) -> Callable[[], object]:
+def torch_step(course: Experiment, threads: int) -> Callable[[], object]:
     """The same network, loss and moving average in PyTorch; SGD also where the course has AdamW,
     which costs more.
     """
@@ -171,7 +171,7 @@ def torch_step(course: Course, threads: int) -> Callable[[], object]:
     return step
 
 
-def _torch_network(course: Course) -> Any:
+def _torch_network(course: Experiment) -> Any:
     """The layers that the course's own graph has, one for one."""
     from torch import nn  # noqa: PLC0415
 

@@ -16,7 +16,7 @@ from anatomy.cards.card import Card, CardError, Resize
 from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFileError, read, write
 from model_build.adopting.adopt import adopt
-from model_build.adopting.preprocessing import AdoptError, Recipe
+from model_build.adopting.preprocessing import AdoptError, Preprocessing
 from model_build.adopting.preprocessing_nodes import PROBABILITIES, ending
 from model_build.commands import quantise as quantise_command
 from model_build.commands.quantise import Int8CommandError
@@ -118,7 +118,7 @@ def _adopt(options: argparse.Namespace) -> None:
     path = _path(options.out, options.name)
     if path.exists() and not options.replace:
         raise CommandError(f"{path} exists; choose another --name or add --replace")
-    recipe = Recipe(
+    recipe = Preprocessing(
         mean=options.mean,
         deviation=options.std,
         scale=options.scale,

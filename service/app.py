@@ -31,13 +31,13 @@ from service.draining import DrainState, drain_on_signals
 from service.explorer import pages as explorer
 from service.http import fast_infer as direct_infer
 from service.http import fast_layers, fast_predict
-from service.http.dispatch import Direct
-from service.http.fast_path import Lane
-from service.http.middleware import ID_HEADER, Requests
+from service.http.dispatch import FastDispatch
+from service.http.fast_path import FastPath
+from service.http.middleware import ID_HEADER, RequestMiddleware
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.telemetry.shared_counters import Ledger
+from service.telemetry.shared_counters import SharedCounters
 
 ROUTERS = (
     predictions,
@@ -65,7 +65,7 @@ class App(FastAPI):
     """The framework, and around it what every request passes and what the plain ones never leave."""
 
     outside: ASGIApp
-    lane: Lane | None = None
+    lane: FastPath | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,7 +73,7 @@ class App(FastAPI):
         await self.outside(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Without the framework's own answer to failures: `Requests` logs and answers them, as
+        """Without the framework's own answer to failures: `RequestMiddleware` logs and answers them, as
         problems.
         """
         whole = super().build_middleware_stack()
@@ -85,14 +85,14 @@ class App(FastAPI):
 
 
 def create_app(
-    settings: Settings, services: Services | None = None, ledger: Ledger | None = None
+    settings: Settings, services: Services | None = None, ledger: SharedCounters | None = None
 ) -> FastAPI:
     """The app with these settings; it starts the services on its way up, unless they are given, and
     closes them.
 
     What is counted is in `ledger`, or in that of the services, or in one of its own.
     """
-    ledger = ledger or (Ledger() if services is None else services.ledger)
+    ledger = ledger or (SharedCounters() if services is None else services.ledger)
     metrics, health = Metrics(ledger), DrainState()
     app = App(
         title="Fovea",
@@ -125,8 +125,8 @@ def create_app(
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    app.outside = Requests(
-        Direct(app.inside, fast_predict.route, fast_layers.route, direct_infer.route),
+    app.outside = RequestMiddleware(
+        FastDispatch(app.inside, fast_predict.route, fast_layers.route, direct_infer.route),
         metrics,
         health,
     )
@@ -134,7 +134,11 @@ def create_app(
 
 
 def _lifespan(
-    settings: Settings, given: Services | None, ledger: Ledger, metrics: Metrics, health: DrainState
+    settings: Settings,
+    given: Services | None,
+    ledger: SharedCounters,
+    metrics: Metrics,
+    health: DrainState,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
@@ -145,7 +149,7 @@ def _lifespan(
         )
         _announce(services)
         if isinstance(app, App):
-            app.lane = Lane(services, metrics, health)
+            app.lane = FastPath(services, metrics, health)
         try:
             with drain_on_signals(health, settings.shutdown_seconds):
                 yield {"services": services}

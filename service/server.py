@@ -26,7 +26,7 @@ from service.http.protocol import HttpProtocol
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
-from service.telemetry.shared_counters import Ledger
+from service.telemetry.shared_counters import SharedCounters
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2
@@ -86,7 +86,7 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
                     if worker.exitcode is not None:
                         log.error("worker died", pid=worker.pid, exit_code=worker.exitcode)
                         # Nobody is to be told of what it was doing.
-                        Ledger(folder, place)
+                        SharedCounters(folder, place)
                         time.sleep(RESTART_SECONDS)
                         workers[place] = _started(settings, listener, folder, place)
         finally:
@@ -108,7 +108,7 @@ def counts(workers: int) -> Iterator[Path]:
                 folder = Path(tempfile.mkdtemp(prefix="fovea-counts-", dir=parent))
                 ending.callback(shutil.rmtree, folder, ignore_errors=True)
                 for place in range(workers):
-                    Ledger(folder, place)
+                    SharedCounters(folder, place)
             except OSError as error:
                 reason = f"{parent}: {error.strerror}"
                 continue
@@ -140,7 +140,7 @@ def _started(settings: Settings, listener: socket.socket, folder: Path, place: i
 def _work(settings: Settings, listener: socket.socket, folder: Path, place: int) -> NoReturn:
     end_with_0_on_signals()
     configure(settings.log_format, settings.log_level)
-    sys.exit(run(create_app(settings, ledger=Ledger(folder, place)), listener))
+    sys.exit(run(create_app(settings, ledger=SharedCounters(folder, place)), listener))
 
 
 def _start_and_stop(settings: Settings) -> None:

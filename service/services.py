@@ -4,18 +4,18 @@ from dataclasses import dataclass
 
 from service.inference.inspector import Inspector
 from service.inference.predictor import Predictor
-from service.inputs.cache import PreparedInputs
+from service.inputs.cache import DecodedInputCache
 from service.inputs.store import InputStore
-from service.repository.catalogue import Repository
+from service.repository.catalogue import Catalogue
 from service.repository.loader import Loader
-from service.repository.manager import Control
-from service.repository.session_cache import Cache
+from service.repository.manager import ModelManager
+from service.repository.session_cache import LRUCache
 from service.runtime.cuda import Cuda
 from service.runtime.engine import CPU, Engine
 from service.runtime.process import Threads
 from service.scheduling.batcher import Batcher
 from service.settings import Settings
-from service.telemetry.shared_counters import Ledger
+from service.telemetry.shared_counters import SharedCounters
 from service.telemetry.statistics import Statistics
 
 INSTANCES_ON_CUDA = 2
@@ -35,23 +35,23 @@ class Services:
 
     settings: Settings
     engine: Engine
-    repository: Repository
-    control: Control
+    repository: Catalogue
+    control: ModelManager
     store: InputStore
-    prepared: PreparedInputs
+    prepared: DecodedInputCache
     predictor: Predictor
     inspector: Inspector
     batcher: Batcher
-    ledger: Ledger
+    ledger: SharedCounters
     statistics: Statistics
 
     @classmethod
-    def start(cls, settings: Settings, ledger: Ledger | None = None) -> "Services":
+    def start(cls, settings: Settings, ledger: SharedCounters | None = None) -> "Services":
         """Find the device and load the models; raises DeviceUnavailable or SettingsError.
 
         What is counted is in `ledger`, or in one of its own.
         """
-        ledger = ledger or Ledger()
+        ledger = ledger or SharedCounters()
         statistics = Statistics(ledger)
         crowd = [0.0]
         threads = Threads.share(settings.workers, settings.instances, settings.threads)
@@ -68,8 +68,8 @@ class Services:
             ledger.block("sum", "layer sessions", (), 3),
             ledger.block("now", "layer sessions now", (), 1),
         )
-        loader = Loader(engine, Cache(settings.layer_sessions, counts, kept))
-        control = Control(
+        loader = Loader(engine, LRUCache(settings.layer_sessions, counts, kept))
+        control = ModelManager(
             settings.models,
             loader,
             settings.model_control,
@@ -87,7 +87,7 @@ class Services:
         )
         queue = ledger.block("now", "queue", (), 1)
         batcher = Batcher(workers, settings.queue_size, engine.max_batch, queue, crowd)
-        prepared = PreparedInputs(store, settings.max_pixels)
+        prepared = DecodedInputCache(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":
             control.watch(settings.poll_seconds)

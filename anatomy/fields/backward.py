@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anatomy.fields.rule_table import reads
-from anatomy.fields.rules.base import Read
+from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import Indices, UnknownSizeError, relation
 from anatomy.graphs.graph import Graph
 
@@ -23,7 +23,7 @@ Axes = Mapping[str, frozenset[int]]
 
 
 @dataclass
-class Front:
+class Frontier:
     """U units at one tensor: per axis the indices they read, `seen` [U, n], and the unbounded
     interval `lo … hi` [U].
     """
@@ -34,7 +34,7 @@ class Front:
     lo: dict[int, Indices] = field(default_factory=dict)
     hi: dict[int, Indices] = field(default_factory=dict)
 
-    def join(self, other: "Front") -> None:
+    def join(self, other: "Frontier") -> None:
         """Add what another branch reads."""
         for axis, seen in other.seen.items():
             self.seen[axis] |= seen
@@ -55,11 +55,11 @@ class Front:
 
 def start(
     graph: Graph, tensor: str, axes: Sequence[int], positions: Sequence[Sequence[int]]
-) -> Front:
+) -> Frontier:
     """Units at these positions [U, len(axes)] of a tensor."""
     points = np.asarray(positions, np.int64)
     everyone = np.ones(len(points), np.bool_)
-    front = Front(everyone, everyone.copy())
+    front = Frontier(everyone, everyone.copy())
     for column, axis in enumerate(axes):
         indices = points[:, column]
         front.seen[axis] = np.arange(size_of(graph, tensor, axis)) == indices[:, None]
@@ -67,14 +67,14 @@ def start(
     return front
 
 
-def back(graph: Graph, tensor: str, front: Front, source: str, axes: Axes) -> Front:
+def back(graph: Graph, tensor: str, front: Frontier, source: str, axes: Axes) -> Frontier:
     """The front at the source of units at a tensor."""
     return back_to(graph, tensor, front, {source}, axes)[source]
 
 
 def back_to(
-    graph: Graph, tensor: str, front: Front, kept: Collection[str], axes: Axes
-) -> dict[str, Front]:
+    graph: Graph, tensor: str, front: Frontier, kept: Collection[str], axes: Axes
+) -> dict[str, Frontier]:
     """The fronts of units at a tensor, at those of the kept tensors that they depend on."""
     fronts = {tensor: front}
     for node in reversed(graph.nodes):
@@ -88,7 +88,7 @@ def back_to(
     return fronts
 
 
-def ahead(graph: Graph, tensor: str, front: Front, target: str, axes: Axes) -> Front | None:
+def ahead(graph: Graph, tensor: str, front: Frontier, target: str, axes: Axes) -> Frontier | None:
     """The front at a later tensor of units that read those given; None if it does not depend on
     them.
     """
@@ -115,9 +115,14 @@ def size_of(graph: Graph, tensor: str, axis: int) -> int:
 
 
 def _pulled(
-    graph: Graph, output: str, front: Front, name: str, rule: Sequence[Read], axes: frozenset[int]
-) -> Front:
-    part = Front(front.alive.copy(), front.spanned.copy())
+    graph: Graph,
+    output: str,
+    front: Frontier,
+    name: str,
+    rule: Sequence[AxisDependency],
+    axes: frozenset[int],
+) -> Frontier:
+    part = Frontier(front.alive.copy(), front.spanned.copy())
     for axis in axes:
         read, size = rule[axis], size_of(graph, name, axis)
         if read.axis is None or read.axis not in front.seen:
@@ -134,9 +139,14 @@ def _pulled(
 
 
 def _pushed(
-    graph: Graph, name: str, front: Front, output: str, rule: Sequence[Read], axes: frozenset[int]
-) -> Front:
-    part = Front(front.alive.copy(), front.spanned.copy())
+    graph: Graph,
+    name: str,
+    front: Frontier,
+    output: str,
+    rule: Sequence[AxisDependency],
+    axes: frozenset[int],
+) -> Frontier:
+    part = Frontier(front.alive.copy(), front.spanned.copy())
     for axis in axes:
         size = size_of(graph, output, axis)
         part.seen[axis] = np.ones((len(front.alive), size), np.bool_)
@@ -148,7 +158,7 @@ def _pushed(
     return _settled(part)
 
 
-def _settled(part: Front) -> Front:
+def _settled(part: Frontier) -> Frontier:
     for axis, seen in part.seen.items():
         part.seen[axis] = seen & part.alive[:, None]
         part.lo[axis] = np.where(part.spanned, part.lo[axis], 0)

@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from anatomy.fields.rule_table import reads
-from anatomy.fields.rules.base import Read
+from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import IDENTITY, Window, hull
 from anatomy.graphs.graph import Graph, Node
 from anatomy.graphs.memo import per_graph
@@ -78,11 +78,11 @@ def forward(graph: Graph, source: str, axes: Sequence[int]) -> dict[str, Reach]:
     return reached
 
 
-def _through(node: Node, rule: Sequence[Read], reach: Reach) -> Reach:
+def _through(node: Node, rule: Sequence[AxisDependency], reach: Reach) -> Reach:
     tracks: dict[int, Track] = {}
     widened = reach.widened_by
     for source, track in reach.tracks.items():
-        read = rule[track.axis] if rule else Read(None, widened=True)
+        read = rule[track.axis] if rule else AxisDependency(None, widened=True)
         if read.axis is None:
             widened = widened or (node.operator if read.widened else None)
             continue

@@ -14,7 +14,7 @@ from typing import Literal, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy.fields.backward import Axes, Front, ahead, back, back_to, size_of, start
+from anatomy.fields.backward import Axes, Frontier, ahead, back, back_to, size_of, start
 from anatomy.fields.closed_form import AxisField, closed_form
 from anatomy.fields.forward import Reach, Track, forward, spatial_axes
 from anatomy.fields.tables import AxisTable, NoTableError, tables
@@ -249,7 +249,7 @@ class _Source:
         """Whether the layer depends on this source."""
         return layer.tensor in self._reach
 
-    def fronts(self, layer: LayerLike, position: Sequence[int]) -> dict[str, Front]:
+    def fronts(self, layer: LayerLike, position: Sequence[int]) -> dict[str, Frontier]:
         """The fronts of one unit at every tensor between its layer and this source."""
         check_position(position, self._map_sizes(layer), f"layer '{layer.name}'")
         front = start(self._graph, layer.tensor, layer.spatial_axes, [position])
@@ -266,7 +266,7 @@ class _Source:
         return all(self.tracked[name] == tracked[name] for name in between)
 
     def level(
-        self, layer: LayerLike, position: Sequence[int], fronts: Mapping[str, Front]
+        self, layer: LayerLike, position: Sequence[int], fronts: Mapping[str, Frontier]
     ) -> tuple[Status, UnitField]:
         """What a unit sees of this source, from fronts that hold for it, if any."""
         if not layer.spatial_axes:
@@ -320,7 +320,7 @@ class _Source:
         front = start(self._graph, layer.tensor, layer.spatial_axes, positions)
         return self._fields_of(back(self._graph, layer.tensor, front, self._tensor, self.tracked))
 
-    def _fields_of(self, front: Front) -> list[UnitField]:
+    def _fields_of(self, front: Frontier) -> list[UnitField]:
         lows = {axis: front.lo[axis].tolist() for axis in self._axes}
         # An interval that is empty even without regard to ends, as between the steps of a
         # transposed convolution.

@@ -9,7 +9,7 @@ A node without a rule widens everything: unknown is never identity.
 from collections.abc import Mapping
 
 from anatomy.fields.rules import mixing, placing, regrouping, sliding
-from anatomy.fields.rules.base import WIDENED, Reads, Rule, Unruled, shape_of
+from anatomy.fields.rules.base import WIDENED, Reads, Rule, RuleNotApplicable, shape_of
 from anatomy.graphs.graph import Graph, GraphError, Node
 from anatomy.graphs.memo import per_graph
 
@@ -34,7 +34,7 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
 def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
     try:
         found = _by_rule(node, graph, output)
-    except Unruled:
+    except RuleNotApplicable:
         return None
     except GraphError:
         raise

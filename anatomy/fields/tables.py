@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from anatomy.fields.backward import Axes, Mask, size_of
 from anatomy.fields.rule_table import reads
-from anatomy.fields.rules.base import Read
+from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import Relation, relation
 from anatomy.graphs.graph import Graph
 
@@ -212,7 +212,12 @@ def _back(graph: Graph, tensor: str, front: _Front, source: str, axes: Axes, spe
 
 
 def _pulled(
-    graph: Graph, output: str, front: _Front, name: str, rule: Sequence[Read], axes: frozenset[int]
+    graph: Graph,
+    output: str,
+    front: _Front,
+    name: str,
+    rule: Sequence[AxisDependency],
+    axes: frozenset[int],
 ) -> _Front:
     live, spanned = dict(front.seen.live), dict(front.spans.live)
     seen: dict[int, tuple[int | None, Rows]] = {}
@@ -245,7 +250,7 @@ def _read_by(rows: Mask, connections: Relation) -> Mask:
 
 
 def _cells(
-    graph: Graph, name: str, front: _Front, rule: Sequence[Read], axes: frozenset[int]
+    graph: Graph, name: str, front: _Front, rule: Sequence[AxisDependency], axes: frozenset[int]
 ) -> int:
     followed = {
         axis: front.seen.axes.get(read.axis)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import onnx
 
-from anatomy.gradients.rules.base import GradientError, Pullback, Rule
+from anatomy.gradients.rules.base import GradientError, NodeContext, Rule
 from anatomy.gradients.vjps import VJPS
 from anatomy.graphs.builder import Builder, Value
 from anatomy.graphs.graph import Graph, Node
@@ -157,7 +157,7 @@ class _Walk:
         if not positions or not any(given):
             return
         rule = _rule(node)
-        pullback = Pullback(node, self._graph, self._builder, given, self._extended)
+        pullback = NodeContext(node, self._graph, self._builder, given, self._extended)
         for position in positions:
             back = rule(pullback, position)
             if back is not None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from anatomy.fields.forward import Reach, forward, spatial_axes
 from anatomy.fields.rule_table import BINARY, UNARY
-from anatomy.fields.rules.base import Unruled, constant
+from anatomy.fields.rules.base import RuleNotApplicable, constant
 from anatomy.fields.rules.sliding import pads_of, transposed_pads, weight_position, window_geometry
 from anatomy.graphs.dequantise import PASSING
 from anatomy.graphs.graph import Graph, Node
@@ -98,7 +98,7 @@ def _pools_whole_map(node: Node, graph: Graph) -> bool:
     rank = len(graph.shape(node.inputs[0]) or ())
     try:
         axes = constant(node, graph, 1, "axes")
-    except Unruled:
+    except RuleNotApplicable:
         return False
     return rank > 2 and axes is not None and len(axes) == rank - 2
 
@@ -225,7 +225,7 @@ def _geometry(
         return None, None, None, None
     try:
         kernel, strides, dilations = window_geometry(anchor, graph)
-    except Unruled:
+    except RuleNotApplicable:
         return None, None, None, None
     if anchor.operator == "ConvTranspose":
         before = transposed_pads(anchor, graph)

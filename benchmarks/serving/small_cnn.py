@@ -12,7 +12,7 @@ from anatomy.cards.card import Card, Resize
 from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFile, write
 from model_build.adopting.adopt import adopt
-from model_build.adopting.preprocessing import Recipe
+from model_build.adopting.preprocessing import Preprocessing
 from model_build.export import Signature, export
 from model_build.nn import Conv, Flatten, Linear, Module, initial, load
 
@@ -48,7 +48,7 @@ def build() -> tuple[onnx.ModelProto, Card]:
     module = SmallCnn()
     load(module, initial(module, 0))
     proto = export(module, Signature("x", ir.DataType.FLOAT, ("N", 1, SIDE, SIDE), "logits"), NAME)
-    recipe = Recipe(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
+    recipe = Preprocessing(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
     card = Card(
         title="Small CNN, random weights", labels=tuple(f"class {each}" for each in range(CLASSES))
     )

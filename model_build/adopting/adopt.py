@@ -20,7 +20,13 @@ from onnxruntime.capi import onnxruntime_pybind11_state as runtime
 
 from anatomy.cards.card import Card, Colour, ImageInput
 from anatomy.model_file import ModelFile
-from model_build.adopting.preprocessing import AdoptError, Plan, Recipe, planned, text
+from model_build.adopting.preprocessing import (
+    AdoptedInput,
+    AdoptError,
+    Preprocessing,
+    planned,
+    text,
+)
 from model_build.adopting.preprocessing_nodes import PROBABILITIES, append, ending, prepend
 
 Array = NDArray[Any]
@@ -36,7 +42,7 @@ _ERRORS = (
 )
 
 
-def adopt(model: ModelFile, recipe: Recipe, card: Card) -> tuple[onnx.ModelProto, Card]:
+def adopt(model: ModelFile, recipe: Preprocessing, card: Card) -> tuple[onnx.ModelProto, Card]:
     """The wrapped model and its card, whose `input` is made from the recipe; raises AdoptError.
 
     The result has run in ONNX Runtime and passed ONNX's checker. A network that says it takes any
@@ -56,7 +62,9 @@ def adopt(model: ModelFile, recipe: Recipe, card: Card) -> tuple[onnx.ModelProto
     return proto, replace(card, input=ImageInput(plan.size, colour, recipe.resize))
 
 
-def _adopted(model: ModelFile, recipe: Recipe, plan: Plan) -> tuple[onnx.ModelProto, Array]:
+def _adopted(
+    model: ModelFile, recipe: Preprocessing, plan: AdoptedInput
+) -> tuple[onnx.ModelProto, Array]:
     """The wrapped model, and what it answers to black pictures."""
     proto = prepend(model, recipe, plan)
     scores = _answer(proto, plan)
@@ -74,7 +82,7 @@ def _adopted(model: ModelFile, recipe: Recipe, plan: Plan) -> tuple[onnx.ModelPr
     return proto, scores
 
 
-def _answer(proto: onnx.ModelProto, plan: Plan) -> Array:
+def _answer(proto: onnx.ModelProto, plan: AdoptedInput) -> Array:
     """The first output for black pictures, two of them where the batch is open; raises AdoptError."""
     count = plan.batch if isinstance(plan.batch, int) else 2
     options = onnxruntime.SessionOptions()

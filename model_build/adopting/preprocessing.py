@@ -26,7 +26,7 @@ class AdoptError(ValueError):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Preprocessing:
     """How pictures become what the foreign network was trained on: (pixel / scale - mean) /
     deviation.
 
@@ -45,7 +45,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Plan:
+class AdoptedInput:
     """What the recipe means for one graph; `batch` is 1 or the name of an open axis."""
 
     batch: int | str
@@ -61,7 +61,7 @@ class Plan:
         return (self.batch, *self.size, self.channels)
 
 
-def planned(model: ModelFile, recipe: Recipe) -> Plan:
+def planned(model: ModelFile, recipe: Preprocessing) -> AdoptedInput:
     """Settle what the graph and the recipe leave open; raises AdoptError where they contradict each
     other.
     """
@@ -88,7 +88,7 @@ def planned(model: ModelFile, recipe: Recipe) -> Plan:
         sizes[axis] for axis in ((0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2))
     )
     known = _channels(channels, recipe)
-    plan = Plan(
+    plan = AdoptedInput(
         batch=_batch(batch),
         size=_size((height, width), recipe.size),
         channels=known,
@@ -119,7 +119,7 @@ def _batch(found: Dim) -> int | str:
     return found if isinstance(found, int) or (found and found.isidentifier()) else "N"
 
 
-def _channels(found: Dim, recipe: Recipe) -> int:
+def _channels(found: Dim, recipe: Preprocessing) -> int:
     wanted = None if recipe.colour is None else (1 if recipe.colour == "L" else 3)
     channels = found if isinstance(found, int) else wanted or 3
     if channels not in (1, 3):
@@ -145,7 +145,7 @@ def _size(found: tuple[Dim, Dim], given: tuple[int, int] | None) -> tuple[int, i
     return given
 
 
-def _check_numbers(recipe: Recipe, plan: Plan) -> None:
+def _check_numbers(recipe: Preprocessing, plan: AdoptedInput) -> None:
     for option, values in (("--mean", recipe.mean), ("--std", recipe.deviation)):
         if len(values) not in (1, plan.channels):
             raise AdoptError(f"{option}: expected 1 or {plan.channels} numbers, got {len(values)}")

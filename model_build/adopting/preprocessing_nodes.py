@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFile
-from model_build.adopting.preprocessing import AdoptError, Plan, Recipe, text
+from model_build.adopting.preprocessing import AdoptedInput, AdoptError, Preprocessing, text
 
 Array = NDArray[Any]
 
@@ -22,7 +22,7 @@ they are of.
 _MOVING = frozenset("Cast Dropout Flatten Identity Reshape Squeeze Unsqueeze".split())
 
 
-def prepend(model: ModelFile, recipe: Recipe, plan: Plan) -> onnx.ModelProto:
+def prepend(model: ModelFile, recipe: Preprocessing, plan: AdoptedInput) -> onnx.ModelProto:
     """A copy of the foreign model that takes uint8 [N, H, W, C] and has one output, its first."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
@@ -85,7 +85,7 @@ def _open_negative_sizes(proto: onnx.ModelProto) -> None:
                 dim.Clear()
 
 
-def _prepend(proto: onnx.ModelProto, data: str, plan: Plan, recipe: Recipe) -> None:
+def _prepend(proto: onnx.ModelProto, data: str, plan: AdoptedInput, recipe: Preprocessing) -> None:
     chain = _Chain(proto)
     image = x = chain.unused("image")
     x = chain.add("Cast", x, to=onnx.TensorProto.FLOAT)

@@ -15,17 +15,17 @@ from model_build.datasets.motions import Motions
 from model_build.datasets.split import DIGITS, Split
 from model_build.nn import Module, Normalise
 from model_build.training.augment import DisturbedSignals, MovedPictures, TurnedSolids
-from model_build.training.optimiser import AdamW, Momentum
+from model_build.training.optimiser import SGD, AdamW
 from model_build.training.schedule import Cosine
-from model_build.training.step_graph import Recipe
-from model_build.training.train import Example, Network, Plan
-from model_build.zoo.small import Reader, SmallNet, Stage, Standardise
+from model_build.training.step_graph import StepConfig
+from model_build.training.train import Example, Hyperparameters, Network
+from model_build.zoo.small import SmallNet, Stage, Standardise, WithPreprocessing
 
-Say = Callable[[str], None]
+LogCallback = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class Splits:
     """What one training reads: examples to learn from, some of them held out, and those of the
     test.
     """
@@ -36,15 +36,15 @@ class Lesson:
 
 
 @dataclass(frozen=True)
-class Course:
+class Experiment:
     """A network that can be learned from nothing. `card` has no scores and no history yet; `credit`
     is for the data.
     """
 
     network: Network
-    plan: Plan
+    plan: Hyperparameters
     card: Card
-    lesson: Callable[[Path | None, Say], Lesson]
+    lesson: Callable[[Path | None, LogCallback], Splits]
     credit: str = ""
 
     @property
@@ -56,7 +56,9 @@ class Course:
 def _digits() -> Module:
     """73,000 weights, 5.5 million multiply-adds."""
     stages = [Stage(16), Stage(32, stride=2), Stage(32), Stage(64, stride=2), Stage(64)]
-    return Reader(Normalise(mean=[33.3], deviation=[78.6]), SmallNet(1, (28, 28), stages))
+    return WithPreprocessing(
+        Normalise(mean=[33.3], deviation=[78.6]), SmallNet(1, (28, 28), stages)
+    )
 
 
 def _digits1d() -> Module:
@@ -68,31 +70,31 @@ def _digits1d() -> Module:
         Stage(64, 5, 2),
         Stage(64, 5),
     ]
-    return Reader(Standardise(0.0, 1.0), SmallNet(1, (40,), stages))
+    return WithPreprocessing(Standardise(0.0, 1.0), SmallNet(1, (40,), stages))
 
 
 def _voxels() -> Module:
     stages = [Stage(16, stride=2), Stage(24), Stage(48, stride=2), Stage(48)]
-    return Reader(Standardise(15.0, 45.0), SmallNet(1, (16, 16, 16), stages))
+    return WithPreprocessing(Standardise(15.0, 45.0), SmallNet(1, (16, 16, 16), stages))
 
 
-def _mnist(data: Path | None, say: Say) -> Lesson:
+def _mnist(data: Path | None, say: LogCallback) -> Splits:
     found = mnist.load(data, say)
     learned, held_out = found.train.parted(1000, seed=0)
-    return Lesson(learned, held_out, found.test)
+    return Splits(learned, held_out, found.test)
 
 
-def _mnist1d(data: Path | None, say: Say) -> Lesson:
+def _mnist1d(data: Path | None, say: LogCallback) -> Splits:
     found = mnist1d.load()
     learned, held_out = found.train.parted(200, seed=0)
-    return Lesson(learned, held_out, found.test)
+    return Splits(learned, held_out, found.test)
 
 
-def _voxel_digits(data: Path | None, say: Say) -> Lesson:
+def _voxel_digits(data: Path | None, say: LogCallback) -> Splits:
     """Learns from pictures, which are extruded and turned anew in every batch."""
     found = mnist.load(data, say)
     learned, held_out = found.train.parted(1000, seed=0)
-    return Lesson(learned, _turned(held_out, stream=2), _turned(found.test, stream=voxels.TEST))
+    return Splits(learned, _turned(held_out, stream=2), _turned(found.test, stream=voxels.TEST))
 
 
 def _turned(pictures: Split, stream: int) -> Split:
@@ -100,10 +102,10 @@ def _turned(pictures: Split, stream: int) -> Split:
     return Split(solid.inputs.astype(np.float32), solid.labels)
 
 
-COURSES: Mapping[str, Course] = {
+EXPERIMENTS: Mapping[str, Experiment] = {
     course.name: course
     for course in (
-        Course(
+        Experiment(
             Network(
                 "digits",
                 _digits,
@@ -115,11 +117,11 @@ COURSES: Mapping[str, Course] = {
                     ),
                 ),
             ),
-            Plan(
+            Hyperparameters(
                 14,
                 128,
                 Cosine(0.1),
-                recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1),
+                recipe=StepConfig(SGD(nesterov=True, decay=5e-4), smoothing=0.1),
             ),
             Card(
                 title="Handwritten digits",
@@ -134,18 +136,18 @@ COURSES: Mapping[str, Course] = {
             _mnist,
             f"{mnist.PROVENANCE} {mnist.LICENCE}.",
         ),
-        Course(
+        Experiment(
             Network(
                 "digits1d",
                 _digits1d,
                 Example((1, 40)),
                 DisturbedSignals(1, 40, Motions(zoom=0.1, shift=3), gain=0.2, noise=0.03),
             ),
-            Plan(
+            Hyperparameters(
                 150,
                 100,
                 Cosine(3e-3),
-                recipe=Recipe(AdamW(decay=0.05), smoothing=0.1, averaging=0.998),
+                recipe=StepConfig(AdamW(decay=0.05), smoothing=0.1, averaging=0.998),
             ),
             Card(
                 title="Digits as signals",
@@ -161,7 +163,7 @@ COURSES: Mapping[str, Course] = {
             _mnist1d,
             f"{mnist1d.PROVENANCE} {mnist1d.LICENCE}.",
         ),
-        Course(
+        Experiment(
             Network(
                 "voxels",
                 _voxels,
@@ -169,11 +171,11 @@ COURSES: Mapping[str, Course] = {
                 TurnedSolids((28, 28)),
                 learns_from=Example((28, 28, 1), ir.DataType.UINT8),
             ),
-            Plan(
+            Hyperparameters(
                 6,
                 128,
                 Cosine(0.1),
-                recipe=Recipe(Momentum(nesterov=True, decay=5e-4), smoothing=0.1),
+                recipe=StepConfig(SGD(nesterov=True, decay=5e-4), smoothing=0.1),
             ),
             Card(
                 title="Solid digits",

@@ -9,7 +9,7 @@ import onnx
 from anatomy.cards.card import Card
 from model_build.datasets.split import Split
 from model_build.evaluate import Scores, evaluate
-from model_build.experiments.experiments import Course, Say
+from model_build.experiments.experiments import Experiment, LogCallback
 from model_build.export import Signature, export
 from model_build.nn import load
 from model_build.training.progress import Report
@@ -19,7 +19,7 @@ from model_build.zoo.small import Probabilities
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class TrainingResult:
     """The model, its card with the scores, what the test said class by class, how the training
     went, and the test.
     """
@@ -32,15 +32,15 @@ class Learned:
 
 
 def learn(
-    course: Course,
+    course: Experiment,
     data: Path | None,
-    say: Say,
+    say: LogCallback,
     *,
     device: Device = "cpu",
     threads: int | None = None,
     checkpoint: Path | None = None,
     report: Report | None = None,
-) -> Learned:
+) -> TrainingResult:
     """Train the network of a course and score it on the test, which it has not seen.
 
     `data` is the folder of the data set, where it is not in the cache. Raises DataError,
@@ -59,7 +59,7 @@ def learn(
     )
     model = _exported(course, training)
     scores = evaluate(model.SerializeToString(), lesson.test)
-    return Learned(
+    return TrainingResult(
         model,
         _described(course, training, scores, len(lesson.learned), device),
         scores,
@@ -68,7 +68,7 @@ def learn(
     )
 
 
-def _exported(course: Course, training: Trained) -> onnx.ModelProto:
+def _exported(course: Experiment, training: Trained) -> onnx.ModelProto:
     network = course.network.make()
     load(network, training.weights)
     takes = course.network.takes
@@ -78,7 +78,7 @@ def _exported(course: Course, training: Trained) -> onnx.ModelProto:
 
 
 def _described(
-    course: Course, training: Trained, scores: Scores, examples: int, device: Device
+    course: Experiment, training: Trained, scores: Scores, examples: int, device: Device
 ) -> Card:
     low, high = scores.interval
     return replace(

@@ -10,12 +10,12 @@ from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import layers
 from anatomy.model_file import write
 from model_build.datasets.split import DataError
-from model_build.experiments.experiments import COURSES, Course, Say
-from model_build.experiments.learned import Learned, learn
+from model_build.experiments.experiments import EXPERIMENTS, Experiment, LogCallback
+from model_build.experiments.learned import TrainingResult, learn
 from model_build.experiments.plots import Curve, confusion_matrix, kernel_sheet, training_curve
 from model_build.experiments.samples import write_examples
 from model_build.photographs import FOLDER
-from model_build.quantising.report import Material, examples
+from model_build.quantising.report import CalibrationData, examples
 from model_build.training.checkpoint import CheckpointError
 from model_build.training.progress import Progress
 from model_build.training.sessions import DeviceError
@@ -25,7 +25,7 @@ LEARNING_ERRORS = (DataError, TrainError, CheckpointError, DeviceError)
 CURVE, CONFUSION, KERNELS = "training.png", "confusion.png", "kernels.png"
 
 
-def run(options: argparse.Namespace, path: Path, say: Say) -> None:
+def run(options: argparse.Namespace, path: Path, say: LogCallback) -> None:
     """Learn `options.course` and write it to `path`; a checkpoint lies beside it until it is done.
 
     Raises one of LEARNING_ERRORS.
@@ -57,14 +57,14 @@ def run(options: argparse.Namespace, path: Path, say: Say) -> None:
     )
 
 
-def chosen(options: argparse.Namespace) -> Course:
+def chosen(options: argparse.Namespace) -> Experiment:
     """The course with what the command line changes of it."""
-    course = COURSES[options.course]
+    course = EXPERIMENTS[options.course]
     plan = replace(course.plan, seed=options.seed, epochs=options.epochs or course.plan.epochs)
     return replace(course, plan=plan)
 
 
-def draw(course: Course, learned: Learned, folder: Path) -> None:
+def draw(course: Experiment, learned: TrainingResult, folder: Path) -> None:
     """The training curve, the confusion matrix and the kernels of the first layer, as pictures in
     `folder`.
     """
@@ -86,7 +86,7 @@ def draw(course: Course, learned: Learned, folder: Path) -> None:
     kernel_sheet(graph.constants[str(first.kernel)], f"{title}: {first.name}", folder / KERNELS)
 
 
-def material(name: str, data: Path | None, say: Say, _model: object) -> Material:
+def material(name: str, data: Path | None, say: LogCallback, _model: object) -> CalibrationData:
     """What calibrates and measures the 8-bit sibling of a network learned here; raises DataError."""
-    lesson = COURSES[name].lesson(data, say)
+    lesson = EXPERIMENTS[name].lesson(data, say)
     return examples(lesson.held_out.inputs, lesson.test.inputs, lesson.test.labels)

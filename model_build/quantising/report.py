@@ -22,7 +22,7 @@ from model_build.photographs import FOLDER, write_readable
 from model_build.quantising.calibration_images import PictureError, pictures_in, prepared
 from model_build.quantising.quantise import Int8Error, check, quantised
 
-Say = Callable[[str], None]
+LogCallback = Callable[[str], None]
 BATCH = 32
 LEAST, MOST = 4, 1024
 """Pictures that a folder has to have, and that are taken of it."""
@@ -34,7 +34,7 @@ VNNI = ("avx512_vnni", "avx_vnni")
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
+class CalibrationData:
     """Inputs that calibrate, others that measure, with their classes where these are known; `about`
     says what both are.
     """
@@ -48,7 +48,9 @@ class Material:
 ERRORS = (Int8Error, PictureError, EvaluationError)
 
 
-def run(path: Path, target: Path, gather: Callable[[ModelFile], Material], say: Say) -> None:
+def run(
+    path: Path, target: Path, gather: Callable[[ModelFile], CalibrationData], say: LogCallback
+) -> None:
     """Write the sibling of the model at `path` to `target`, by the material that `gather` has for
     it.
 
@@ -88,7 +90,7 @@ def run(path: Path, target: Path, gather: Callable[[ModelFile], Material], say: 
     say(f"  {timing(model.proto, proto, material.measured[:1])}")
 
 
-def photographs(folder: Path | None, model: ModelFile) -> Material:
+def photographs(folder: Path | None, model: ModelFile) -> CalibrationData:
     """Every second picture of a folder calibrates, the others measure; raises Int8Error and
     PictureError.
     """
@@ -110,14 +112,14 @@ def photographs(folder: Path | None, model: ModelFile) -> Material:
     ]
     calibration, held_out = prepared(taken[::2], spec), prepared(taken[1::2], spec)
     about = f"calibrated with {len(calibration)} pictures of a folder, measured on {len(held_out)} others of it"
-    return Material(calibration, held_out, None, about)
+    return CalibrationData(calibration, held_out, None, about)
 
 
-def examples(calibration: Array, test: Array, labels: NDArray[np.int64]) -> Material:
+def examples(calibration: Array, test: Array, labels: NDArray[np.int64]) -> CalibrationData:
     """The first of the examples that the training held out, and the whole test."""
     taken = calibration[:EXAMPLES]
     about = f"calibrated with {len(taken)} examples held out from training, measured on the {len(test)} of the test"
-    return Material(taken, test, labels, about)
+    return CalibrationData(taken, test, labels, about)
 
 
 def measured(float_: Array, int8: Array, labels: NDArray[np.int64] | None) -> dict[str, float]:

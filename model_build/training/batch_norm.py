@@ -14,7 +14,7 @@ from anatomy.graphs.builder import Builder, Value
 from model_build.training.flat_parameters import write_as
 
 
-class Statistics(NamedTuple):
+class RunningStatistics(NamedTuple):
     """A batch norm's running mean and variance, which are inputs, and the tensors of those of the
     batch.
     """
@@ -30,7 +30,7 @@ def batch_norms(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [node for node in graph.node if node.op_type == "BatchNormalization"]
 
 
-def train_norms(graph: onnx.GraphProto) -> list[Statistics]:
+def train_norms(graph: onnx.GraphProto) -> list[RunningStatistics]:
     """Put every batch norm into its training form, in place; with momentum 0 it gives the batch's
     own statistics.
     """
@@ -46,7 +46,9 @@ def train_norms(graph: onnx.GraphProto) -> list[Statistics]:
             ]
         )
         node.output.extend([f"{node.output[0]}.batch_mean", f"{node.output[0]}.batch_variance"])
-        found.append(Statistics(node.input[3], node.input[4], node.output[1], node.output[2]))
+        found.append(
+            RunningStatistics(node.input[3], node.input[4], node.output[1], node.output[2])
+        )
     return found
 
 

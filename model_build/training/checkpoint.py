@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from model_build.training.flat_parameters import Layout, Vector
+from model_build.training.flat_parameters import ParameterLayout, Vector
 
 _ABOUT = "about"
 
@@ -60,7 +60,7 @@ class Checkpoint:
 
 
 def read(
-    path: Path, identity: Mapping[str, Any], layouts: Mapping[str, Layout]
+    path: Path, identity: Mapping[str, Any], layouts: Mapping[str, ParameterLayout]
 ) -> Checkpoint | None:
     """The checkpoint at `path`; None if there is none.
 

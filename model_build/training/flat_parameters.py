@@ -17,26 +17,26 @@ from anatomy.graphs.builder import Builder, Value
 Vector = NDArray[np.float32]
 
 
-class LayoutError(ValueError):
+class ParameterLayoutError(ValueError):
     """The arrays are not those that the layout has room for; the message names the first that
     differs.
     """
 
 
 @dataclass(frozen=True)
-class Layout:
+class ParameterLayout:
     """Which tensor lies where: names and shapes, one after the other."""
 
     names: tuple[str, ...]
     shapes: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, shapes: Mapping[str, Sequence[int]]) -> "Layout":
+    def of(cls, shapes: Mapping[str, Sequence[int]]) -> "ParameterLayout":
         """The layout of these tensors, in this order."""
         return cls(tuple(shapes), tuple(tuple(shape) for shape in shapes.values()))
 
-    def __add__(self, other: "Layout") -> "Layout":
-        return Layout(self.names + other.names, self.shapes + other.shapes)
+    def __add__(self, other: "ParameterLayout") -> "ParameterLayout":
+        return ParameterLayout(self.names + other.names, self.shapes + other.shapes)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -56,7 +56,7 @@ class Layout:
         wanted = dict(zip(self.names, self.shapes, strict=True))
         for name in [*wanted, *found]:
             if found.get(name) != wanted.get(name):
-                raise LayoutError(
+                raise ParameterLayoutError(
                     f"{name}: expected {_text(wanted.get(name))}, got {_text(found.get(name))}"
                 )
         parts = [np.ravel(arrays[name]).astype(np.float32) for name in self.names]

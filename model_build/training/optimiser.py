@@ -34,7 +34,7 @@ class Optimiser(Protocol):
 
 
 @dataclass(frozen=True)
-class Momentum:
+class SGD:
     """Stochastic gradient descent with momentum (Polyak 1964), as written by Sutskever et al. 2013.
 
     v' = momentum * v - rate * g; w' = w + v'. With `nesterov`, w' = w + momentum * v' - rate * g:

@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Self
 
 
-class Ahead:
+class Prefetch:
     """One thread that does one piece of work at a time; `ask` never blocks, `wait` is for what was
     asked for.
     """

@@ -48,7 +48,7 @@ class _Side:
     binding: Any
 
 
-class Stepper:
+class Runner:
     """A training in motion.
 
     `turn` is the set of buffers, 0 or 1, that the next step reads; `seconds` the time spent in the

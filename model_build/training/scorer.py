@@ -10,7 +10,7 @@ from onnx import TensorProto, helper
 
 from anatomy.graphs.builder import Builder, Value
 from model_build.datasets.split import Split
-from model_build.training.flat_parameters import Layout, write_as
+from model_build.training.flat_parameters import ParameterLayout, write_as
 from model_build.training.sessions import Device, on_device, session
 from model_build.training.step_graph import AVERAGES, PREFIX
 
@@ -25,7 +25,7 @@ class Scorer:
     def __init__(
         self,
         forward: onnx.ModelProto,
-        parameters: Layout,
+        parameters: ParameterLayout,
         device: Device = "cpu",
         threads: int | None = None,
     ) -> None:
@@ -53,7 +53,7 @@ class Scorer:
         return float((self.answers(parameters, examples) == examples.labels).mean())
 
 
-def _answering(forward: onnx.ModelProto, parameters: Layout) -> onnx.ModelProto:
+def _answering(forward: onnx.ModelProto, parameters: ParameterLayout) -> onnx.ModelProto:
     model = onnx.ModelProto()
     model.CopyFrom(forward)
     before, after = Builder(f"{PREFIX}before."), Builder(f"{PREFIX}after.")

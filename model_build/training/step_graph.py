@@ -19,10 +19,10 @@ from anatomy.gradients.gradient import gradient
 from anatomy.graphs.builder import Builder, Value
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import layers
-from model_build.training.batch_norm import Statistics, spread_norms, train_norms
-from model_build.training.flat_parameters import Layout, Vector, write_as, write_pack
+from model_build.training.batch_norm import RunningStatistics, spread_norms, train_norms
+from model_build.training.flat_parameters import ParameterLayout, Vector, write_as, write_pack
 from model_build.training.loss import Loss, cross_entropy
-from model_build.training.optimiser import Momentum, Optimiser, single
+from model_build.training.optimiser import SGD, Optimiser, single
 
 # No module path holds a colon, so none of these meets a tensor of the network.
 PREFIX = "step:"
@@ -37,7 +37,7 @@ class StepError(ValueError):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class StepConfig:
     """How weights are learned.
 
     `smoothing` is that of the labels; `averaging` the decay of the moving average of weights and
@@ -45,7 +45,7 @@ class Recipe:
     statistics keep from step to step.
     """
 
-    optimiser: Optimiser = field(default_factory=Momentum)
+    optimiser: Optimiser = field(default_factory=SGD)
     smoothing: float = 0.0
     averaging: float = 0.999
     running: float = 0.9
@@ -71,17 +71,17 @@ class Step:
     batch: int
     classes: int
     inputs: tuple[str, ...]
-    state: Mapping[str, Layout]
+    state: Mapping[str, ParameterLayout]
     gradients: Mapping[str, str]
     layers: tuple[tuple[str, str], ...]
 
     @property
-    def weights(self) -> Layout:
+    def weights(self) -> ParameterLayout:
         """The weights that are learned by gradients."""
         return self.state[WEIGHTS]
 
     @property
-    def parameters(self) -> Layout:
+    def parameters(self) -> ParameterLayout:
         """All that the network keeps: weights, then running statistics."""
         return self.state[AVERAGES]
 
@@ -107,7 +107,7 @@ def new(name: str) -> str:
 def build(
     forward: onnx.ModelProto,
     parameters: Collection[str],
-    recipe: Recipe,
+    recipe: StepConfig,
     batch: int,
     spread: bool = False,
 ) -> Step:
@@ -168,8 +168,8 @@ def _classes(graph: Graph, logits: str) -> int:
 
 
 def _layouts(
-    graph: Graph, parameters: Collection[str], norms: list[Statistics]
-) -> tuple[Layout, Layout]:
+    graph: Graph, parameters: Collection[str], norms: list[RunningStatistics]
+) -> tuple[ParameterLayout, ParameterLayout]:
     running = [name for norm in norms for name in (norm.mean, norm.variance)]
     if shared := sorted({name for name in running if running.count(name) > 1}):
         raise StepError(
@@ -181,13 +181,15 @@ def _layouts(
             shapes[name] = [size for size in graph.shape(name) or () if isinstance(size, int)]
     if missing := sorted(set(parameters) - shapes.keys()):
         raise StepError(f"the network has no parameter {missing[0]!r}")
-    weights = Layout.of({name: shape for name, shape in shapes.items() if name not in running})
+    weights = ParameterLayout.of(
+        {name: shape for name, shape in shapes.items() if name not in running}
+    )
     if not weights.names:
         raise StepError("the network has nothing to learn")
-    return weights, Layout.of({name: shapes[name] for name in running})
+    return weights, ParameterLayout.of({name: shapes[name] for name in running})
 
 
-def _decays(graph: Graph, weights: Layout) -> np.ndarray:
+def _decays(graph: Graph, weights: ParameterLayout) -> np.ndarray:
     """1 for each number of a kernel or matrix, 0 for biases, batch norms and whatever else is
     learned.
     """
@@ -222,10 +224,10 @@ class _Writer:
 
     def __init__(
         self,
-        recipe: Recipe,
-        state: Mapping[str, Layout],
+        recipe: StepConfig,
+        state: Mapping[str, ParameterLayout],
         decays: np.ndarray,
-        norms: list[Statistics],
+        norms: list[RunningStatistics],
     ) -> None:
         self._recipe, self._state, self._norms = recipe, state, norms
         self._builder = Builder(PREFIX)

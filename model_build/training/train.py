@@ -24,9 +24,9 @@ from model_build.nn import Module, initial
 from model_build.training import checkpoint, nonfinite
 from model_build.training.batches import Batches
 from model_build.training.checkpoint import Checkpoint
-from model_build.training.prefetch import Ahead
+from model_build.training.prefetch import Prefetch
 from model_build.training.progress import Report, Silence
-from model_build.training.runner import Outcome, Stepper
+from model_build.training.runner import Outcome, Runner
 from model_build.training.schedule import Cosine
 from model_build.training.scorer import Scorer
 from model_build.training.sessions import Device
@@ -37,8 +37,8 @@ from model_build.training.step_graph import (
     RATE,
     STATISTICS,
     WEIGHTS,
-    Recipe,
     Step,
+    StepConfig,
     build,
 )
 
@@ -75,14 +75,14 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Plan:
+class Hyperparameters:
     """How long and how it is trained. `checkpoint_every` counts steps."""
 
     epochs: int
     batch: int
     schedule: Cosine
     seed: int = 0
-    recipe: Recipe = field(default_factory=Recipe)
+    recipe: StepConfig = field(default_factory=StepConfig)
     checkpoint_every: int = 500
 
 
@@ -104,7 +104,7 @@ class Trained:
 def train(
     network: Network,
     examples: Split,
-    plan: Plan,
+    plan: Hyperparameters,
     *,
     held_out: Split | None = None,
     path: Path | None = None,
@@ -126,10 +126,10 @@ def train(
     _check_labels(step.classes, examples, held_out)
     begun = checkpoint.read(path, identity, step.state) if path else None
     begun = begun or Checkpoint(0, state, identity)
-    stepper = Stepper(step, begun.state, device, threads)
+    stepper = Runner(step, begun.state, device, threads)
     scorer = Scorer(forward, step.parameters, device, threads)
     loop = _Loop(step, stepper, batches, plan, begun, report or Silence())
-    with Ahead(loop.prepare) as ahead:
+    with Prefetch(loop.prepare) as ahead:
         loop.run(
             ahead,
             path,
@@ -138,7 +138,9 @@ def train(
     return loop.result()
 
 
-def _check(network: Network, examples: Split, plan: Plan, held_out: Split | None) -> None:
+def _check(
+    network: Network, examples: Split, plan: Hyperparameters, held_out: Split | None
+) -> None:
     if min(plan.epochs, plan.batch, plan.checkpoint_every) < 1:
         raise TrainError(f"expected epochs, batch and checkpoint_every of 1 or more, got {plan}")
     if len(examples) < plan.batch:
@@ -167,7 +169,7 @@ def _check_labels(classes: int, *splits: Split | None) -> None:
 
 
 def _step(
-    network: Network, plan: Plan, device: Device
+    network: Network, plan: Hyperparameters, device: Device
 ) -> tuple[Step, onnx.ModelProto, dict[str, Any]]:
     """The step, the network without augmentation as scoring needs it, and the state to begin with."""
     module = network.make()
@@ -185,7 +187,7 @@ def _signature(example: Example) -> Signature:
 
 
 def _identity(
-    step: Step, plan: Plan, augmentation: Augmentation | None, examples: Split
+    step: Step, plan: Hyperparameters, augmentation: Augmentation | None, examples: Split
 ) -> dict[str, Any]:
     """What must be equal for a training to go on: by name, so that a message can say what is not."""
     labels = examples.labels
@@ -214,9 +216,9 @@ class _Loop:
     def __init__(
         self,
         step: Step,
-        stepper: Stepper,
+        stepper: Runner,
         batches: Batches,
-        plan: Plan,
+        plan: Hyperparameters,
         begun: Checkpoint,
         report: Report,
     ) -> None:
@@ -234,7 +236,7 @@ class _Loop:
         self._seconds = 0.0
         self._steps = plan.epochs * batches.per_epoch
 
-    def run(self, ahead: Ahead, path: Path | None, score: Callable[[], float | None]) -> None:
+    def run(self, ahead: Prefetch, path: Path | None, score: Callable[[], float | None]) -> None:
         """Take all steps that are left, with checkpoints and scores where they are due."""
         self._report.begin(self._steps, self._at, self._plan.batch)
         start = time.perf_counter()
@@ -267,7 +269,7 @@ class _Loop:
             outside,
         )
 
-    def _advance(self, ahead: Ahead) -> None:
+    def _advance(self, ahead: Prefetch) -> None:
         """One step, while the batch of the next is put in place."""
         ahead.wait()
         ahead.ask(self._at + 1, 1 - self._stepper.turn)

@@ -71,7 +71,7 @@ class Standardise(Module):
         return op.Div(op.Sub(x, self.mean), self.deviation)
 
 
-class Reader(Module):
+class WithPreprocessing(Module):
     """Raw input to logits: its arithmetic first, then the network, whose layers keep their own
     names.
     """

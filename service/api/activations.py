@@ -12,11 +12,11 @@ from fastapi.responses import Response
 from anatomy.layers.layers import Layer
 from anatomy.report import layer_reference, tensor_body
 from service import errors
-from service.api.dependencies import deadline_of, queued
+from service.api.dependencies import deadline_of, run_queued
 from service.api.responses import JSON, NPY, PNG, as_json, as_npy, as_png
 from service.inference import feature_map_images
-from service.inference.inspector import Activations, Field, Part, Tap, Unit, statistics
-from service.inputs.preprocess import Feed, Posted, make_ready
+from service.inference.inspector import Activations, Field, Tap, TensorSelection, Unit, statistics
+from service.inputs.preprocess import ModelInput, RawInput, preprocess
 from service.repository.model import Model
 from service.services import Services
 
@@ -60,17 +60,17 @@ class Selection:
     ] = False
 
     @property
-    def part(self) -> Part:
+    def part(self) -> TensorSelection:
         """What the inspector is asked for; raises InvalidRequest."""
         if self.channel and self.strongest is not None:
             raise errors.InvalidRequest(
                 "ask for channels by number or for the strongest, not for both in one request"
             )
-        return Part(self.tap, self.operand, self.channel, self.strongest)
+        return TensorSelection(self.tap, self.operand, self.channel, self.strongest)
 
 
 @dataclass(frozen=True)
-class Asked:
+class ActivationsRequest:
     """A request for activations, before its input is looked at; raises UnknownLayer or
     InvalidRequest when made.
     """
@@ -78,21 +78,21 @@ class Asked:
     model: Model
     layer: Layer
     selection: Selection
-    part: Part
+    part: TensorSelection
     kind: str
 
     @classmethod
-    def of(cls, model: Model, n: str, selection: Selection, kind: str) -> "Asked":
+    def of(cls, model: Model, n: str, selection: Selection, kind: str) -> "ActivationsRequest":
         """What is asked for of the layer with this index or name."""
         return cls(model, model.layer(n), selection, selection.part, kind)
 
 
-async def of_posted(services: Services, asked: Asked, given: Posted) -> Response:
+async def of_posted(services: Services, asked: ActivationsRequest, given: RawInput) -> Response:
     """The answer to an input that comes with the request; it is kept."""
     deadline = deadline_of(services)
 
-    def ready() -> tuple[Feed, str | None]:
-        feed = make_ready(asked.model, given, services.settings.max_pixels)
+    def ready() -> tuple[ModelInput, str | None]:
+        feed = preprocess(asked.model, given, services.settings.max_pixels)
         if feed.posted is None:
             return feed, None
         input_id = services.store.put(feed.posted.kept)
@@ -102,7 +102,7 @@ async def of_posted(services: Services, asked: Asked, given: Posted) -> Response
     return await _queued(services, asked, deadline, ready)
 
 
-async def of_kept(services: Services, asked: Asked, input_id: str) -> Response:
+async def of_kept(services: Services, asked: ActivationsRequest, input_id: str) -> Response:
     """The answer to an input that was posted before."""
     return await _queued(
         services,
@@ -113,18 +113,25 @@ async def of_kept(services: Services, asked: Asked, input_id: str) -> Response:
 
 
 async def _queued(
-    services: Services, asked: Asked, deadline: float, ready: Callable[[], tuple[Feed, str | None]]
+    services: Services,
+    asked: ActivationsRequest,
+    deadline: float,
+    ready: Callable[[], tuple[ModelInput, str | None]],
 ) -> Response:
     def work() -> Response:
         feed, input_id = ready()
         found = services.inspector.activations(asked.model, asked.layer, feed, deadline, asked.part)
         return _answer(services, asked, found, feed, input_id)
 
-    return (await queued(services, deadline, work, asked.model)).result
+    return (await run_queued(services, deadline, work, asked.model)).result
 
 
 def _answer(
-    services: Services, asked: Asked, found: Activations, feed: Feed, input_id: str | None
+    services: Services,
+    asked: ActivationsRequest,
+    found: Activations,
+    feed: ModelInput,
+    input_id: str | None,
 ) -> Response:
     model, selection = asked.model, asked.selection
     headers = VARIES | ({"X-Input-Id": input_id} if input_id else {})

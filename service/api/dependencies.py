@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from service.api.request_bodies import Limits
 from service.errors import DeadlinePassed, FoveaError, NotReady, QueueFull
 from service.repository.model import Model
-from service.scheduling.work_item import Done
+from service.scheduling.work_item import Completed
 from service.services import Services
 from service.telemetry.statistics import Reason
 
@@ -25,7 +25,7 @@ async def services_of(request: Request) -> Services:
     return cast(Services, request.state.services)
 
 
-Serving = Annotated[Services, Depends(services_of)]
+ServicesDependency = Annotated[Services, Depends(services_of)]
 ModelSpec = Annotated[
     str | None,
     Query(
@@ -35,12 +35,12 @@ ModelSpec = Annotated[
 ]
 
 
-async def chosen_model(services: Serving, model: ModelSpec = None) -> Model:
+async def chosen_model(services: ServicesDependency, model: ModelSpec = None) -> Model:
     """The model that the request names, or the default one."""
     return services.repository.get(model)
 
 
-ChosenModel = Annotated[Model, Depends(chosen_model)]
+ModelDependency = Annotated[Model, Depends(chosen_model)]
 
 
 def limits_of(services: Services) -> Limits:
@@ -54,23 +54,23 @@ def deadline_of(services: Services) -> float:
     return time.monotonic() + services.settings.deadline_seconds
 
 
-async def queued(
+async def run_queued(
     services: Services, deadline: float, work: Callable[[], Result], model: Model | None = None
-) -> Done[Result]:
+) -> Completed[Result]:
     """Run blocking work for a model on the queue; raises QueueFull, or DeadlinePassed if it is not
     done in time.
 
     Work whose turn did not come by then is dropped; what is running ends by itself, a run of the
     network at once.
     """
-    done: Done[Result] = await services.batcher.ask(
+    done: Completed[Result] = await services.batcher.ask(
         lambda _: [work()], None, deadline, None, owner=model
     )
     services.statistics.waited(done.waited)
     return done
 
 
-def failed(services: Services, model: Model, error: object, came: float) -> None:
+def record_failure(services: Services, model: Model, error: object, came: float) -> None:
     """Count a request to a model that failed with this error; it came at this point of
     `time.monotonic()`.
     """

@@ -10,7 +10,7 @@ from fastapi.responses import Response
 from anatomy.report import pyramid_body, table_body
 from service import errors
 from service.api import field_schemas, problems
-from service.api.dependencies import ChosenModel, Serving, deadline_of, queued
+from service.api.dependencies import ModelDependency, ServicesDependency, deadline_of, run_queued
 from service.api.layers import LayerPath
 from service.api.receptive_fields import Of, Shape, explained, looked_up, numbers, shape_of
 from service.api.responses import as_json
@@ -51,8 +51,8 @@ FAILURES = (
     responses=problems.documented(*FAILURES),
 )
 async def receptive_fields(
-    services: Serving,
-    model: ChosenModel,
+    services: ServicesDependency,
+    model: ModelDependency,
     n: LayerPath,
     of: Of = None,
     input_id: InputId = None,
@@ -73,7 +73,7 @@ async def receptive_fields(
                 axis["frame"] = feed.frame(number)
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work, model)).result
+    return (await run_queued(services, deadline_of(services), work, model)).result
 
 
 @router.get(
@@ -83,8 +83,8 @@ async def receptive_fields(
     responses=problems.documented(*FAILURES, errors.UnknownUnit, errors.NoSpatialAxes),
 )
 async def pyramid(
-    services: Serving,
-    model: ChosenModel,
+    services: ServicesDependency,
+    model: ModelDependency,
     n: LayerPath,
     unit: Unit = None,
     input_id: InputId = None,
@@ -115,4 +115,4 @@ async def pyramid(
             last["picture"] = feed.rectangle(last["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work, model)).result
+    return (await run_queued(services, deadline_of(services), work, model)).result

@@ -7,12 +7,12 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems
-from service.api.dependencies import ModelSpec, Serving, deadline_of, queued
+from service.api.dependencies import ModelSpec, ServicesDependency, deadline_of, run_queued
 from service.api.responses import as_npy, as_png
 from service.inference.feature_map_images import as_picture
 from service.inputs.array_formats import CSV, JSON, NPY
 from service.inputs.decode import FORMATS, recognise
-from service.inputs.preprocess import Document, posted_of
+from service.inputs.preprocess import Document, parse_stored
 
 router = APIRouter(tags=["inputs"])
 
@@ -53,7 +53,7 @@ View = Annotated[
     ),
 )
 async def posted(
-    services: Serving, input_id: str, view: View = "posted", model: ModelSpec = None
+    services: ServicesDependency, input_id: str, view: View = "posted", model: ModelSpec = None
 ) -> Response:
     """The bytes as posted, or with `view=network` what a model makes of them: a picture resized, or
     an array.
@@ -62,7 +62,7 @@ async def posted(
 
     def work() -> Response:
         if view == "posted":
-            given = posted_of(services.store.get(input_id))
+            given = parse_stored(services.store.get(input_id))
             kind = (
                 given.media_type
                 if isinstance(given, Document)
@@ -74,4 +74,4 @@ async def posted(
             return as_npy(feed.array[0], GUARDED)
         return as_png(as_picture(feed.array[0]), GUARDED)
 
-    return (await queued(services, deadline, work)).result
+    return (await run_queued(services, deadline, work)).result

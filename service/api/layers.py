@@ -9,8 +9,14 @@ from anatomy.report import layer_reference
 from service import errors
 from service.api import problems, request_bodies, schemas
 from service.api.accept import choose
-from service.api.activations import VARIES, Asked, Selection, named, of_kept, of_posted
-from service.api.dependencies import ChosenModel, Serving, deadline_of, limits_of, queued
+from service.api.activations import VARIES, ActivationsRequest, Selection, named, of_kept, of_posted
+from service.api.dependencies import (
+    ModelDependency,
+    ServicesDependency,
+    deadline_of,
+    limits_of,
+    run_queued,
+)
 from service.api.predictions import PICTURE_PROBLEMS
 from service.api.problems import NotAcceptable
 from service.api.responses import JSON, NPY, PNG, as_json, as_npy, as_png
@@ -49,7 +55,7 @@ def offered(schema: type[schemas.Body], text: str) -> dict[int | str, dict[str, 
     response_model=schemas.Layers,
     responses=problems.documented(errors.UnknownModel, errors.NotReady),
 )
-async def layers(model: ChosenModel) -> Response:
+async def layers(model: ModelDependency) -> Response:
     """Each layer with its shapes, parameters, MACs and receptive field, in topological order."""
     return as_json(model.listing)
 
@@ -69,12 +75,16 @@ async def layers(model: ChosenModel) -> Response:
     openapi_extra=request_bodies.documented(several=False),
 )
 async def post_activations(
-    request: Request, services: Serving, model: ChosenModel, n: LayerPath, selection: Selected
+    request: Request,
+    services: ServicesDependency,
+    model: ModelDependency,
+    n: LayerPath,
+    selection: Selected,
 ) -> Response:
     """What the layer answers to the input: statistics and strongest units, the whole array, or an
     image of it.
     """
-    asked = Asked.of(model, n, selection, _kind(request))
+    asked = ActivationsRequest.of(model, n, selection, _kind(request))
     return await of_posted(
         services, asked, await request_bodies.read_one(request, limits_of(services))
     )
@@ -98,14 +108,16 @@ async def post_activations(
 )
 async def get_activations(
     request: Request,
-    services: Serving,
-    model: ChosenModel,
+    services: ServicesDependency,
+    model: ModelDependency,
     n: LayerPath,
     input_id: Annotated[str, Query(description="as /predict gave it")],
     selection: Selected,
 ) -> Response:
     """The same as the POST, for an input that was posted before."""
-    return await of_kept(services, Asked.of(model, n, selection, _kind(request)), input_id)
+    return await of_kept(
+        services, ActivationsRequest.of(model, n, selection, _kind(request)), input_id
+    )
 
 
 @router.get(
@@ -117,8 +129,8 @@ async def get_activations(
 )
 async def get_kernels(
     request: Request,
-    services: Serving,
-    model: ChosenModel,
+    services: ServicesDependency,
+    model: ModelDependency,
     n: LayerPath,
     channel: Annotated[
         tuple[int, ...], Query(description="only these outputs; may be repeated")
@@ -141,7 +153,7 @@ async def get_kernels(
         shown = {"channels": list(found.channels), "kernels": found.weights, "bias": found.bias}
         return as_json({**about, "shape": list(found.weights.shape), **shown}, headers)
 
-    return (await queued(services, deadline_of(services), work, model)).result
+    return (await run_queued(services, deadline_of(services), work, model)).result
 
 
 def _kind(request: Request) -> str:

@@ -8,10 +8,10 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems
-from service.api.dependencies import Serving
+from service.api.dependencies import ServicesDependency
 from service.api.responses import as_json
 from service.api.schemas import Models, ModelSummary
-from service.repository.catalogue import Repository, newest
+from service.repository.catalogue import Catalogue, newest
 from service.repository.model import Model
 
 router = APIRouter(tags=["models"])
@@ -20,7 +20,7 @@ router = APIRouter(tags=["models"])
 @router.get(
     "/models", summary="What is served", response_model=Models, responses=problems.documented()
 )
-async def models(services: Serving) -> Response:
+async def models(services: ServicesDependency) -> Response:
     """Each model by its newest version, with its card and the provider really in use; and the files
     refused.
     """
@@ -39,7 +39,7 @@ async def models(services: Serving) -> Response:
     response_model=ModelSummary,
     responses=problems.documented(errors.UnknownModel, errors.NotReady),
 )
-async def model(services: Serving, name: str) -> Response:
+async def model(services: ServicesDependency, name: str) -> Response:
     """The newest version of a model; `NAME:VERSION` asks for another."""
     model = services.repository.get(name)
     return as_json(
@@ -48,7 +48,7 @@ async def model(services: Serving, name: str) -> Response:
 
 
 def _summary(
-    repository: Repository, served: Mapping[str, Model], chosen: Model | None = None
+    repository: Catalogue, served: Mapping[str, Model], chosen: Model | None = None
 ) -> dict[str, Any]:
     """A model by one of the versions served, the newest unless chosen."""
     model = chosen or served[newest(served)]
@@ -100,6 +100,6 @@ def _nodes(model: Model) -> dict[str, Any] | None:
     )
 
 
-def _is_default(repository: Repository, model: Model, newest_version: str) -> bool:
+def _is_default(repository: Catalogue, model: Model, newest_version: str) -> bool:
     name, _, version = (repository.default or "").partition(":")
     return model.name == name and model.version == (version or newest_version)

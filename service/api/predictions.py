@@ -10,12 +10,18 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems, request_bodies
-from service.api.dependencies import ChosenModel, Serving, deadline_of, failed, limits_of
+from service.api.dependencies import (
+    ModelDependency,
+    ServicesDependency,
+    deadline_of,
+    limits_of,
+    record_failure,
+)
 from service.api.responses import as_json
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
-from service.inference.predictor import Prediction, Wanted
-from service.inputs.preprocess import Posted
+from service.inference.predictor import Prediction, PredictItem
+from service.inputs.preprocess import RawInput
 from service.repository.model import Model
 from service.services import Services
 
@@ -56,7 +62,7 @@ TopK = Annotated[
     openapi_extra=request_bodies.documented(several=True),
 )
 async def predict(
-    request: Request, services: Serving, model: ChosenModel, top_k: TopK = None
+    request: Request, services: ServicesDependency, model: ModelDependency, top_k: TopK = None
 ) -> Response:
     """The strongest classes of what is in the body. Several files in a form are answered as
     `{"results": [...]}`.
@@ -70,17 +76,17 @@ async def predict(
 
 
 async def predicted(
-    services: Services, model: Model, given: Sequence[Posted], top_k: int | None
+    services: Services, model: Model, given: Sequence[RawInput], top_k: int | None
 ) -> Response:
     """The answer to inputs that were read: one may share its run with other requests, several make
     one of their own.
     """
     came, deadline = time.monotonic(), deadline_of(services)
-    wanted = [Wanted(each, top_k, deadline, came) for each in given]
+    wanted = [PredictItem(each, top_k, deadline, came) for each in given]
     try:
         results, waited = await _results(services, model, wanted, here=at_once(model, given[0]))
     except BaseException as error:
-        failed(services, model, error, came)
+        record_failure(services, model, error, came)
         raise
     answers = [body_of(model, each, waited) for each in results]
     return as_json(
@@ -90,7 +96,7 @@ async def predicted(
 
 
 async def _results(
-    services: Services, model: Model, wanted: Sequence[Wanted], *, here: bool
+    services: Services, model: Model, wanted: Sequence[PredictItem], *, here: bool
 ) -> tuple[list[Prediction], float]:
     """What came of the inputs, and how long they waited."""
     deadline = wanted[0].deadline
@@ -122,7 +128,7 @@ def server_timing(results: Sequence[Prediction], waited: float) -> str:
     )
 
 
-def at_once(model: Model, given: Posted) -> bool:
+def at_once(model: Model, given: RawInput) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     return given.small and model.quick
 

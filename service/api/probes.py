@@ -6,12 +6,12 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from service.api import problems
-from service.api.dependencies import Serving
+from service.api.dependencies import ServicesDependency
 from service.api.responses import as_json
 from service.api.schemas import Status
 from service.errors import NotReady
 from service.services import Services
-from service.telemetry.metrics import CONTENT_TYPE, Metrics, Seen
+from service.telemetry.metrics import CONTENT_TYPE, Metrics, Snapshot
 
 router = APIRouter(tags=["operations"])
 
@@ -28,7 +28,7 @@ async def livez() -> Response:
     response_model=Status,
     responses=problems.documented(NotReady),
 )
-async def readyz(request: Request, services: Serving) -> Response:
+async def readyz(request: Request, services: ServicesDependency) -> Response:
     """200 if a model is served; 503 if none is, or while the service is shutting down."""
     if request.app.state.health.draining:
         raise NotReady("draining: the service is shutting down")
@@ -53,7 +53,7 @@ async def readyz(request: Request, services: Serving) -> Response:
         }
     },
 )
-async def prometheus(request: Request, services: Serving) -> Response:
+async def prometheus(request: Request, services: ServicesDependency) -> Response:
     """Requests, latencies, models, the queue, caches and processes; of all workers, whichever
     answers.
     """
@@ -62,9 +62,9 @@ async def prometheus(request: Request, services: Serving) -> Response:
     return Response(text, media_type=CONTENT_TYPE)
 
 
-def _seen(services: Services) -> Seen:
+def _seen(services: Services) -> Snapshot:
     engine, store = services.engine, services.store
-    return Seen(
+    return Snapshot(
         provider=engine.provider,
         runtime=engine.version,
         served=[(model.name, model.version, model.provider) for model in services.repository],

@@ -26,7 +26,7 @@ BASE = "/problems/"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemType:
     """A type of problem: its HTTP status and its title; its URI is `BASE` and the slug."""
 
     status: int
@@ -43,15 +43,17 @@ class NotAcceptable(FoveaError):
     """The route has no answer in a media type that Accept takes."""
 
 
-def _kinds(*rows: tuple[type[FoveaError], int, str]) -> dict[type[FoveaError], Kind]:
-    return {error: Kind(status, _slug(error.__name__), title) for error, status, title in rows}
+def _kinds(*rows: tuple[type[FoveaError], int, str]) -> dict[type[FoveaError], ProblemType]:
+    return {
+        error: ProblemType(status, _slug(error.__name__), title) for error, status, title in rows
+    }
 
 
 def _slug(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower()
 
 
-KINDS: Mapping[type[FoveaError], Kind] = _kinds(
+KINDS: Mapping[type[FoveaError], ProblemType] = _kinds(
     (errors.InvalidRequest, 400, "The request is malformed"),
     (errors.EmptyBody, 400, "Nothing was posted"),
     (errors.StalledUpload, 408, "The body stopped arriving"),
@@ -79,10 +81,10 @@ KINDS: Mapping[type[FoveaError], Kind] = _kinds(
     (errors.NotReady, 503, "The service is not ready"),
     (errors.DeadlinePassed, 504, "The run took too long"),
 )
-INVALID_PARAMETER = Kind(422, "invalid-parameter", "A parameter is not what it should be")
-NO_ROUTE = Kind(404, "no-such-route", "There is no such route")
-WRONG_METHOD = Kind(405, "method-not-allowed", "The route has no such method")
-INTERNAL = Kind(500, "internal-error", "The service failed")
+INVALID_PARAMETER = ProblemType(422, "invalid-parameter", "A parameter is not what it should be")
+NO_ROUTE = ProblemType(404, "no-such-route", "There is no such route")
+WRONG_METHOD = ProblemType(405, "method-not-allowed", "The route has no such method")
+INTERNAL = ProblemType(500, "internal-error", "The service failed")
 FAILED = "the service failed on this request; report it with the request id"
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 FRAMEWORK = (INVALID_PARAMETER, NO_ROUTE, WRONG_METHOD, INTERNAL)
@@ -107,13 +109,13 @@ class Problem(BaseModel):
     )
 
 
-def kind_of(error: FoveaError) -> Kind:
+def kind_of(error: FoveaError) -> ProblemType:
     """The most specific kind for an error; one that is not in the table is internal."""
     return next((KINDS[each] for each in type(error).__mro__ if each in KINDS), INTERNAL)
 
 
 def response(
-    kind: Kind,
+    kind: ProblemType,
     detail: str,
     request_id: str | None = None,
     headers: Mapping[str, str] | None = None,
@@ -129,21 +131,21 @@ def response(
     return Response(content, kind.status, headers, MEDIA_TYPE)
 
 
-def documented(*kinds: type[FoveaError] | Kind) -> dict[int | str, dict[str, Any]]:
+def documented(*kinds: type[FoveaError] | ProblemType) -> dict[int | str, dict[str, Any]]:
     """OpenAPI's `responses` of a route that fails in these ways; a wrong parameter and a failure
     always count.
     """
-    found = [kind if isinstance(kind, Kind) else KINDS[kind] for kind in kinds] + [
+    found = [kind if isinstance(kind, ProblemType) else KINDS[kind] for kind in kinds] + [
         INVALID_PARAMETER,
         INTERNAL,
     ]
-    by_status: dict[int | str, list[Kind]] = {}
+    by_status: dict[int | str, list[ProblemType]] = {}
     for kind in found:
         by_status.setdefault(kind.status, []).append(kind)
     return {status: _document(same) for status, same in by_status.items()}
 
 
-def _document(kinds: list[Kind]) -> dict[str, Any]:
+def _document(kinds: list[ProblemType]) -> dict[str, Any]:
     text = "; ".join(f"{kind.title} (`{kind.uri}`)" for kind in kinds)
     return {
         "description": text,
@@ -207,7 +209,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         detail = f"there is no {request.url.path} here; GET /docs lists every route"
         return response(NO_ROUTE, detail, request_id(request), path=request.url.path)
-    kind = Kind(error.status_code, "invalid-request", KINDS[errors.InvalidRequest].title)
+    kind = ProblemType(error.status_code, "invalid-request", KINDS[errors.InvalidRequest].title)
     return response(
         kind, str(error.detail), request_id(request), error.headers, path=request.url.path
     )
@@ -247,7 +249,7 @@ async def problem_type(slug: str) -> JSONResponse:
     raise errors.NotFound(f"there is no problem type '{slug[:80]}'")
 
 
-def _explained(kind: Kind, text: str) -> JSONResponse:
+def _explained(kind: ProblemType, text: str) -> JSONResponse:
     return JSONResponse(
         {"type": kind.uri, "title": kind.title, "status": kind.status, "description": text}
     )

@@ -15,11 +15,11 @@ from anatomy.fields.receptive_field import ReceptiveFields, UnitError
 from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
 from service.api import field_schemas, problems
-from service.api.dependencies import ChosenModel, Serving, deadline_of, queued
+from service.api.dependencies import ModelDependency, ServicesDependency, deadline_of, run_queued
 from service.api.layers import LayerPath
 from service.api.responses import as_json
 from service.inference.inspector import LONGEST_AXIS
-from service.inputs.preprocess import Feed
+from service.inputs.preprocess import ModelInput
 from service.inputs.tensor_check import fits, shown
 from service.repository.model import Model, short
 from service.services import Services
@@ -80,8 +80,8 @@ Shape = Annotated[
     ),
 )
 async def receptive_field(
-    services: Serving,
-    model: ChosenModel,
+    services: ServicesDependency,
+    model: ModelDependency,
     n: LayerPath,
     unit: Unit = None,
     of: Of = None,
@@ -116,12 +116,12 @@ async def receptive_field(
             body["picture"] = feed.rectangle(body["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await queued(services, deadline_of(services), work, model)).result
+    return (await run_queued(services, deadline_of(services), work, model)).result
 
 
 def looked_up(
     services: Services, model: Model, input_id: str | None, sizes: Sequence[int] | None
-) -> tuple[Feed | None, ReceptiveFields]:
+) -> tuple[ModelInput | None, ReceptiveFields]:
     """The input posted before, if one is named, and the fields for these sizes or else for those of
     that input.
     """

@@ -24,7 +24,7 @@ from service.errors import (
     UnsupportedContentType,
 )
 from service.inputs.array_formats import CSV, JSON, MAGIC, NPY
-from service.inputs.preprocess import Document, Picture, Posted
+from service.inputs.preprocess import Document, Picture, RawInput
 
 ACCEPTED = "image/*, application/octet-stream, multipart/form-data, application/json, text/csv or application/x-npy"
 ENDINGS = {".npy": NPY, ".csv": CSV, ".json": JSON}
@@ -45,7 +45,7 @@ class _InMemory(MultiPartParser):
     spool_max_size = 1 << 62
 
 
-async def read_all(request: Request, limits: Limits) -> list[Posted]:
+async def read_all(request: Request, limits: Limits) -> list[RawInput]:
     """What the request carries, at least one; raises the errors of the tree for what cannot be
     read.
     """
@@ -70,7 +70,7 @@ async def read_all(request: Request, limits: Limits) -> list[Posted]:
     return await reader(request, limits)
 
 
-async def read_one(request: Request, limits: Limits) -> Posted:
+async def read_one(request: Request, limits: Limits) -> RawInput:
     """The one input that the request carries; raises InvalidRequest for several."""
     given = await read_all(request, limits)
     if len(given) > 1:
@@ -80,11 +80,11 @@ async def read_one(request: Request, limits: Limits) -> Posted:
     return given[0]
 
 
-async def _raw(request: Request, limits: Limits) -> list[Posted]:
+async def _raw(request: Request, limits: Limits) -> list[RawInput]:
     return [_recognised(await _body(request, limits), "", "")]
 
 
-async def _form(request: Request, limits: Limits) -> list[Posted]:
+async def _form(request: Request, limits: Limits) -> list[RawInput]:
     parser = _InMemory(
         request.headers, counted(request, limits), max_files=limits.max_files, max_fields=16
     )
@@ -98,7 +98,7 @@ async def _form(request: Request, limits: Limits) -> list[Posted]:
         await form.close()
 
 
-async def _files(form: FormData) -> list[Posted]:
+async def _files(form: FormData) -> list[RawInput]:
     files = form.getlist("file")
     if not files:
         fields = ", ".join(sorted({name[:40] for name in form})) or "none"
@@ -109,7 +109,7 @@ async def _files(form: FormData) -> list[Posted]:
     return [await _file(each) for each in files]
 
 
-async def _file(item: UploadFile | str) -> Posted:
+async def _file(item: UploadFile | str) -> RawInput:
     if isinstance(item, str):
         raise InvalidRequest(
             "the field 'file' holds text; send a file, as in curl -F file=@cat.jpg"
@@ -120,7 +120,7 @@ async def _file(item: UploadFile | str) -> Posted:
     return _recognised(data, item.content_type or "", item.filename or "")
 
 
-def _recognised(data: bytes, content_type: str, name: str) -> Posted:
+def _recognised(data: bytes, content_type: str, name: str) -> RawInput:
     """Numbers by their first bytes, their type or the end of their name; whatever is left is taken
     for a picture.
     """
@@ -134,7 +134,7 @@ def _recognised(data: bytes, content_type: str, name: str) -> Posted:
 
 
 def _document(media_type: str) -> "Reader":
-    async def read(request: Request, limits: Limits) -> list[Posted]:
+    async def read(request: Request, limits: Limits) -> list[RawInput]:
         return [Document(await _body(request, limits), media_type)]
 
     return read
@@ -180,7 +180,7 @@ async def _next(receive: Receive, seconds: float) -> Message:
         ) from None
 
 
-Reader = Callable[[Request, Limits], Coroutine[Any, Any, list[Posted]]]
+Reader = Callable[[Request, Limits], Coroutine[Any, Any, list[RawInput]]]
 _DOCUMENTS: dict[str, Reader] = {kind: _document(kind) for kind in (JSON, CSV, NPY)}
 _READERS: dict[str, Reader] = {
     "image/*": _raw,

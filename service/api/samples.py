@@ -7,7 +7,7 @@ from fastapi.responses import Response
 
 from service import errors
 from service.api import problems, schemas
-from service.api.dependencies import Serving, deadline_of, queued
+from service.api.dependencies import ServicesDependency, deadline_of, run_queued
 from service.api.inputs import GUARDED
 from service.api.responses import as_json
 from service.inputs.samples import MEDIA_TYPES, Sample, find, samples
@@ -28,7 +28,7 @@ _PROBLEMS = (errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.Dead
     response_model=schemas.Samples,
     responses=problems.documented(*_PROBLEMS),
 )
-async def listed(services: Serving, name: str) -> Response:
+async def listed(services: ServicesDependency, name: str) -> Response:
     """The files in the folder `samples` of the model's version, by name; each can be posted as it
     is.
     """
@@ -43,7 +43,7 @@ async def listed(services: Serving, name: str) -> Response:
         }
         return as_json(body)
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await run_queued(services, deadline_of(services), work)).result
 
 
 @router.get(
@@ -53,7 +53,7 @@ async def listed(services: Serving, name: str) -> Response:
     responses=_OK | problems.documented(*_PROBLEMS, errors.UnknownSample),
 )
 async def sample(
-    services: Serving,
+    services: ServicesDependency,
     name: str,
     file: Annotated[str, Path(description="as the list names it", examples=["7.png"])],
 ) -> Response:
@@ -66,7 +66,7 @@ async def sample(
             found.path.read_bytes(), headers=GUARDED | {"Content-Type": found.media_type}
         )
 
-    return (await queued(services, deadline_of(services), work)).result
+    return (await run_queued(services, deadline_of(services), work)).result
 
 
 def _summary(each: Sample) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 Number = float | None
-Plain = int | float | str | None
+Scalar = int | float | str | None
 Interval = tuple[int, int]
 
 
@@ -181,7 +181,7 @@ class Layer(Body):
     channel_axis: int | None = Field(
         description="which axis of `output_shape` is that of the channels; null if none"
     )
-    attributes: dict[str, Plain | list[Plain]] = Field(
+    attributes: dict[str, Scalar | list[Scalar]] = Field(
         description="the operator's own, as the file has them: numbers, texts and lists of these"
     )
     parameters: int

@@ -1,4 +1,4 @@
-"""What the clients say and hear: each function here makes one `Call`, a request with the way to
+"""What the clients say and hear: each function here makes one `PreparedRequest`, a request with the way to
 read its answer.
 
 Nothing is sent here, so that `service/client/sync_async.py` can send the same calls with and
@@ -37,7 +37,7 @@ TYPES = {".npy": NPY, ".csv": "text/csv", ".json": "application/json"}
 
 
 @dataclass(frozen=True)
-class Call(Generic[Answer]):
+class PreparedRequest(Generic[Answer]):
     """One request, and how its answer is read."""
 
     method: str
@@ -80,44 +80,46 @@ class Call(Generic[Answer]):
 
 def predict(
     given: Input | Sequence[Input], top_k: int | None, model: str | None
-) -> Call[Prediction | tuple[Prediction, ...]]:
+) -> PreparedRequest[Prediction | tuple[Prediction, ...]]:
     """`POST /predict`: one input raw, several as files of a form."""
     params = {"top_k": top_k, "model": model}
     if isinstance(given, bytes | Path | np.ndarray):
         data, kind = _body(given)
-        return Call(
+        return PreparedRequest(
             "POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data
         )
     files = [("file", (f"{number}", *_body(each))) for number, each in enumerate(given)]
-    return Call("POST", "predict", _predictions, params, files=files)
+    return PreparedRequest("POST", "predict", _predictions, params, files=files)
 
 
-def models() -> Call[tuple[Model, ...]]:
+def models() -> PreparedRequest[tuple[Model, ...]]:
     """`GET /models`."""
-    return Call(
+    return PreparedRequest(
         "GET",
         "models",
         lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]),
     )
 
 
-def samples(model: str | None) -> Call[tuple[Sample, ...]]:
+def samples(model: str | None) -> PreparedRequest[tuple[Sample, ...]]:
     """`GET /models/{name}/samples`; raises ValueError where no model is named."""
-    return Call(
+    return PreparedRequest(
         "GET",
         _samples(model),
         lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]),
     )
 
 
-def sample(file: str, model: str | None) -> Call[bytes]:
+def sample(file: str, model: str | None) -> PreparedRequest[bytes]:
     """`GET /models/{name}/samples/{file}`; raises ValueError where no model is named."""
-    return Call("GET", f"{_samples(model)}/{quote(file, safe='')}", lambda answer: answer.content)
+    return PreparedRequest(
+        "GET", f"{_samples(model)}/{quote(file, safe='')}", lambda answer: answer.content
+    )
 
 
-def layers(model: str | None) -> Call[tuple[Layer, ...]]:
+def layers(model: str | None) -> PreparedRequest[tuple[Layer, ...]]:
     """`GET /layers`."""
-    return Call(
+    return PreparedRequest(
         "GET",
         "layers",
         lambda answer: tuple(map(_layer, answer.json()["layers"])),
@@ -134,7 +136,7 @@ def activations(
     model: str | None,
     operand: int | None = None,
     strongest: int | None = None,
-) -> Call[Array]:
+) -> PreparedRequest[Array]:
     """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or
     an input_id.
     """
@@ -144,9 +146,9 @@ def activations(
     params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
     params |= {"operand": operand, "strongest": strongest}
     if given is None:
-        return Call("GET", path, _array, params, accept)
+        return PreparedRequest("GET", path, _array, params, accept)
     data, kind = _body(given)
-    return Call("POST", path, _array, params, {**accept, **_typed(kind)}, data)
+    return PreparedRequest("POST", path, _array, params, {**accept, **_typed(kind)}, data)
 
 
 def receptive_field(
@@ -155,12 +157,12 @@ def receptive_field(
     input_id: str | None,
     of: int | str | None,
     model: str | None,
-) -> Call[LayerField | UnitField]:
+) -> PreparedRequest[LayerField | UnitField]:
     """`GET /layers/{n}/receptive-field`, of the layer or of one unit."""
     position = None if unit is None else ",".join(str(index) for index in unit)
     params = {"unit": position, "input_id": input_id, "of": of, "model": model}
     kind: type[LayerField | UnitField] = LayerField if unit is None else UnitField
-    return Call(
+    return PreparedRequest(
         "GET", _path(layer, "receptive-field"), lambda answer: _make(kind, answer.json()), params
     )
 

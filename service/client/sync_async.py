@@ -18,7 +18,7 @@ import httpx
 
 from service.client import requests
 from service.client.models import Layer, LayerField, Model, Prediction, Sample, UnitField
-from service.client.requests import Answer, Array, Call, Input, Tap
+from service.client.requests import Answer, Array, Input, PreparedRequest, Tap
 
 ADDRESS = "http://127.0.0.1:8000"
 TIMEOUT = 60.0
@@ -137,7 +137,7 @@ class Client:
         """The field of a layer or of one unit (its position), on the input or on the layer `of`."""
         return self._send(requests.receptive_field(layer, unit, input_id, of, model or self._model))
 
-    def _send(self, call: Call[Answer]) -> Answer:
+    def _send(self, call: PreparedRequest[Answer]) -> Answer:
         return call.answer(self._http.request(**call.request))
 
 
@@ -246,7 +246,7 @@ class AsyncClient:
             partial(requests.receptive_field, layer, unit, input_id, of, model or self._model)
         )
 
-    async def _send(self, build: Callable[[], Call[Answer]]) -> Answer:
+    async def _send(self, build: Callable[[], PreparedRequest[Answer]]) -> Answer:
         # Building reads files, which must not block the event loop.
         call = await anyio.to_thread.run_sync(build)
         return call.answer(await self._http.request(**call.request))

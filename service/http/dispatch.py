@@ -18,21 +18,21 @@ from service.services import Services
 
 
 @dataclass(frozen=True, slots=True)
-class Plain:
+class FastRoute:
     """How a plain request is answered, and what metrics call its route."""
 
     path: str
     answer: Callable[[Request, Services], Awaitable[Response]]
 
 
-Route = Callable[[Scope], Plain | None]
+RouteMatcher = Callable[[Scope], FastRoute | None]
 """None for what the framework is to look at."""
 
 
-class Direct:
+class FastDispatch:
     """Answers what is plain to one of the routes and passes the rest on."""
 
-    def __init__(self, app: ASGIApp, *routes: Route) -> None:
+    def __init__(self, app: ASGIApp, *routes: RouteMatcher) -> None:
         self._app = app
         self._routes = routes
 
@@ -51,7 +51,7 @@ class Direct:
             response = problems.answer(error, problems.request_id(request), scope["path"])
         await response(scope, receive, send)
 
-    def _plain(self, scope: Scope) -> Plain | None:
+    def _plain(self, scope: Scope) -> FastRoute | None:
         if any(name == b"origin" for name, _ in scope["headers"]):
             return None
         return next((plain for route in self._routes if (plain := route(scope)) is not None), None)

@@ -11,10 +11,16 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from service.api import request_bodies
-from service.api.activations import MOST_STRONGEST, Asked, Selection, of_kept, of_posted
+from service.api.activations import (
+    MOST_STRONGEST,
+    ActivationsRequest,
+    Selection,
+    of_kept,
+    of_posted,
+)
 from service.api.dependencies import limits_of
 from service.api.responses import NPY
-from service.http.dispatch import Plain
+from service.http.dispatch import FastRoute
 from service.inference.inspector import Tap
 from service.services import Services
 
@@ -28,7 +34,7 @@ PATH = "/layers/{n:path}/activations"
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class ActivationsQuery:
     """What a plain request asks for; `input_id` is None where the input comes with it."""
 
     n: str
@@ -37,14 +43,16 @@ class Wanted:
     selection: Selection
 
 
-def route(scope: Scope) -> Plain | None:
+def route(scope: Scope) -> FastRoute | None:
     """How plain activations are answered."""
     wanted = plain(scope)
-    return None if wanted is None else Plain(PATH, partial(_answer, wanted))
+    return None if wanted is None else FastRoute(PATH, partial(_answer, wanted))
 
 
-async def _answer(wanted: Wanted, request: Request, services: Services) -> Response:
-    asked = Asked.of(services.repository.get(wanted.model), wanted.n, wanted.selection, NPY)
+async def _answer(wanted: ActivationsQuery, request: Request, services: Services) -> Response:
+    asked = ActivationsRequest.of(
+        services.repository.get(wanted.model), wanted.n, wanted.selection, NPY
+    )
     if wanted.input_id is None:
         return await of_posted(
             services, asked, await request_bodies.read_one(request, limits_of(services))
@@ -52,7 +60,7 @@ async def _answer(wanted: Wanted, request: Request, services: Services) -> Respo
     return await of_kept(services, asked, wanted.input_id)
 
 
-def plain(scope: Mapping[str, Any]) -> Wanted | None:
+def plain(scope: Mapping[str, Any]) -> ActivationsQuery | None:
     """What is asked for; None for what the framework is to look at."""
     if (
         scope["type"] != "http"
@@ -81,7 +89,7 @@ def plain(scope: Mapping[str, Any]) -> Wanted | None:
     return (
         None
         if selection is None
-        else Wanted(n, given.get("model"), given.get("input_id"), selection)
+        else ActivationsQuery(n, given.get("model"), given.get("input_id"), selection)
     )
 
 

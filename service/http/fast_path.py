@@ -2,7 +2,7 @@
 
 A task, a scope, a route and a response object cost more than a small network. Here is none of them:
 what came in one turn of the event loop goes through the network together, and each answer is a few
-bytes around its JSON. Only what is plain comes here, see `Lane.plan`; whatever is not goes the
+bytes around its JSON. Only what is plain comes here, see `FastPath.plan`; whatever is not goes the
 ordinary way, and both answer by the same code.
 """
 
@@ -19,17 +19,17 @@ import structlog
 from starlette.responses import Response
 
 from service.api import problems
-from service.api.dependencies import failed
+from service.api.dependencies import record_failure
 from service.api.predictions import at_once, body_of, server_timing
 from service.api.responses import json_bytes
 from service.draining import DrainState
 from service.errors import FoveaError
-from service.http.fast_predict import PATH, Asked, plain
+from service.http.fast_predict import PATH, PredictQuery, plain
 from service.http.middleware import logged
 from service.http.protocol import Connection
-from service.inference.predictor import Prediction, Wanted
+from service.inference.predictor import Prediction, PredictItem
 from service.inputs.array_formats import MAGIC, NPY
-from service.inputs.preprocess import SMALL_BYTES, Document, Picture, Posted
+from service.inputs.preprocess import SMALL_BYTES, Document, Picture, RawInput
 from service.repository.model import Model
 from service.scheduling.work_item import outcomes
 from service.services import Services
@@ -57,10 +57,10 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class PredictRequest:
     """What the head of a request asks for, and how many bytes follow it."""
 
-    asked: Asked
+    asked: PredictQuery
     numbers: bool
     length: int
     request_id: str | None
@@ -68,27 +68,27 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _QueuedPredict:
     model: Model
-    wanted: Wanted
+    wanted: PredictItem
     connection: Connection
     request_id: str | None
     came: float
 
 
-class Lane:
+class FastPath:
     """Answers on the event loop itself; `take` says no to what would hold it up."""
 
     def __init__(self, services: Services, metrics: Metrics, health: DrainState) -> None:
-        self.plans: dict[bytes, Plan] = {}
+        self.plans: dict[bytes, PredictRequest] = {}
         self._services = services
         self._metrics = metrics
         self._health = health
         self._loop = asyncio.get_running_loop()
         self._most = services.settings.max_batch or MOST
-        self._waiting: list[_Waiting] = []
+        self._waiting: list[_QueuedPredict] = []
 
-    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+    def plan(self, scope: Mapping[str, Any]) -> PredictRequest | None:
         """What the head of this request asks for; None if it is to go the ordinary way."""
         asked = plain(scope)
         headers = dict(scope["headers"])
@@ -110,9 +110,11 @@ class Lane:
             return None
         given = headers.get(b"x-request-id")
         name = None if given is None else given.decode("latin-1")
-        return Plan(asked, not picture, int(length), name, headers.keys().isdisjoint(ITS_OWN))
+        return PredictRequest(
+            asked, not picture, int(length), name, headers.keys().isdisjoint(ITS_OWN)
+        )
 
-    def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
+    def take(self, plan: PredictRequest, body: bytes, connection: Connection) -> bool:
         """Answer this request before the loop turns again; False if it is to go the ordinary way."""
         services = self._services
         if self._health.draining or plan.length > services.settings.max_bytes:
@@ -121,16 +123,18 @@ class Lane:
             model = services.repository.get(plan.asked.model)
         except FoveaError:
             return False
-        given: Posted = (
+        given: RawInput = (
             Document(body, NPY) if plan.numbers or body.startswith(MAGIC) else Picture(body)
         )
         if not at_once(model, given):
             return False
         came = time.monotonic()
-        wanted = Wanted(given, plan.asked.top_k, came + services.settings.deadline_seconds, came)
+        wanted = PredictItem(
+            given, plan.asked.top_k, came + services.settings.deadline_seconds, came
+        )
         if not self._waiting:
             self._loop.call_soon(self.work)
-        self._waiting.append(_Waiting(model, wanted, connection, plan.request_id, came))
+        self._waiting.append(_QueuedPredict(model, wanted, connection, plan.request_id, came))
         return True
 
     def work(self) -> None:
@@ -141,7 +145,7 @@ class Lane:
             while left:
                 self._answer([left.popleft() for _ in range(min(self._most, len(left)))])
 
-    def _answer(self, together: Sequence[_Waiting]) -> None:
+    def _answer(self, together: Sequence[_QueuedPredict]) -> None:
         model, started = together[0].model, time.monotonic()
         predictor = self._services.predictor
         found = outcomes(
@@ -153,7 +157,7 @@ class Lane:
             if isinstance(outcome, Prediction):
                 status, headers, body = 200, *_answer(model, outcome, waited)
             else:
-                failed(self._services, model, outcome, each.came)
+                record_failure(self._services, model, outcome, each.came)
                 refusal = _refusal(outcome, name)
                 status, body = refusal.status_code, bytes(refusal.body)
                 headers = b"".join(b"%b: %b\r\n" % pair for pair in refusal.raw_headers)

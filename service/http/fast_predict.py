@@ -13,7 +13,7 @@ from starlette.types import Scope
 from service.api import request_bodies
 from service.api.dependencies import limits_of
 from service.api.predictions import predicted
-from service.http.dispatch import Plain
+from service.http.dispatch import FastRoute
 from service.services import Services
 
 PATH = "/predict"
@@ -21,32 +21,32 @@ _PARAMETERS = frozenset(("model", "top_k"))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PredictQuery:
     """What the query of a plain request asks for."""
 
     model: str | None
     top_k: int | None
 
 
-def route(scope: Scope) -> Plain | None:
+def route(scope: Scope) -> FastRoute | None:
     """How a plain prediction is answered."""
     asked = plain(scope)
-    return None if asked is None else Plain(PATH, partial(_answer, asked))
+    return None if asked is None else FastRoute(PATH, partial(_answer, asked))
 
 
-async def _answer(asked: Asked, request: Request, services: Services) -> Response:
+async def _answer(asked: PredictQuery, request: Request, services: Services) -> Response:
     model = services.repository.get(asked.model)
     given = await request_bodies.read_all(request, limits_of(services))
     return await predicted(services, model, given, asked.top_k)
 
 
-def plain(scope: Mapping[str, Any]) -> Asked | None:
+def plain(scope: Mapping[str, Any]) -> PredictQuery | None:
     """What is asked for; None for what the framework is to look at."""
     if scope["path"] != PATH or scope["method"] != "POST":
         return None
     query = scope["query_string"]
     if not query:
-        return Asked(None, None)
+        return PredictQuery(None, None)
     pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
     given = dict(pairs)
     top_k = given.get("top_k")
@@ -56,4 +56,4 @@ def plain(scope: Mapping[str, Any]) -> Asked | None:
         top_k.isascii() and top_k.isdecimal() and int(top_k[:9]) > 0 and len(top_k) < 9
     ):
         return None
-    return Asked(given.get("model"), None if top_k is None else int(top_k))
+    return PredictQuery(given.get("model"), None if top_k is None else int(top_k))

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service import errors
 from service.api import problems
 from service.draining import DrainState
-from service.http.protocol import ANSWERING, Answering
+from service.http.protocol import REQUEST_TASK, RequestTask
 from service.telemetry.logs import access, request_id
 from service.telemetry.metrics import Metrics
 
@@ -28,7 +28,7 @@ CLIENT_GONE = 499
 log = structlog.get_logger(__name__)
 
 
-class Requests:
+class RequestMiddleware:
     """Pure ASGI: bodies and answers pass through untouched. HEAD is answered as GET, without the
     body.
     """
@@ -43,7 +43,7 @@ class Requests:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange = _Exchange(scope, send)
+        exchange = _RequestContext(scope, send)
         work = scope["path"] not in PROBES
         self._count(1 if work else 0)
         structlog.contextvars.bind_contextvars(request_id=exchange.request_id)
@@ -58,8 +58,8 @@ class Requests:
         self._health.in_flight += step
         self._metrics.in_flight(self._health.in_flight)
 
-    async def _answer(self, exchange: "_Exchange", receive: Receive, work: bool) -> None:
-        answering: Answering | None = exchange.scope.get(ANSWERING)
+    async def _answer(self, exchange: "_RequestContext", receive: Receive, work: bool) -> None:
+        answering: RequestTask | None = exchange.scope.get(REQUEST_TASK)
         if answering is not None:
             answering.task = asyncio.current_task()
             if answering.gone:
@@ -92,7 +92,7 @@ class Requests:
             )
             await failure(exchange.scope, receive, exchange.send)
 
-    def _record(self, exchange: "_Exchange", work: bool) -> None:
+    def _record(self, exchange: "_RequestContext", work: bool) -> None:
         seconds = time.monotonic() - exchange.started
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
         method = exchange.method if exchange.method in _METHODS else "other"
@@ -116,7 +116,7 @@ def logged(
     }
 
 
-class _Exchange:
+class _RequestContext:
     """One request and what was answered so far."""
 
     def __init__(self, scope: Scope, send: Send) -> None:

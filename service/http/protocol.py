@@ -27,11 +27,11 @@ WAIT_SECONDS = 1.0
 _END = b"\r\n\r\n"
 
 
-ANSWERING = "fovea.answering"
-"""The key of a scope under which the request's `Answering` is."""
+REQUEST_TASK = "fovea.answering"
+"""The key of a scope under which the request's `RequestTask` is."""
 
 
-class Answering:
+class RequestTask:
     """Who answers a connection's request; told when the client goes, and nobody is left to answer."""
 
     __slots__ = ("gone", "task")
@@ -47,7 +47,7 @@ class Answering:
             self.task.cancel()
 
 
-class Plan(Protocol):
+class ParsedHead(Protocol):
     """What the head of a request asks for."""
 
     @property
@@ -66,13 +66,13 @@ class Connection(Protocol):
         """Send the answer; `headers` are whole lines."""
 
 
-class Lane(Protocol):
+class FastPath(Protocol):
     """Answers plain requests without a task, a scope or a route."""
 
     plans: MutableMapping[bytes, Any]
     """Of the heads that are remembered."""
 
-    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+    def plan(self, scope: Mapping[str, Any]) -> ParsedHead | None:
         """What the head of this request asks for; None if it is to go the ordinary way."""
 
     def take(self, plan: Any, body: bytes, connection: Connection) -> bool:
@@ -82,7 +82,7 @@ class Lane(Protocol):
         """Answer now what was taken."""
 
 
-class Gathered:
+class CoalescingTransport:
     """A transport that keeps what is written in one turn of the event loop and writes it at its
     end.
     """
@@ -121,22 +121,22 @@ class Gathered:
 
 
 @dataclass(frozen=True, slots=True)
-class _Deferred:
+class _PendingRequest:
     """A request whose body is still coming."""
 
     cycle: RequestResponseCycle
     app: Any
-    plan: Plan
+    plan: ParsedHead
 
 
 class HttpProtocol(HttpToolsProtocol):
     """HTTP/1.1 with gathered writes, and past the parser where the app has a lane."""
 
-    transport: Gathered  # type: ignore[assignment]
+    transport: CoalescingTransport  # type: ignore[assignment]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._lane: Lane | None = getattr(self.config.app, "lane", None)
+        self._lane: FastPath | None = getattr(self.config.app, "lane", None)
         # The parser stands at the beginning of a message.
         self._between = True
         # The head that the parser is reading, if it is one to be remembered.
@@ -144,17 +144,17 @@ class HttpProtocol(HttpToolsProtocol):
         # What was not there as a whole: all of it, or what the parser has read the head of; and
         # until when to wait.
         self._held = b""
-        self._deferred: _Deferred | None = None
+        self._deferred: _PendingRequest | None = None
         self._late: asyncio.TimerHandle | None = None
         # What was taken of what the parser has read.
         self._cycle: RequestResponseCycle | None = None
         self._taken = False
         self._heard = 0.0
-        self._answering = Answering()
+        self._answering = RequestTask()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """A connection was opened."""
-        super().connection_made(Gathered(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(CoalescingTransport(transport, self.loop))  # type: ignore[arg-type]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
@@ -184,7 +184,7 @@ class HttpProtocol(HttpToolsProtocol):
         cycle: RequestResponseCycle | None = self.cycle
         return cycle is None or cycle.response_complete
 
-    def _took(self, data: bytes, lane: Lane) -> bool:
+    def _took(self, data: bytes, lane: FastPath) -> bool:
         """Whether the lane answers this; else the parser is to have it."""
         end = data.find(_END, 0, LONGEST_HEAD) + len(_END)
         if end < len(_END):
@@ -229,7 +229,7 @@ class HttpProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """The parser has read a head."""
         super().on_headers_complete()
-        self.scope[ANSWERING] = self._answering  # type: ignore[literal-required]
+        self.scope[REQUEST_TASK] = self._answering  # type: ignore[literal-required]
         head, self._head = self._head, b""
         deferred = self._deferred
         # Where a line may end differently for the parser, this is not where the head ends.
@@ -250,7 +250,7 @@ class HttpProtocol(HttpToolsProtocol):
         if plan is None:
             super()._start_asgi_task(cycle, app)
             return
-        self._deferred = _Deferred(cycle, app, plan)
+        self._deferred = _PendingRequest(cycle, app, plan)
         if not cycle.more_body:
             self._decide(whole=True)
 

@@ -15,9 +15,9 @@ from anatomy.fields.receptive_field import ReceptiveFields, UnitError
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, LayerTensor
 from service.errors import Impossible, UnknownChannel
-from service.inputs.preprocess import Feed
+from service.inputs.preprocess import ModelInput
 from service.repository.model import Model
-from service.repository.session_cache import Cache
+from service.repository.session_cache import LRUCache
 from service.runtime.engine import Session
 from service.telemetry.statistics import Statistics
 
@@ -30,7 +30,7 @@ second by then.
 
 
 @dataclass(frozen=True)
-class Part:
+class TensorSelection:
     """What of a layer is wanted: the tensor served, the anchor's own output, or that which it reads
     as an operand.
 
@@ -90,7 +90,7 @@ class Unit:
     field: Field | None
 
 
-WHOLE = Part()
+WHOLE = TensorSelection()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -99,7 +99,7 @@ class _Latest:
     same input.
     """
 
-    feed: Feed
+    feed: ModelInput
     session: weakref.ref[Session]
     arrays: Mapping[str, np.ndarray]
 
@@ -111,11 +111,16 @@ class Inspector:
 
     def __init__(self, statistics: Statistics | None = None, kept: int = 32) -> None:
         self._statistics = statistics or Statistics()
-        self._fields: Cache[ReceptiveFields] = Cache(kept)
+        self._fields: LRUCache[ReceptiveFields] = LRUCache(kept)
         self._latest: _Latest | None = None
 
     def activations(
-        self, model: Model, layer: Layer, feed: Feed, deadline: float, part: Part = WHOLE
+        self,
+        model: Model,
+        layer: Layer,
+        feed: ModelInput,
+        deadline: float,
+        part: TensorSelection = WHOLE,
     ) -> Activations:
         """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run
         raises.
@@ -137,7 +142,7 @@ class Inspector:
         some = np.take(array, picked, axis=axis) if array.ndim > axis else array
         return Activations(layer, tensor, picked, values[picked], some, array.shape)
 
-    def _run(self, model: Model, tensor: str, feed: Feed, deadline: float) -> np.ndarray:
+    def _run(self, model: Model, tensor: str, feed: ModelInput, deadline: float) -> np.ndarray:
         session, latest = model.session_of(tensor), self._latest
         if latest is not None and latest.feed is feed and latest.session() is session:
             return latest.arrays[tensor]
@@ -148,7 +153,9 @@ class Inspector:
             self._latest = _Latest(feed, weakref.ref(session), arrays)
         return arrays[tensor]
 
-    def strongest(self, model: Model, found: Activations, feed: Feed, count: int) -> list[Unit]:
+    def strongest(
+        self, model: Model, found: Activations, feed: ModelInput, count: int
+    ) -> list[Unit]:
         """The units with the largest values, the strongest first, with what each sees."""
         flat = found.values.reshape(-1)
         ranked = _largest(flat, count)
@@ -175,7 +182,7 @@ class Inspector:
         )
 
     def _seen(
-        self, model: Model, found: Activations, feed: Feed, positions: Sequence[Sequence[int]]
+        self, model: Model, found: Activations, feed: ModelInput, positions: Sequence[Sequence[int]]
     ) -> list[Field | None]:
         layer = replace(
             found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes
@@ -196,7 +203,7 @@ class Inspector:
         return [Field(unit.interval, unit.clipped, feed.rectangle(unit.clipped)) for unit in units]
 
 
-def tensor_of(layer: Layer, part: Part) -> LayerTensor:
+def tensor_of(layer: Layer, part: TensorSelection) -> LayerTensor:
     """The tensor that is wanted of a layer; raises Impossible for an operand that there is not."""
     if part.tap != "input":
         if part.operand:
@@ -229,7 +236,7 @@ def statistics(found: Activations) -> list[Mapping[str, Any]]:
     return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
 
 
-def _picked(layer: Layer, part: Part, values: np.ndarray) -> list[int] | None:
+def _picked(layer: Layer, part: TensorSelection, values: np.ndarray) -> list[int] | None:
     """The channels wanted, in order; None for all. Raises UnknownChannel."""
     if part.strongest is not None:
         return _strongest(values, part.strongest)
@@ -266,6 +273,6 @@ def _comparable(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
 
 
-def _whole_input(model: Model, feed: Feed) -> Field:
+def _whole_input(model: Model, feed: ModelInput) -> Field:
     interval = [[0, feed.array.shape[axis]] for axis in spatial_axes(model.file.graph)]
     return Field(interval, interval, feed.rectangle(interval))

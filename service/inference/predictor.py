@@ -11,7 +11,7 @@ from itertools import groupby
 import numpy as np
 
 from service.errors import FoveaError, Impossible
-from service.inputs.preprocess import Feed, Given, make_ready
+from service.inputs.preprocess import InputSource, ModelInput, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
 from service.telemetry.statistics import Statistics
@@ -20,7 +20,7 @@ TOP_K = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
+class ScoredClass:
     """A class, its label (None where the card has none) and what the network gives it."""
 
     index: int
@@ -34,21 +34,21 @@ class Prediction:
     seconds.
     """
 
-    classes: Sequence[Scored]
+    classes: Sequence[ScoredClass]
     input_id: str | None
     decode: float
     run: float
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class PredictItem:
     """An input, how many classes of it (5, or all where there are fewer), when it is to be done,
     and when it came.
 
     Both are points of `time.monotonic()`; without the latter it did not wait.
     """
 
-    given: Given
+    given: InputSource
     top_k: int | None
     deadline: float
     came: float = math.inf
@@ -57,8 +57,8 @@ class Wanted:
 @dataclass(frozen=True, slots=True)
 class _Ready:
     place: int
-    wanted: Wanted
-    feed: Feed
+    wanted: PredictItem
+    feed: ModelInput
     input_id: str | None
     decode: float
 
@@ -75,14 +75,18 @@ class Predictor:
         self._statistics = statistics or Statistics()
         self._max_pixels = max_pixels
 
-    def predict(self, model: Model, given: Given, top_k: int | None, deadline: float) -> Prediction:
+    def predict(
+        self, model: Model, given: InputSource, top_k: int | None, deadline: float
+    ) -> Prediction:
         """The `top_k` strongest classes of one input; raises the errors of the tree."""
-        (found,) = self.predict_all(model, [Wanted(given, top_k, deadline)])
+        (found,) = self.predict_all(model, [PredictItem(given, top_k, deadline)])
         if isinstance(found, FoveaError):
             raise found
         return found
 
-    def predict_all(self, model: Model, wanted: Sequence[Wanted]) -> list[Prediction | FoveaError]:
+    def predict_all(
+        self, model: Model, wanted: Sequence[PredictItem]
+    ) -> list[Prediction | FoveaError]:
         """Each input's classes, or what is wrong with it; those of one shape go through the network
         together.
         """
@@ -116,9 +120,9 @@ class Predictor:
             self._statistics.record(model.name, model.version, *run)
         return [found[place] for place in range(len(wanted))]
 
-    def _ready(self, model: Model, place: int, wanted: Wanted) -> _Ready:
+    def _ready(self, model: Model, place: int, wanted: PredictItem) -> _Ready:
         started = time.monotonic()
-        feed = make_ready(model, wanted.given, self._max_pixels)
+        feed = preprocess(model, wanted.given, self._max_pixels)
         input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
         return _Ready(place, wanted, feed, input_id, time.monotonic() - started)
 
@@ -134,7 +138,7 @@ def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
         yield from (together[start : start + most] for start in range(0, len(together), most))
 
 
-def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> np.ndarray:
+def _scores(model: Model, feeds: Sequence[ModelInput], deadline: float) -> np.ndarray:
     """A row of numbers for each input; raises Impossible for an output that is no list of classes."""
     output = model.run([feed.array for feed in feeds], deadline)[0]
     if output.ndim < 2 or output.shape[0] != len(feeds) or output.shape[1] != output[0].size:
@@ -148,7 +152,7 @@ def _scores(model: Model, feeds: Sequence[Feed], deadline: float) -> np.ndarray:
 
 def _strongest(
     scores: np.ndarray, ready: Sequence[_Ready], labels: Sequence[str]
-) -> Iterator[list[Scored] | Impossible]:
+) -> Iterator[list[ScoredClass] | Impossible]:
     """The classes that each input asks for, the strongest first, the first of equals first."""
     count = scores.shape[1]
     most = min(max(each.wanted.top_k or TOP_K for each in ready), count)
@@ -162,6 +166,6 @@ def _strongest(
             continue
         best = slice(top_k or TOP_K)
         yield [
-            Scored(i, labels[i] if i < len(labels) else None, value)
+            ScoredClass(i, labels[i] if i < len(labels) else None, value)
             for i, value in zip(places[best], found[best], strict=True)
         ]

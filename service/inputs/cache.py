@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from service.errors import UnknownInput
-from service.inputs.preprocess import Feed, make_ready, posted_of
+from service.inputs.preprocess import ModelInput, parse_stored, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
 
@@ -25,10 +25,10 @@ KEPT_BYTES = 32_000_000
 @dataclass(frozen=True, eq=False, slots=True)
 class _Entry:
     model: weakref.ref[Model]
-    feed: Feed
+    feed: ModelInput
 
 
-class PreparedInputs:
+class DecodedInputCache:
     """What `store` keeps, ready for a model; at most `kept_bytes` of it stay here, the least
     recently used go first.
     """
@@ -46,15 +46,15 @@ class PreparedInputs:
         """Bytes of the arrays kept now."""
         return self._bytes
 
-    def get(self, model: Model, input_id: str) -> Feed:
+    def get(self, model: Model, input_id: str) -> ModelInput:
         """The input as this model takes it; raises UnknownInput and what making it ready raises."""
         feed = self.kept(model, input_id)
         if feed is None:
-            feed = make_ready(model, posted_of(self._store.get(input_id)), self._max_pixels)
+            feed = preprocess(model, parse_stored(self._store.get(input_id)), self._max_pixels)
             self.keep(model, input_id, feed)
         return feed
 
-    def kept(self, model: Model, input_id: str) -> Feed | None:
+    def kept(self, model: Model, input_id: str) -> ModelInput | None:
         """The input if it is ready here, without any decoding; raises UnknownInput if the store has
         it no more.
         """
@@ -73,7 +73,7 @@ class PreparedInputs:
             raise
         return entry.feed
 
-    def keep(self, model: Model, input_id: str, feed: Feed) -> None:
+    def keep(self, model: Model, input_id: str, feed: ModelInput) -> None:
         """Keep what was made ready of an input, without the bytes that were posted."""
         if feed.array.nbytes > self._kept_bytes:
             return
@@ -91,7 +91,7 @@ class PreparedInputs:
             self._bytes -= entry.feed.array.nbytes
 
 
-def _alone(feed: Feed) -> Feed:
+def _alone(feed: ModelInput) -> ModelInput:
     """The same with an array of its own: it may be a view of a whole picture, or of the bytes
     posted.
     """

@@ -30,7 +30,7 @@ from PIL import (
 from anatomy.cards.card import ImageInput
 from service.errors import BrokenPicture, EmptyBody, Impossible, TooManyPixels, UnsupportedPicture
 from service.inputs.decode_plain import ORIENTATION, PLAIN, upright
-from service.inputs.digit_frame import Sheet, Tones, factor_of, look, tones
+from service.inputs.digit_frame import ContrastStretch, Foreground, factor_of, look, tones
 from service.inputs.geometry import Geometry, frame, frame_of_ink
 
 ACCEPTED = "JPEG, PNG, WebP, GIF, BMP or TIFF"
@@ -70,7 +70,7 @@ class Prepared:
     array: np.ndarray[Any, np.dtype[np.uint8]]
     """uint8 [H, W, C]"""
     geometry: Geometry
-    tones: Tones | None = None
+    tones: ContrastStretch | None = None
     """How grey levels became ink; None where they are as they were."""
 
     @property
@@ -180,7 +180,7 @@ def _padded(
     return array
 
 
-def _sheet(image: Image.Image, spec: ImageInput) -> Sheet | None:
+def _sheet(image: Image.Image, spec: ImageInput) -> Foreground | None:
     """The picture as ink on paper, where the card asks for that."""
     if spec.polarity == "as_is" and spec.resize.rule != "digit":
         return None
@@ -188,7 +188,7 @@ def _sheet(image: Image.Image, spec: ImageInput) -> Sheet | None:
     return look(np.asarray(image if factor == 1 else image.reduce(factor)), factor, spec.polarity)
 
 
-def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometry:
+def _frame(image: Image.Image, spec: ImageInput, sheet: Foreground | None) -> Geometry:
     size = (image.height, image.width)
     if spec.resize.rule != "digit":
         return frame(size, spec)
@@ -201,8 +201,8 @@ def _frame(image: Image.Image, spec: ImageInput, sheet: Sheet | None) -> Geometr
 
 
 def _tones(
-    sheet: Sheet | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput
-) -> Tones | None:
+    sheet: Foreground | None, pixels: np.ndarray[Any, Any], geometry: Geometry, spec: ImageInput
+) -> ContrastStretch | None:
     if sheet is None or spec.polarity == "as_is":
         return None
     return tones(sheet, pixels[:, :, 0], *(axis.centres for axis in geometry.axes))

@@ -51,7 +51,7 @@ class _NotPlain(Exception):
 
 
 @dataclass(frozen=True)
-class Plain:
+class PlainPicture:
     """A plain file, not yet decoded."""
 
     size: tuple[int, int]
@@ -71,7 +71,7 @@ class Plain:
         return Image.frombytes(self.mode, self.size, self.data, *self.decoder)
 
 
-def plain_png(data: bytes) -> Plain | None:
+def plain_png(data: bytes) -> PlainPicture | None:
     """A PNG of 8 bits, not interlaced, that holds its pixels and nothing else; None for any other."""
     if len(data) < 33 or data[8:16] != b"\0\0\0\rIHDR":
         return None
@@ -86,10 +86,10 @@ def plain_png(data: bytes) -> Plain | None:
         at = stop + 4
     if not parts or data[at : at + 8] != b"\0\0\0\0IEND":
         return None
-    return Plain((width, height), mode, 1, ("zip", mode), b"".join(parts))
+    return PlainPicture((width, height), mode, 1, ("zip", mode), b"".join(parts))
 
 
-def plain_jpeg(data: bytes) -> Plain | None:
+def plain_jpeg(data: bytes) -> PlainPicture | None:
     """A JPEG of 8 bits in grey or three colours, with its segments in good order; None for any
     other.
     """
@@ -111,10 +111,10 @@ def plain_jpeg(data: bytes) -> Plain | None:
     if xmp and orientation is None:
         # Pillow then looks for it there.
         return None
-    return Plain(size, mode, orientation or 1, ("jpeg", mode, ""), data)
+    return PlainPicture(size, mode, orientation or 1, ("jpeg", mode, ""), data)
 
 
-PLAIN: Mapping[str, Callable[[bytes], Plain | None]] = {"JPEG": plain_jpeg, "PNG": plain_png}
+PLAIN: Mapping[str, Callable[[bytes], PlainPicture | None]] = {"JPEG": plain_jpeg, "PNG": plain_png}
 
 
 def upright(image: Image.Image, orientation: int) -> Image.Image:

@@ -66,7 +66,7 @@ class Ink:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class Foreground:
     """A picture as ink on paper: `sign` is 1 where ink is lighter than paper, -1 where it is
     darker.
     """
@@ -80,7 +80,7 @@ class Sheet:
 
 
 @dataclass(frozen=True)
-class Tones:
+class ContrastStretch:
     """The straight line from grey levels to ink: the paper's tone becomes 0, `white` levels from it
     become 255.
     """
@@ -103,7 +103,7 @@ def factor_of(height: int, width: int) -> int:
     return max(1, math.ceil(max(height, width) / REDUCED))
 
 
-def look(grey: Array, factor: int, polarity: Polarity) -> Sheet:
+def look(grey: Array, factor: int, polarity: Polarity) -> Foreground:
     """The sheet shown by these grey levels [h, w], each the mean of `factor` x `factor` pixels of
     the picture.
     """
@@ -113,17 +113,19 @@ def look(grey: Array, factor: int, polarity: Polarity) -> Sheet:
     sign = _sign(ink, grain, polarity)
     if sign < 0:
         np.negative(ink, out=ink)
-    return Sheet(paper, sign, float(ink.max()), _ink(ink, grain, rows, columns, factor))
+    return Foreground(paper, sign, float(ink.max()), _ink(ink, grain, rows, columns, factor))
 
 
-def tones(sheet: Sheet, grey: Array, rows: Array, columns: Array) -> Tones:
+def tones(sheet: Foreground, grey: Array, rows: Array, columns: Array) -> ContrastStretch:
     """The tones by which the strongest ink of these grey levels [H, W], resized ones, becomes 255.
 
     Thin strokes pale when they are resized, so it is theirs that counts; but what a kernel adds at
     an edge is no ink.
     """
     resized = contrast(grey, sheet.paper, sheet.sign, rows, columns).max(initial=0)
-    return Tones(sheet.paper, sheet.sign, max(min(float(resized), sheet.strongest), LEAST))
+    return ContrastStretch(
+        sheet.paper, sheet.sign, max(min(float(resized), sheet.strongest), LEAST)
+    )
 
 
 def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array) -> Array:

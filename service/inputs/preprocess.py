@@ -12,7 +12,7 @@ from service.errors import Impossible, NoImageInput
 from service.inputs.array_formats import CSV, JSON, NPY, from_csv, from_json, from_npy
 from service.inputs.decode import Prepared, decode, prepare
 from service.inputs.geometry import picture_rect
-from service.inputs.tensor_check import fitted, takes
+from service.inputs.tensor_check import coerce, describe_input
 from service.repository.model import Model
 
 # What is kept of a document: this, its media type and the end of the line, then its bytes. No
@@ -69,12 +69,12 @@ class Tensor:
     array: np.ndarray
 
 
-Posted = Picture | Document
-Given = Posted | Tensor
+RawInput = Picture | Document
+InputSource = RawInput | Tensor
 
 
 @dataclass(frozen=True, eq=False)
-class Feed:
+class ModelInput:
     """One input of a model: `array` has the batch axis, of size 1; `prepared` is there for
     pictures.
     """
@@ -82,7 +82,7 @@ class Feed:
     name: str
     array: np.ndarray
     prepared: Prepared | None = None
-    posted: Posted | None = None
+    posted: RawInput | None = None
 
     @property
     def feeds(self) -> Mapping[str, np.ndarray]:
@@ -112,7 +112,7 @@ class Feed:
         return None if self.prepared is None else list(self.prepared.geometry.axes[axis].ends)
 
 
-def posted_of(kept: bytes) -> Posted:
+def parse_stored(kept: bytes) -> RawInput:
     """What was posted, from what the store kept of it."""
     if not kept.startswith(_MARK):
         return Picture(kept)
@@ -120,17 +120,17 @@ def posted_of(kept: bytes) -> Posted:
     return Document(data, head[len(_MARK) :].decode())
 
 
-def make_ready(model: Model, given: Given, max_pixels: int) -> Feed:
+def preprocess(model: Model, given: InputSource, max_pixels: int) -> ModelInput:
     """Decode, orient, crop and resize a picture, or read and check a tensor; raises the errors of
     the tree.
     """
     if isinstance(given, Document):
         return _read(model, given, max_pixels)
     if isinstance(given, Tensor):
-        return Feed(model.file.input, fitted(model, given.array))
+        return ModelInput(model.file.input, coerce(model, given.array))
     spec = image_input(model)
     prepared = prepare(decode(given.data, max_pixels), spec)
-    return Feed(model.file.input, np.ascontiguousarray(prepared.array[None]), prepared, given)
+    return ModelInput(model.file.input, np.ascontiguousarray(prepared.array[None]), prepared, given)
 
 
 def image_input(model: Model) -> ImageInput:
@@ -140,7 +140,7 @@ def image_input(model: Model) -> ImageInput:
     if isinstance(model.card.input, ImageInput):
         return model.card.input
     if model.card.input is not None:
-        raise NoImageInput(f"model '{model.name}' takes no pictures; it takes {takes(model)}")
+        raise NoImageInput(f"model '{model.name}' takes no pictures; it takes {describe_input(model)}")
     raise NoImageInput(
         f"model '{model.name}' has no card that says how a picture becomes its input; give it one "
         "with "
@@ -148,23 +148,23 @@ def image_input(model: Model) -> ImageInput:
     )
 
 
-def _read(model: Model, document: Document, max_pixels: int) -> Feed:
+def _read(model: Model, document: Document, max_pixels: int) -> ModelInput:
     if document.media_type == JSON:
         found = from_json(document.data)
         if isinstance(found, bytes):
-            return make_ready(model, Picture(found), max_pixels)
+            return preprocess(model, Picture(found), max_pixels)
         array = found
     elif document.media_type == CSV:
         array = _signal(model, document.data)
     else:
         array = from_npy(document.data)
-    return Feed(model.file.input, fitted(model, array), posted=document)
+    return ModelInput(model.file.input, coerce(model, array), posted=document)
 
 
 def _signal(model: Model, data: bytes) -> np.ndarray:
     """A table as [L] if it is one row or one column, else with its columns as channels, [C, L]."""
     shape = model.file.graph.shape(model.file.input)
     if isinstance(model.card.input, ImageInput) or (shape is not None and len(shape) > 3):
-        raise Impossible(f"CSV holds a signal, and model '{model.name}' takes {takes(model)}")
+        raise Impossible(f"CSV holds a signal, and model '{model.name}' takes {describe_input(model)}")
     table = from_csv(data)
     return table.reshape(-1) if 1 in table.shape else table.T

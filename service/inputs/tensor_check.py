@@ -10,7 +10,7 @@ from service.errors import Impossible
 from service.repository.model import Model
 
 
-def fitted(model: Model, array: np.ndarray) -> np.ndarray:
+def coerce(model: Model, array: np.ndarray) -> np.ndarray:
     """The array with its batch axis, and its channel axis if that has size 1, in the input's type.
 
     Raises Impossible for another shape, and for numbers that the type (or, of a signal or volume, a
@@ -47,7 +47,7 @@ def shown(shape: Sequence[object]) -> str:
     return "[" + ", ".join("?" if size is None else str(size) for size in shape) + "]"
 
 
-def takes(model: Model) -> str:
+def describe_input(model: Model) -> str:
     """What the model takes, and how it is posted."""
     match model.card.input:
         case ImageInput() as image:
@@ -79,7 +79,7 @@ def _with_all_axes(model: Model, array: np.ndarray, shape: Shape) -> np.ndarray:
         f"input '{model.file.input}' takes one array of shape {shown(shape)}, with or without the "
         "batch axis, "
         f"not {shown(array.shape)}{_advice(whole.shape, shape)}; model '{model.name}' takes "
-        f"{takes(model)}"
+        f"{describe_input(model)}"
     )
 
 

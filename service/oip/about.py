@@ -5,7 +5,14 @@ statistics.
 from typing import Any
 
 from service.oip.datatypes import BYTES
-from service.oip.tensors import LARGEST_BATCH, LAYER, Tensor, input_of, layers_of, outputs_of
+from service.oip.tensors import (
+    LARGEST_BATCH,
+    LAYER,
+    TensorMetadata,
+    input_of,
+    layers_of,
+    outputs_of,
+)
 from service.repository.model import Model
 from service.runtime.engine import CPU
 from service.telemetry.statistics import BatchStatistics, Duration, ModelStatistics
@@ -92,7 +99,7 @@ def statistics(found: ModelStatistics) -> dict[str, Any]:
     }
 
 
-def _shown(tensor: Tensor) -> dict[str, Any]:
+def _shown(tensor: TensorMetadata) -> dict[str, Any]:
     return {
         "name": tensor.name,
         "datatype": tensor.datatype,
@@ -100,7 +107,7 @@ def _shown(tensor: Tensor) -> dict[str, Any]:
     }
 
 
-def _configured(tensor: Tensor, batches: bool) -> dict[str, Any]:
+def _configured(tensor: TensorMetadata, batches: bool) -> dict[str, Any]:
     datatype = (
         "INVALID"
         if tensor.datatype is None

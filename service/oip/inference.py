@@ -16,12 +16,12 @@ import numpy as np
 
 from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
 from service.inputs.decode import FORMATS
-from service.inputs.preprocess import Picture, make_ready
+from service.inputs.preprocess import Picture, preprocess
 from service.oip import classification, datatypes, tensors
 from service.oip.datatypes import BYTES, Array
-from service.oip.request import Asked, Given, Wanted
+from service.oip.request import InferRequest, InputTensor, RequestedOutput
 from service.oip.response import Output
-from service.oip.tensors import Tensor
+from service.oip.tensors import TensorMetadata
 from service.repository.model import Model
 from service.scheduling.batcher import Batcher
 from service.scheduling.work_item import LATE
@@ -35,14 +35,14 @@ AT_ONCE_BYTES = 16_384
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class InferPlan:
     """A request that the model takes: its input, and the outputs wanted with the tensors that they
     are.
     """
 
     model: Model
-    given: Given
-    outputs: Sequence[tuple[Wanted, Tensor]]
+    given: InputTensor
+    outputs: Sequence[tuple[RequestedOutput, TensorMetadata]]
 
     @property
     def tensors(self) -> tuple[str, ...]:
@@ -56,10 +56,10 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Piece:
+class InferItem:
     """One request's part of a run; times are points of `time.monotonic()`."""
 
-    given: Given
+    given: InputTensor
     deadline: float
     came: float = field(default_factory=time.monotonic)
 
@@ -67,7 +67,7 @@ class Piece:
 @dataclass(frozen=True, eq=False)
 class _Ready:
     place: int
-    piece: Piece
+    piece: InferItem
     array: Array
     decode: float
 
@@ -75,7 +75,7 @@ class _Ready:
 Tensors = Mapping[str, Array]
 
 
-def planned(model: Model, asked: Asked) -> Plan:
+def planned(model: Model, asked: InferRequest) -> InferPlan:
     """What is to be computed; raises InvalidRequest if the model does not take it or has no such
     output.
     """
@@ -84,13 +84,13 @@ def planned(model: Model, asked: Asked) -> Plan:
         got = ", ".join(f"'{each.name[:80]}'" for each in asked.inputs[:8]) or "none"
         raise InvalidRequest(f"model '{model.name}' takes one input, '{name}'; got {got}")
     _check_input(model, asked.inputs[0])
-    wanted = asked.outputs or [Wanted(each, asked.binary) for each in model.lean.outputs]
-    return Plan(
+    wanted = asked.outputs or [RequestedOutput(each, asked.binary) for each in model.lean.outputs]
+    return InferPlan(
         model, asked.inputs[0], [(each, tensors.found(model, each.name)) for each in wanted]
     )
 
 
-def raw(model: Model, body: bytes) -> Given:
+def raw(model: Model, body: bytes) -> InputTensor:
     """The one input, of which a body without a document is the bytes: a picture, or the tensor of a
     batch of one.
     """
@@ -98,7 +98,7 @@ def raw(model: Model, body: bytes) -> Given:
     if tensors.takes_pictures(model) and body.startswith(
         tuple(each for kind in FORMATS for each in kind.signatures)
     ):
-        return Given(own.name, BYTES, (1,), elements=[body])
+        return InputTensor(own.name, BYTES, (1,), elements=[body])
     sizes = [1, *own.sizes[1:]] if model.batches else own.sizes
     if own.datatype not in datatypes.TYPES or own.shape is None or sizes.count(-1) > 1:
         raise InvalidRequest(
@@ -108,11 +108,11 @@ def raw(model: Model, body: bytes) -> Given:
     item = math.prod(size for size in sizes if size >= 0) * datatypes.TYPES[own.datatype].itemsize
     sizes = [len(body) // max(item, 1) if size < 0 else size for size in sizes]
     array = datatypes.from_bytes(own.name, own.datatype, sizes, memoryview(body))
-    return Given(own.name, own.datatype, tuple(sizes), array)
+    return InputTensor(own.name, own.datatype, tuple(sizes), array)
 
 
 async def ask(
-    plan: Plan, batcher: Batcher, statistics: Statistics, max_pixels: int, deadline: float
+    plan: InferPlan, batcher: Batcher, statistics: Statistics, max_pixels: int, deadline: float
 ) -> list[Output]:
     """The outputs of a plan; raises what the queue, the decoder and a run raise."""
     model, given = plan.model, plan.given
@@ -121,14 +121,19 @@ async def ask(
     key = None if alone or not model.shares else (model, "v2", shape, plan.tensors)
     run = partial(_run, model, plan.tensors, statistics, max_pixels)
     done = await batcher.ask(
-        run, Piece(given, deadline), deadline, key, owner=model, here=not alone and _at_once(plan)
+        run,
+        InferItem(given, deadline),
+        deadline,
+        key,
+        owner=model,
+        here=not alone and _at_once(plan),
     )
     if set(plan.tensors).isdisjoint(model.lean.outputs):
         statistics.waited(done.waited)
     return [_output(model, wanted, done.result[tensor.tensor]) for wanted, tensor in plan.outputs]
 
 
-def _check_input(model: Model, given: Given) -> None:
+def _check_input(model: Model, given: InputTensor) -> None:
     own = tensors.input_of(model)
     if given.datatype == BYTES and own.datatype != BYTES:
         if not tensors.takes_pictures(model):
@@ -146,7 +151,7 @@ def _check_input(model: Model, given: Given) -> None:
     tensors.check_shape(model, given.shape)
 
 
-def _at_once(plan: Plan) -> bool:
+def _at_once(plan: InferPlan) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     array, model = plan.given.array, plan.model
     small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.quick
@@ -158,7 +163,7 @@ def _run(
     wanted: Sequence[str],
     statistics: Statistics,
     max_pixels: int,
-    pieces: Sequence[Piece],
+    pieces: Sequence[InferItem],
 ) -> list[Tensors | FoveaError]:
     """The tensors of each piece, or what is wrong with it."""
     started = time.monotonic()
@@ -234,7 +239,7 @@ def _computed(
     return {name: found[name] for name in wanted}
 
 
-def _array(model: Model, piece: Piece, max_pixels: int) -> Array:
+def _array(model: Model, piece: InferItem, max_pixels: int) -> Array:
     given = piece.given
     if given.array is not None:
         return given.array
@@ -245,7 +250,7 @@ def _array(model: Model, piece: Piece, max_pixels: int) -> Array:
         if time.monotonic() > piece.deadline:
             raise DeadlinePassed(LATE)
         try:
-            made.append(make_ready(model, Picture(each), max_pixels).array)
+            made.append(preprocess(model, Picture(each), max_pixels).array)
         except FoveaError as error:
             if len(given.elements) == 1:
                 raise
@@ -262,7 +267,7 @@ def _decoded(element: bytes) -> str:
         ) from None
 
 
-def _output(model: Model, wanted: Wanted, array: Any) -> Output:
+def _output(model: Model, wanted: RequestedOutput, array: Any) -> Output:
     # A graph may also give sequences and maps.
     if not isinstance(array, np.ndarray) or datatypes.datatype_of(array.dtype) is None:
         raise Impossible(f"output '{wanted.name}' is of a type that the protocol has not")

@@ -18,7 +18,7 @@ LARGEST_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
+class InputTensor:
     """An input: an array, or for BYTES its elements, row by row."""
 
     name: str
@@ -29,7 +29,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedOutput:
     """An output: as bytes or in JSON, as it is or its `classes` largest values."""
 
     name: str
@@ -38,25 +38,25 @@ class Wanted:
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class InferRequest:
     """A request. `outputs` is None where it names none, and all are wanted; `timeout` in seconds,
     None for none.
     """
 
-    inputs: Sequence[Given]
-    outputs: Sequence[Wanted] | None = None
+    inputs: Sequence[InputTensor]
+    outputs: Sequence[RequestedOutput] | None = None
     id: str | None = None
     binary: bool = False
     timeout: float | None = None
 
 
-def parse(head: bytes | memoryview, tail: memoryview) -> Asked:
+def parse(head: bytes | memoryview, tail: memoryview) -> InferRequest:
     """The request of a JSON document and the tensors' bytes behind it."""
     given = document.read(head)
     own = document.parameters("the request", given)
     binary = document.flag("the request", own, "binary_data_output") or False
     outputs = given.get("outputs")
-    return Asked(
+    return InferRequest(
         inputs=_inputs(document.objects("inputs", given.get("inputs")), tail),
         outputs=None
         if outputs is None
@@ -88,7 +88,7 @@ def _id(given: Fields) -> str | None:
     return value
 
 
-def _inputs(given: Sequence[Fields], tail: memoryview) -> list[Given]:
+def _inputs(given: Sequence[Fields], tail: memoryview) -> list[InputTensor]:
     blobs = _Blobs(tail)
     found = [_input(each, blobs) for each in given]
     blobs.finish()
@@ -96,7 +96,7 @@ def _inputs(given: Sequence[Fields], tail: memoryview) -> list[Given]:
     return found
 
 
-def _input(given: Fields, blobs: "_Blobs") -> Given:
+def _input(given: Fields, blobs: "_Blobs") -> InputTensor:
     name = document.text("the name of an input", given.get("name"))
     what = f"input '{name[:80]}'"
     datatype, shape = given.get("datatype"), _shape(what, given.get("shape"))
@@ -118,10 +118,10 @@ def _input(given: Fields, blobs: "_Blobs") -> Given:
     if size is not None:
         return _read(name, datatype, shape, blobs.take(name, size))
     if datatype != BYTES:
-        return Given(
+        return InputTensor(
             name, datatype, shape, datatypes.from_json(name, datatype, shape, given["data"])
         )
-    return Given(
+    return InputTensor(
         name,
         BYTES,
         shape,
@@ -129,13 +129,13 @@ def _input(given: Fields, blobs: "_Blobs") -> Given:
     )
 
 
-def _read(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) -> Given:
+def _read(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) -> InputTensor:
     if datatype != BYTES:
-        return Given(name, datatype, shape, datatypes.from_bytes(name, datatype, shape, data))
+        return InputTensor(name, datatype, shape, datatypes.from_bytes(name, datatype, shape, data))
     count = 1
     for size in shape:
         count *= size
-    return Given(name, BYTES, shape, elements=elements.from_bytes(name, count, data))
+    return InputTensor(name, BYTES, shape, elements=elements.from_bytes(name, count, data))
 
 
 def _shape(what: str, value: Any) -> tuple[int, ...]:
@@ -150,20 +150,20 @@ def _shape(what: str, value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _outputs(given: Sequence[Fields], binary: bool) -> list[Wanted]:
+def _outputs(given: Sequence[Fields], binary: bool) -> list[RequestedOutput]:
     found = [_output(each, binary) for each in given]
     _check_single("output", [each.name for each in found])
     return found
 
 
-def _output(given: Fields, binary: bool) -> Wanted:
+def _output(given: Fields, binary: bool) -> RequestedOutput:
     name = document.text("the name of an output", given.get("name"))
     what = f"output '{name[:80]}'"
     own = document.parameters(what, given)
     if any(each.startswith("shared_memory") for each in own):
         raise InvalidRequest(f"{what} is to go to shared memory, which is not supported")
     chosen = document.flag(what, own, "binary_data")
-    return Wanted(
+    return RequestedOutput(
         name, binary if chosen is None else chosen, document.whole(what, own, "classification") or 0
     )
 

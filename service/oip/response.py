@@ -22,14 +22,16 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Answer:
+class InferResponse:
     """The body, and how many of its bytes are the document; None where nothing follows it."""
 
     body: bytes
     length: int | None
 
 
-def answer(model: str, version: str, request: str | None, outputs: Sequence[Output]) -> Answer:
+def answer(
+    model: str, version: str, request: str | None, outputs: Sequence[Output]
+) -> InferResponse:
     """The body; raises Impossible for numbers that JSON does not have."""
     blobs: list[bytes] = []
     listed = [_listed(each, blobs) for each in outputs]
@@ -37,8 +39,8 @@ def answer(model: str, version: str, request: str | None, outputs: Sequence[Outp
     document |= ({} if request is None else {"id": request}) | {"outputs": listed}
     head = _dumped(document)
     if not any(each.binary for each in outputs):
-        return Answer(head, None)
-    return Answer(b"".join((head, *blobs)), len(head))
+        return InferResponse(head, None)
+    return InferResponse(b"".join((head, *blobs)), len(head))
 
 
 def _listed(output: Output, blobs: list[bytes]) -> dict[str, Any]:

@@ -26,7 +26,7 @@ LAYER = "layer:"
 
 
 @dataclass(frozen=True)
-class Tensor:
+class TensorMetadata:
     """A tensor of the graph under the name that a caller knows; `datatype` and `shape` are None
     where unknown.
     """
@@ -42,22 +42,22 @@ class Tensor:
         return [size if isinstance(size, int) else -1 for size in self.shape or ()]
 
 
-def input_of(model: Model) -> Tensor:
+def input_of(model: Model) -> TensorMetadata:
     """The model's one input."""
     return _tensor(model, model.file.input, model.file.input)
 
 
-def outputs_of(model: Model) -> list[Tensor]:
+def outputs_of(model: Model) -> list[TensorMetadata]:
     """The model's real outputs."""
     return [_tensor(model, name, name) for name in model.lean.outputs]
 
 
-def layers_of(model: Model) -> Iterator[tuple[Layer, Tensor]]:
+def layers_of(model: Model) -> Iterator[tuple[Layer, TensorMetadata]]:
     """Every layer with the tensor that it answers with."""
     return ((layer, _tensor(model, layer.name, layer.tensor)) for layer in model.layers)
 
 
-def found(model: Model, name: str) -> Tensor:
+def found(model: Model, name: str) -> TensorMetadata:
     """The output of this name, or the layer; raises InvalidRequest for what is neither."""
     if name in model.lean.outputs:
         return _tensor(model, name, name)
@@ -128,9 +128,9 @@ def _named(model: Model, name: str) -> Layer:
     return layer
 
 
-def _tensor(model: Model, name: str, tensor: str) -> Tensor:
+def _tensor(model: Model, name: str, tensor: str) -> TensorMetadata:
     dtype = model.file.graph.dtype(tensor)
-    return Tensor(
+    return TensorMetadata(
         name,
         tensor,
         datatype_of(None if dtype is None else np.dtype(dtype)),

@@ -14,8 +14,8 @@ from typing import Literal
 from service.errors import NotReady, SettingsError, UnknownModel
 from service.repository.loader import Loader, Refused
 from service.repository.model import Model, short
-from service.repository.scan import Entry, Key, look
-from service.repository.session_cache import Cache
+from service.repository.scan import Entry, ModelKey, scan
+from service.repository.session_cache import LRUCache
 from service.runtime.engine import Engine
 
 PREFERRED = "imagenet"
@@ -23,7 +23,7 @@ ModelControl = Literal["none", "poll", "explicit"]
 
 
 @dataclass(frozen=True)
-class Held:
+class ModelEntry:
     """A version that was loaded or refused: the model that answers, if any, and why its file was
     refused, if so.
 
@@ -38,7 +38,7 @@ class Held:
     gone: bool = False
 
     @classmethod
-    def of(cls, entry: Entry, found: Model | Refused, digest: str = "") -> "Held":
+    def of(cls, entry: Entry, found: Model | Refused, digest: str = "") -> "ModelEntry":
         """What came of loading it for the first time."""
         return (
             cls(entry, None, found.reason)
@@ -51,14 +51,14 @@ class Held:
 class _Served:
     """What is served at one moment."""
 
-    held: Mapping[Key, Held]
+    held: Mapping[ModelKey, ModelEntry]
     models: Mapping[str, Mapping[str, Model]]
     newest: Mapping[str, Model]
     refused: tuple[Refused, ...]
     preferred: str | None
 
     @classmethod
-    def of(cls, held: Mapping[Key, Held]) -> "_Served":
+    def of(cls, held: Mapping[ModelKey, ModelEntry]) -> "_Served":
         """What follows from what is held."""
         ordered = {key: held[key] for key in sorted(held, key=lambda key: (key[0], int(key[1])))}
         models: dict[str, dict[str, Model]] = {}
@@ -81,7 +81,7 @@ class _Served:
         return self.models.get(name, {}).get(version) if version else self.newest.get(name)
 
 
-class Repository:
+class Catalogue:
     """The models that are served, and the files that were refused; reading it needs no lock.
 
     Raises SettingsError for a default model that is not served and, since `control` is none, never
@@ -89,7 +89,10 @@ class Repository:
     """
 
     def __init__(
-        self, held: Mapping[Key, Held], default: str | None = None, control: ModelControl = "none"
+        self,
+        held: Mapping[ModelKey, ModelEntry],
+        default: str | None = None,
+        control: ModelControl = "none",
     ) -> None:
         self._wanted = default or None
         self._control = control
@@ -108,25 +111,26 @@ class Repository:
         engine: Engine | Loader,
         default: str | None = None,
         kept_sessions: int = 8,
-    ) -> "Repository":
+    ) -> "Catalogue":
         """Read and load every version of every model under `folder` once; nothing there is no
         error.
         """
-        loader = engine if isinstance(engine, Loader) else Loader(engine, Cache(kept_sessions))
+        loader = engine if isinstance(engine, Loader) else Loader(engine, LRUCache(kept_sessions))
         try:
-            entries = look(folder).entries
+            entries = scan(folder).entries
         except OSError:
             entries = {}
         return cls(
-            {key: Held.of(entry, loader.load(entry)) for key, entry in entries.items()}, default
+            {key: ModelEntry.of(entry, loader.load(entry)) for key, entry in entries.items()},
+            default,
         )
 
-    def replace(self, held: Mapping[Key, Held]) -> None:
+    def replace(self, held: Mapping[ModelKey, ModelEntry]) -> None:
         """Serve this from now on; requests that have begun end with the models that they got."""
         self._served = _Served.of(held)
 
     @property
-    def held(self) -> Mapping[Key, Held]:
+    def held(self) -> Mapping[ModelKey, ModelEntry]:
         """Every version that was loaded or refused."""
         return self._served.held
 

@@ -14,9 +14,9 @@ from anatomy.model_file import ModelFileError, read
 from service.errors import Impossible
 from service.repository.model import Model
 from service.repository.scan import Entry
-from service.repository.session_cache import Cache
+from service.repository.session_cache import LRUCache
 from service.runtime.engine import Engine, RunFailed, Session, UnloadableModel
-from service.runtime.process import give_back
+from service.runtime.process import trim_heap
 
 HEAVY_MACS = 50_000_000
 """About a millisecond's work for a processor."""
@@ -38,9 +38,9 @@ class Loader:
     unless given.
     """
 
-    def __init__(self, engine: Engine, sessions: Cache[Session] | None = None) -> None:
+    def __init__(self, engine: Engine, sessions: LRUCache[Session] | None = None) -> None:
         self._engine = engine
-        self._sessions = Cache[Session](8) if sessions is None else sessions
+        self._sessions = LRUCache[Session](8) if sessions is None else sessions
 
     def load(self, entry: Entry) -> Model | Refused:
         """The model in a file, ready to answer, or why it cannot be served."""
@@ -53,7 +53,7 @@ class Loader:
                 entry.name, entry.version, file, lean, engine.provider, engine, self._sessions
             )
             _warm(model)
-            give_back()
+            trim_heap()
         except (ModelFileError, GraphError, UnloadableModel) as error:
             return Refused(entry.name, entry.version, str(error))
         except Exception as error:

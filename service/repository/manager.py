@@ -18,16 +18,16 @@ import structlog
 
 from service.errors import ModelRefused, NotAllowed, SettingsError, UnknownModel
 from service.repository import scan
-from service.repository.catalogue import Held, ModelControl, Repository
+from service.repository.catalogue import Catalogue, ModelControl, ModelEntry
 from service.repository.loader import Loader, Refused
 from service.repository.model import short
-from service.repository.scan import Entry, Key, Look
+from service.repository.scan import Entry, ModelKey, Scan
 
 EVERYTHING = "*"
 CHANGING = "its files are still being written; try again later"
 GONE = "its file is gone; it goes on until another version of the model can be loaded"
 NOT_LOADED = "not loaded"
-_NOTHING = Look({})
+_NOTHING = Scan({})
 
 State = Literal["READY", "UNAVAILABLE"]
 
@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Listed:
+class IndexEntry:
     """A version of a model, whether it answers, and what else there is to say: why not, or what
     became of its file.
     """
@@ -46,7 +46,7 @@ class Listed:
     reason: str
 
 
-class Control:
+class ModelManager:
     """Keeps `repository` as the folder and the callers want it; every method may be called from any
     thread.
 
@@ -69,17 +69,17 @@ class Control:
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
         self._unread, self._unreadable = "", frozenset[str]()
-        self._held: Mapping[Key, Held] = {}
+        self._held: Mapping[ModelKey, ModelEntry] = {}
         self._before = self._look()
         self._held = self._first(self._before or _NOTHING, at_start)
-        self.repository = Repository(self._held, default, mode)
+        self.repository = Catalogue(self._held, default, mode)
 
-    def index(self) -> list[Listed]:
+    def index(self) -> list[IndexEntry]:
         """Every version that is loaded, was refused, or could be loaded, by name and number."""
         found = {key: _listed(each) for key, each in self.repository.held.items()}
         if self._mode == "explicit":
             for key in (self._look() or _NOTHING).entries:
-                found.setdefault(key, Listed(*key, "UNAVAILABLE", NOT_LOADED))
+                found.setdefault(key, IndexEntry(*key, "UNAVAILABLE", NOT_LOADED))
         return sorted(found.values(), key=lambda each: (each.name, int(each.version)))
 
     def load(self, name: str) -> None:
@@ -167,7 +167,7 @@ class Control:
                 "and not 'explicit'"
             )
 
-    def _first(self, found: Look, names: Sequence[str]) -> Mapping[Key, Held]:
+    def _first(self, found: Scan, names: Sequence[str]) -> Mapping[ModelKey, ModelEntry]:
         """What is held at start-up."""
         wanted = self._mode != "explicit" or EVERYTHING in names
         loaded = {
@@ -191,12 +191,12 @@ class Control:
                 )
         return held
 
-    def _look(self) -> Look | None:
+    def _look(self) -> Scan | None:
         """What the folder holds now; None if it cannot be listed, which says nothing about the
         models.
         """
         try:
-            found = scan.look(self._folder)
+            found = scan.scan(self._folder)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             if reason != self._unread and self._mode != "none":
@@ -211,7 +211,7 @@ class Control:
         self._unreadable = found.unreadable
         return found
 
-    def _on_disk(self, name: str) -> Mapping[Key, Entry]:
+    def _on_disk(self, name: str) -> Mapping[ModelKey, Entry]:
         """The versions of a model; what is no name of a folder in the models folder is none,
         whatever path it makes.
         """
@@ -233,24 +233,27 @@ class Control:
             return True
         return again and bool(held.reason)
 
-    def _load(self, entry: Entry) -> Held | None:
+    def _load(self, entry: Entry) -> ModelEntry | None:
         """What is held of a file from now on; None if it was written to meanwhile."""
         if self._mode == "none":
-            return Held.of(entry, self._loader.load(entry))
+            return ModelEntry.of(entry, self._loader.load(entry))
         former = self._held.get(entry.key)
         digest = scan.digest(entry.path.parent)
         if former is not None and former.model is not None and digest and digest == former.digest:
-            return Held(entry, former.model, digest=digest)
+            return ModelEntry(entry, former.model, digest=digest)
         found = self._loader.load(entry)
         if not scan.unchanged(entry):
             return None
         if isinstance(found, Refused) and former is not None:
-            return Held(entry, former.model, found.reason, former.digest)
-        return Held.of(entry, found, digest)
+            return ModelEntry(entry, former.model, found.reason, former.digest)
+        return ModelEntry.of(entry, found, digest)
 
     def _missing(
-        self, name: str, present: Collection[Key], found: Mapping[Key, Held] | None = None
-    ) -> tuple[Mapping[Key, Held], AbstractSet[Key]]:
+        self,
+        name: str,
+        present: Collection[ModelKey],
+        found: Mapping[ModelKey, ModelEntry] | None = None,
+    ) -> tuple[Mapping[ModelKey, ModelEntry], AbstractSet[ModelKey]]:
         """Of this model's versions without a file: those that go on, since no other of it is
         served, and the others.
         """
@@ -266,7 +269,7 @@ class Control:
         }, gone - kept
 
     def _publish(
-        self, changed: Mapping[Key, Held], dropped: AbstractSet[Key] = frozenset()
+        self, changed: Mapping[ModelKey, ModelEntry], dropped: AbstractSet[ModelKey] = frozenset()
     ) -> None:
         if not changed and not dropped:
             return
@@ -290,7 +293,7 @@ class Control:
                 )
 
 
-def _tell(name: str, version: str, held: Held, former: Held | None) -> None:
+def _tell(name: str, version: str, held: ModelEntry, former: ModelEntry | None) -> None:
     """One line about a version that changed; none if only the dates of its files did."""
     if held.gone:
         log.warning("model file gone", model=name, version=version, reason=GONE)
@@ -303,12 +306,12 @@ def _tell(name: str, version: str, held: Held, former: Held | None) -> None:
         log.info("model loaded", model=name, version=version)
 
 
-def _listed(held: Held) -> Listed:
+def _listed(held: ModelEntry) -> IndexEntry:
     reason = held.reason
     if reason and held.model is not None:
         reason = f"its new file was refused, the former one goes on: {reason}"
     reason = reason or (GONE if held.gone else "")
-    return Listed(
+    return IndexEntry(
         held.entry.name,
         held.entry.version,
         "UNAVAILABLE" if held.model is None else "READY",

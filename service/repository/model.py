@@ -16,7 +16,7 @@ from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import ModelFile
 from anatomy.report import LayerNameError, find_layer, layers_body
 from service.errors import UnknownLayer
-from service.repository.session_cache import Cache
+from service.repository.session_cache import LRUCache
 from service.runtime.batch_sizes import bucket_of, stacked
 from service.runtime.engine import CPU, Engine, Session
 
@@ -48,7 +48,7 @@ class Model:
     lean: Session
     provider: str
     _engine: Engine
-    _sessions: Cache[Session]
+    _sessions: LRUCache[Session]
 
     @cached_property
     def card(self) -> Card:

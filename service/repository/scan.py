@@ -15,7 +15,7 @@ from pathlib import Path
 FILE = "model.onnx"
 SAMPLES = "samples"
 
-Key = tuple[str, str]
+ModelKey = tuple[str, str]
 """Name and version."""
 
 Signature = tuple[tuple[str, int, int, int], ...]
@@ -34,22 +34,22 @@ class Entry:
     signature: Signature = ()
 
     @property
-    def key(self) -> Key:
+    def key(self) -> ModelKey:
         """Name and version."""
         return self.name, self.version
 
 
 @dataclass(frozen=True)
-class Look:
+class Scan:
     """What the folder held at one moment; of the models in `unreadable` it could not be told."""
 
-    entries: Mapping[Key, Entry]
+    entries: Mapping[ModelKey, Entry]
     unreadable: frozenset[str] = frozenset()
 
 
-def look(folder: Path) -> Look:
+def scan(folder: Path) -> Scan:
     """The model files by name and version; raises OSError where the folder itself cannot be listed."""
-    entries: dict[Key, Entry] = {}
+    entries: dict[ModelKey, Entry] = {}
     unreadable = set()
     for name in _folders(folder):
         if not name.isprintable():
@@ -66,7 +66,7 @@ def look(folder: Path) -> Look:
                     entries[name, version] = Entry(name, version, path, signature(path.parent))
         except OSError:
             unreadable.add(name)
-    return Look(entries, frozenset(unreadable))
+    return Scan(entries, frozenset(unreadable))
 
 
 def signature(folder: Path) -> Signature:

@@ -17,7 +17,7 @@ Value = TypeVar("Value")
 _HITS, _MISSES, _EVICTIONS = range(3)
 
 
-class Cache(Generic[Value]):
+class LRUCache(Generic[Value]):
     """Keeps the `capacity` values that were used last; a value that is dropped lives on for who
     still holds it.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from service.runtime.process import give_back
+from service.runtime.process import trim_heap
 from service.telemetry.shared_counters import Numbers
 
 SEVERAL = 2
@@ -20,7 +20,7 @@ SEVERAL = 2
 log = structlog.get_logger(__name__)
 
 
-class Beside:
+class ContendedSession:
     """What `build` loads, when `crowd` first tells of several workers with something to do: it
     takes memory.
     """
@@ -43,7 +43,7 @@ class Beside:
     def _load(self) -> None:
         try:
             self._session = self._build()
-            give_back()
+            trim_heap()
         except Exception:
             # All goes on with the first one, as until now.
             log.exception("no second session")

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
-class Abandoned(Exception):
+class Cancelled(Exception):
     """Nobody waits for the result."""
 
 
-class Errand:
+class CancelScope:
     """A piece of work, perhaps of several who wait for it; `wanted` tells whether anybody still
     does.
     """
@@ -22,25 +22,25 @@ class Errand:
         self._wanted = wanted
         self._lock = threading.Lock()
         self._stops: list[Callable[[], None]] = []
-        self._abandoned = False
+        self._cancelled = False
 
     def check(self) -> None:
         """Stop what is going on, and whatever would begin, unless somebody still waits."""
         if self._wanted():
             return
         with self._lock:
-            self._abandoned = True
+            self._cancelled = True
             for stop in self._stops:
                 stop()
 
     @contextmanager
-    def stopped_by(self, stop: Callable[[], None]) -> Iterator[None]:
+    def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
         """While open, `stop` is called when nobody waits any more; raises Abandoned if nobody does
         already.
         """
         with self._lock:
-            if self._abandoned:
-                raise Abandoned
+            if self._cancelled:
+                raise Cancelled
             self._stops.append(stop)
         try:
             yield
@@ -49,13 +49,13 @@ class Errand:
                 self._stops.remove(stop)
 
     @property
-    def abandoned(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Whether it was found that nobody waits."""
-        return self._abandoned
+        return self._cancelled
 
 
 class _Here(threading.local):
-    errand: Errand | None = None
+    errand: CancelScope | None = None
 
 
 _here = _Here()
@@ -63,7 +63,7 @@ _NOTHING = nullcontext()
 
 
 @contextmanager
-def doing(errand: Errand | None) -> Iterator[None]:
+def running(errand: CancelScope | None) -> Iterator[None]:
     """While open, this is what the thread does."""
     _here.errand = errand
     try:
@@ -72,11 +72,11 @@ def doing(errand: Errand | None) -> Iterator[None]:
         _here.errand = None
 
 
-def stopped_by(stop: Callable[[], None]) -> AbstractContextManager[None]:
-    """`Errand.stopped_by` of what this thread does; nothing where nobody said what that is."""
-    return _NOTHING if _here.errand is None else _here.errand.stopped_by(stop)
+def on_cancel(stop: Callable[[], None]) -> AbstractContextManager[None]:
+    """`CancelScope.stopped_by` of what this thread does; nothing where nobody said what that is."""
+    return _NOTHING if _here.errand is None else _here.errand.on_cancel(stop)
 
 
-def abandoned() -> bool:
+def is_cancelled() -> bool:
     """Whether it was found that nobody waits for what this thread does."""
-    return _here.errand is not None and _here.errand.abandoned
+    return _here.errand is not None and _here.errand.is_cancelled

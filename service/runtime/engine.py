@@ -21,11 +21,11 @@ import onnx
 
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.runtime.batch_sizes import buckets
-from service.runtime.beside import Beside
-from service.runtime.cancellation import Abandoned, abandoned, stopped_by
+from service.runtime.beside import ContendedSession
+from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
 from service.runtime.cuda import Cuda
 from service.runtime.placement import Placement
-from service.runtime.watchdog import Deadlines
+from service.runtime.watchdog import Watchdog
 from service.telemetry.shared_counters import Numbers
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -69,7 +69,7 @@ class Session:
     """One graph, loaded. Safe to run from several threads at once."""
 
     def __init__(
-        self, session: Any, runtime: Any, watch: Deadlines, beside: Beside | None = None
+        self, session: Any, runtime: Any, watch: Watchdog, beside: ContendedSession | None = None
     ) -> None:
         self._session = session
         self._beside = beside
@@ -102,15 +102,15 @@ class Session:
         options.log_severity_level = _FATAL
         with (
             self._watch.until(deadline, options),
-            stopped_by(partial(setattr, options, "terminate", True)),
+            on_cancel(partial(setattr, options, "terminate", True)),
         ):
             inner = (self._beside and self._beside.session) or self._session
             started = time.monotonic()
             try:
                 outputs = list(inner.run(None, dict(feeds), options))
             except _exceptions() as error:
-                if abandoned():
-                    raise Abandoned from None
+                if is_cancelled():
+                    raise Cancelled from None
                 if options.terminate:
                     raise DeadlinePassed(
                         "the run took longer than allowed and was ended; try again later"
@@ -164,7 +164,7 @@ class Engine:
         self._crowd = [0.0] if crowd is None else crowd
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
-        self._watch = Deadlines()
+        self._watch = Watchdog()
         self._built = [0.0] if built is None else built
         self._sharing = False
         self.note = ""
@@ -198,7 +198,9 @@ class Engine:
         """
         beside = None
         if by_load and self.provider == CPU and self._threads_beside != self._threads:
-            beside = Beside(partial(self._inner, proto, CPU, self._threads_beside), self._crowd)
+            beside = ContendedSession(
+                partial(self._inner, proto, CPU, self._threads_beside), self._crowd
+            )
         session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
         with self._lock:
             self._built[0] += 1.0
@@ -247,7 +249,7 @@ class Engine:
         self,
         proto: onnx.ModelProto,
         provider: str,
-        beside: Beside | None = None,
+        beside: ContendedSession | None = None,
         *,
         spins: bool = False,
     ) -> Session:

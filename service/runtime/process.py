@@ -84,7 +84,7 @@ def _read(path: Path) -> str:
         return ""
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Return free memory, also from the middle of the heap, as glibc's `malloc_trim` does;
     elsewhere nothing is done.
 

@@ -13,7 +13,7 @@ from service.errors import DeadlinePassed
 _LOOKS_EVERY = 1.0
 
 
-class Deadlines:
+class Watchdog:
     """Sets `terminate` on runs whose deadline comes: one thread for all, for starting one costs as
     much as a small run.
 

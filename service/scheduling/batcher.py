@@ -14,9 +14,17 @@ from concurrent.futures import Future
 from operator import attrgetter
 
 from service.errors import DeadlinePassed, QueueFull
-from service.runtime.cancellation import Errand, doing
-from service.scheduling.fair_queue import Lines
-from service.scheduling.work_item import Done, Item, Piece, Result, Run, deliver, outcomes_of
+from service.runtime.cancellation import CancelScope, running
+from service.scheduling.fair_queue import FairQueue
+from service.scheduling.work_item import (
+    Completed,
+    Item,
+    Result,
+    Run,
+    WorkItem,
+    deliver,
+    outcomes_of,
+)
 from service.telemetry.shared_counters import Numbers
 
 _wanted = attrgetter("wanted")
@@ -47,8 +55,8 @@ class Batcher:
         self._limit = workers + waiting
         self._workers = workers
         self._most = most
-        self._waiting: Lines[Piece] = Lines()
-        self._here: list[Piece] = []
+        self._waiting: FairQueue[WorkItem] = FairQueue()
+        self._here: list[WorkItem] = []
         self._changed = threading.Condition(threading.Lock())
         self._running: Counter[Hashable] = Counter()
         self._closed = False
@@ -72,12 +80,12 @@ class Batcher:
             self._waiting.keep(_wanted)
             return self._running.total() + len(self._waiting)
 
-    def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Done[Result]]":
+    def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Completed[Result]]":
         """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try
         again.
         """
-        future: Future[Done[Result]] = Future()
-        self._put(Piece(lambda _: [work()], None, None, owner, future, None))
+        future: Future[Completed[Result]] = Future()
+        self._put(WorkItem(lambda _: [work()], None, None, owner, future, None))
         return future
 
     async def ask(
@@ -89,7 +97,7 @@ class Batcher:
         *,
         owner: Hashable = None,
         here: bool = False,
-    ) -> Done[Result]:
+    ) -> Completed[Result]:
         """What `run` makes of the item, perhaps with others of the same owner and key; None is a
         key of its own.
 
@@ -101,8 +109,8 @@ class Batcher:
         stopped.
         """
         loop = asyncio.get_running_loop()
-        future: asyncio.Future[Done[Result]] = loop.create_future()
-        piece = Piece(run, item, key, owner, future, loop)
+        future: asyncio.Future[Completed[Result]] = loop.create_future()
+        piece = WorkItem(run, item, key, owner, future, loop)
         if here:
             self._put_here(piece)
             return await future
@@ -128,7 +136,7 @@ class Batcher:
         for thread in self._threads:
             thread.join()
 
-    def _put_here(self, piece: Piece) -> None:
+    def _put_here(self, piece: WorkItem) -> None:
         if not self._here:
             asyncio.get_running_loop().call_soon(self._work_here)
         self._here.append(piece)
@@ -144,7 +152,7 @@ class Batcher:
             for piece, outcome in zip(same, found, strict=True):
                 piece.settle(outcome, started - piece.came, took)
 
-    def _put(self, piece: Piece) -> None:
+    def _put(self, piece: WorkItem) -> None:
         with self._changed:
             inside = self._inside(piece.owner)
             if inside >= self._limit:
@@ -176,7 +184,7 @@ class Batcher:
         while pieces := self._taken():
             started = time.monotonic()
             owner = pieces[0].owner
-            with doing(pieces[0].errand):
+            with running(pieces[0].errand):
                 found = outcomes_of(pieces)
             took = time.monotonic() - started
             with self._changed:
@@ -191,7 +199,7 @@ class Batcher:
             # While it waits for more, it must not keep what these were about.
             del pieces, found, owner
 
-    def _taken(self) -> list[Piece]:
+    def _taken(self) -> list[WorkItem]:
         """The next pieces that can run together; none once the queue is closed."""
         with self._changed:
             while True:
@@ -207,10 +215,10 @@ class Batcher:
                 if pieces:
                     return pieces
 
-    def _next(self) -> list[Piece]:
+    def _next(self) -> list[WorkItem]:
         pieces = self._waiting.take(self._most, lambda first, other: other.goes_with(first))
         futures = [piece.future for piece in pieces]
-        errand = Errand(lambda: not all(future.done() for future in futures))
+        errand = CancelScope(lambda: not all(future.done() for future in futures))
         for piece in pieces:
             # Before it is looked whether somebody waits: who leaves after that finds what to stop.
             piece.errand = errand

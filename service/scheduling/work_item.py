@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from service.errors import DeadlinePassed
-from service.runtime.cancellation import Abandoned, Errand
+from service.runtime.cancellation import Cancelled, CancelScope
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -19,7 +19,7 @@ LATE = "the request waited or ran longer than allowed; try again later"
 
 
 @dataclass(frozen=True, slots=True)
-class Done(Generic[Result]):
+class Completed(Generic[Result]):
     """What came of a piece of work, and the seconds that it waited and took."""
 
     result: Result
@@ -28,7 +28,7 @@ class Done(Generic[Result]):
 
 
 @dataclass(slots=True, eq=False)
-class Piece:
+class WorkItem:
     """What is to run for an item, and who waits for it: on an event loop, or anywhere where that is
     None.
     """
@@ -37,10 +37,10 @@ class Piece:
     item: Any
     key: object
     owner: Hashable
-    future: "asyncio.Future[Done[Any]] | Future[Done[Any]]"
+    future: "asyncio.Future[Completed[Any]] | Future[Completed[Any]]"
     loop: asyncio.AbstractEventLoop | None
     came: float = field(default_factory=time.monotonic)
-    errand: Errand | None = None
+    errand: CancelScope | None = None
     settled: bool = False
 
     def settle(self, outcome: Any, waited: float, took: float) -> None:
@@ -51,14 +51,14 @@ class Piece:
         if isinstance(outcome, BaseException):
             self.future.set_exception(outcome)
         else:
-            self.future.set_result(Done(outcome, waited, took))
+            self.future.set_result(Completed(outcome, waited, took))
 
     @property
     def wanted(self) -> bool:
         """Whether somebody still waits for it."""
         return not self.future.done()
 
-    def goes_with(self, first: "Piece") -> bool:
+    def goes_with(self, first: "WorkItem") -> bool:
         """Whether it may share a run with this one."""
         return first.key is not None and self.key == first.key
 
@@ -92,18 +92,18 @@ def outcomes(run: Run[Item, Result], items: Sequence[Item]) -> Sequence[Result |
     """
     try:
         return run(items)
-    except Abandoned as error:
+    except Cancelled as error:
         return [error] * len(items)
     except BaseException as error:  # noqa: BLE001 - handed on to who asked
         return [error] if len(items) == 1 else [outcomes(run, [item])[0] for item in items]
 
 
-def outcomes_of(pieces: Sequence[Piece]) -> Sequence[Any]:
+def outcomes_of(pieces: Sequence[WorkItem]) -> Sequence[Any]:
     """The same for pieces that go together."""
     return outcomes(pieces[0].run, [piece.item for piece in pieces])
 
 
-def deliver(pieces: Sequence[Piece], found: Sequence[Any], started: float, took: float) -> None:
+def deliver(pieces: Sequence[WorkItem], found: Sequence[Any], started: float, took: float) -> None:
     """Wake each event loop once, however many of its pieces are done."""
     settled = [
         (piece, outcome, started - piece.came, took)
@@ -117,6 +117,6 @@ def deliver(pieces: Sequence[Piece], found: Sequence[Any], started: float, took:
             loop.call_soon_threadsafe(_settle, own)
 
 
-def _settle(settled: Sequence[tuple[Piece, Any, float, float]]) -> None:
+def _settle(settled: Sequence[tuple[WorkItem, Any, float, float]]) -> None:
     for piece, outcome, waited, took in settled:
         piece.settle(outcome, waited, took)

@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 
 from service.telemetry import process_metrics, prometheus
 from service.telemetry.prometheus import OF_MODEL, Read, counter, gauge
-from service.telemetry.shared_counters import Key, Kind, Ledger, Numbers
+from service.telemetry.shared_counters import Key, Kind, Numbers, SharedCounters
 from service.telemetry.statistics import Statistics
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
@@ -82,7 +82,7 @@ _NOW = (
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """What is not counted but looked at: the same for all workers, or of the machine."""
 
     provider: str = ""
@@ -99,8 +99,8 @@ class Seen:
 class Metrics:
     """The metrics of one app, counted in this ledger."""
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
-        self._ledger = ledger or Ledger()
+    def __init__(self, ledger: SharedCounters | None = None) -> None:
+        self._ledger = ledger or SharedCounters()
         self._statistics = Statistics(self._ledger)
         self._parent = os.getppid() if self._ledger.shared else None
         self._requests: dict[tuple[str, str, int], tuple[Numbers, Numbers]] = {}
@@ -120,10 +120,10 @@ class Metrics:
         """Say how many requests are being answered."""
         self._in_flight[0] = count
 
-    def text(self, seen: Seen) -> bytes:
+    def text(self, seen: Snapshot) -> bytes:
         """All of it in Prometheus' text format, of all workers at this moment."""
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Once(self._families(seen)))
+        registry.register(_StaticCollector(self._families(seen)))
         return generate_latest(registry)
 
     def _new(self, key: tuple[str, str, int]) -> tuple[Numbers, Numbers]:
@@ -133,7 +133,7 @@ class Metrics:
         self._requests[key] = counts, latency
         return counts, latency
 
-    def _families(self, seen: Seen) -> Iterator[Metric]:
+    def _families(self, seen: Snapshot) -> Iterator[Metric]:
         read = self._ledger.read()
         pids = [int(pid) for (pid,) in self._ledger.each(PID) if pid]
         yield from prometheus.requests(read, BUCKETS)
@@ -148,7 +148,7 @@ class Metrics:
         yield from process_metrics.families(pids, self._parent)
 
 
-class _Once(Collector):
+class _StaticCollector(Collector):
     """Families that were made already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -163,7 +163,7 @@ def _number(read: Read, kind: Kind, block: str, place: int) -> float:
     return values[place] if place < len(values) else 0.0
 
 
-def _seen(seen: Seen) -> Iterator[Metric]:
+def _seen(seen: Snapshot) -> Iterator[Metric]:
     yield InfoMetricFamily(
         "fovea_engine",
         "What runs the networks",

@@ -51,7 +51,7 @@ class Key(NamedTuple):
     labels: Labels
 
 
-class Ledger:
+class SharedCounters:
     """The numbers of the process in one place of `folder`; raises OSError if the files cannot be
     made.
     """

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
 
-from service.telemetry.shared_counters import Labels, Ledger, Numbers
+from service.telemetry.shared_counters import Labels, Numbers, SharedCounters
 
 Stage = Literal["queue", "decode", "run", "encode"]
 Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
@@ -107,8 +107,8 @@ class Statistics:
     any thread.
     """
 
-    def __init__(self, ledger: Ledger | None = None) -> None:
-        self._ledger = ledger or Ledger()
+    def __init__(self, ledger: SharedCounters | None = None) -> None:
+        self._ledger = ledger or SharedCounters()
         self._lock = threading.Lock()
         self._models: dict[tuple[str, str], _Record] = {}
         self._waits = self._ledger.block("sum", "waits", (), 1 + _WIDTH)
@@ -190,7 +190,7 @@ class Statistics:
 class _Record:
     """Where the numbers of a model version are in this process's ledger."""
 
-    def __init__(self, ledger: Ledger, key: Labels) -> None:
+    def __init__(self, ledger: SharedCounters, key: Labels) -> None:
         self._ledger = ledger
         self._key = key
         self.numbers = ledger.block("sum", "model", key, _BUCKETS + len(STAGES) * _WIDTH)
@@ -208,7 +208,7 @@ class _Record:
 class _Book:
     """What all processes counted, read at one moment."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: SharedCounters) -> None:
         self._by_name: dict[str, dict[Labels, tuple[float, ...]]] = {}
         for key, values in ledger.read().items():
             self._by_name.setdefault(key.name, {})[key.labels] = values

@@ -102,9 +102,11 @@ EXAMPLES = (
     Example(f"{V2_VERSION}/ready", "/v2/models/photos/versions/1/ready", v2.ModelReady),
     Example(f"{V2_MODEL}/config", "/v2/models/photos/config", v2.Config),
     Example(f"{V2_VERSION}/config", "/v2/models/photos/versions/1/config", v2.Config),
-    Example("GET /v2/models/stats", "/v2/models/stats", v2.Statistics),
-    Example(f"{V2_MODEL}/stats", "/v2/models/photos/stats", v2.Statistics),
-    Example(f"{V2_VERSION}/stats", "/v2/models/photos/versions/1/stats", v2.Statistics),
+    Example("GET /v2/models/stats", "/v2/models/stats", v2.ModelStatisticsResponse),
+    Example(f"{V2_MODEL}/stats", "/v2/models/photos/stats", v2.ModelStatisticsResponse),
+    Example(
+        f"{V2_VERSION}/stats", "/v2/models/photos/versions/1/stats", v2.ModelStatisticsResponse
+    ),
     Example("POST /v2/models/{name}/infer", *INFER),
     Example("POST /v2/models/{name}/infer", "/v2/models/photos/infer", None, RAW),
     Example(
@@ -113,7 +115,7 @@ EXAMPLES = (
         None,
         RAW,
     ),
-    Example("POST /v2/repository/index", "/v2/repository/index", v2.Listed),
+    Example("POST /v2/repository/index", "/v2/repository/index", v2.RepositoryIndexEntry),
 )
 # Answered with an empty body, and only by a service that is set to.
 CONTROL = {"POST /v2/repository/models/{name}/load", "POST /v2/repository/models/{name}/unload"}

@@ -15,7 +15,7 @@ from model_build.__main__ import LEARNED
 from model_build.datasets import mnist, mnist1d, voxels
 from model_build.datasets.split import Split
 from model_build.evaluate import evaluate
-from model_build.experiments.experiments import COURSES
+from model_build.experiments.experiments import EXPERIMENTS
 
 ROOT = Path(__file__).parents[2]
 PROMISED = {"digits": 0.996, "digits1d": 0.96, "voxels": 0.97}
@@ -43,7 +43,7 @@ def examples(name: str) -> Split:
 
 
 def test_every_learned_model_has_a_course() -> None:
-    assert set(LEARNED) == set(COURSES) == set(PROMISED)
+    assert set(LEARNED) == set(EXPERIMENTS) == set(PROMISED)
 
 
 def test_it_names_as_many_test_examples_as_its_card_says_and_was_promised(
@@ -70,7 +70,7 @@ def test_its_card_says_what_it_takes_where_it_comes_from_and_how_it_was_learned(
     learned: tuple[str, ModelFile],
 ) -> None:
     name, model = learned
-    course = COURSES[name]
+    course = EXPERIMENTS[name]
     assert model.card is not None
     assert (model.card.input, model.card.labels) == (course.card.input, course.card.labels)
     assert (model.card.provenance, model.card.licence) == (

@@ -6,7 +6,7 @@ import pytest
 
 from service import server
 from service.errors import SettingsError
-from service.telemetry.shared_counters import CELLS, Ledger
+from service.telemetry.shared_counters import CELLS, SharedCounters
 
 
 def test_each_worker_has_room_of_its_own_and_all_of_it_goes_away(
@@ -19,7 +19,7 @@ def test_each_worker_has_room_of_its_own_and_all_of_it_goes_away(
             "0.cells": 8 * CELLS,
             "1.cells": 8 * CELLS,
         }
-        Ledger(folder, 1).block("sum", "things", (), 1)
+        SharedCounters(folder, 1).block("sum", "things", (), 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -11,7 +11,7 @@ from anatomy.graphs.graph import Graph, Node, Shape
 
 
 @dataclass(frozen=True)
-class Read:
+class AxisDependency:
     """An input axis is read along output axis `axis` by `map`; with axis None each unit reads all
     of it.
     """
@@ -21,32 +21,32 @@ class Read:
     widened: bool = False
 
 
-ALL = Read(None)
+ALL = AxisDependency(None)
 
 
-WIDENED = Read(None, widened=True)
+WIDENED = AxisDependency(None, widened=True)
 
 
-Reads = tuple[Read, ...]
+Reads = tuple[AxisDependency, ...]
 
 
 Rule = Callable[[Node, Graph], Mapping[int, Reads]]
 
 
-class Unruled(ValueError):
+class RuleNotApplicable(ValueError):
     """The rule cannot say for this node, for want of a rank, a constant or a mode that it knows."""
 
 
 def identity(rank: int) -> Reads:
     """Every axis follows its own."""
-    return tuple(Read(axis) for axis in range(rank))
+    return tuple(AxisDependency(axis) for axis in range(rank))
 
 
 def shape_of(graph: Graph, name: str) -> Shape:
     """The shape of a tensor. Raises Unruled if its rank is unknown."""
     shape = graph.shape(name)
     if shape is None:
-        raise Unruled(f"the rank of '{name}' is unknown")
+        raise RuleNotApplicable(f"the rank of '{name}' is unknown")
     return shape
 
 
@@ -54,7 +54,7 @@ def size_at(shape: Shape, axis: int) -> int:
     """One size of a shape. Raises Unruled if the model leaves it open."""
     size = shape[axis]
     if not isinstance(size, int):
-        raise Unruled(f"the size of axis {axis} is left open")
+        raise RuleNotApplicable(f"the size of axis {axis} is left open")
     return size
 
 
@@ -65,5 +65,5 @@ def constant(node: Node, graph: Graph, position: int, attribute: str, default: A
     if position >= len(node.inputs) or not node.inputs[position]:
         return default
     if node.inputs[position] not in graph.constants:
-        raise Unruled(f"{attribute} of '{node.name}' is computed")
+        raise RuleNotApplicable(f"{attribute} of '{node.name}' is computed")
     return graph.constants[node.inputs[position]].tolist()

@@ -2,7 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 
-from anatomy.fields.rules.base import ALL, Read, Reads, Unruled, constant, identity, shape_of
+from anatomy.fields.rules.base import (
+    ALL,
+    AxisDependency,
+    Reads,
+    RuleNotApplicable,
+    constant,
+    identity,
+    shape_of,
+)
 from anatomy.graphs.graph import Graph, Node
 
 
@@ -10,7 +18,7 @@ def whole_along(node: Node, graph: Graph, axes: Sequence[int]) -> Mapping[int, R
     """Every unit reads these axes whole, and follows the others."""
     rank = len(shape_of(graph, node.inputs[0]))
     whole = {axis % rank for axis in axes}
-    return {0: tuple(ALL if axis in whole else Read(axis) for axis in range(rank))}
+    return {0: tuple(ALL if axis in whole else AxisDependency(axis) for axis in range(rank))}
 
 
 def global_pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -52,17 +60,21 @@ def without(rank: int, dropped: set[int], keep: bool) -> Reads:
     """An input of this rank some of whose axes are read whole; the rest move up unless these are
     kept.
     """
-    result: list[Read] = []
+    result: list[AxisDependency] = []
     for axis in range(rank):
         shift = 0 if keep else sum(gone < axis for gone in dropped)
-        result.append(ALL if axis in dropped else Read(axis - shift))
+        result.append(ALL if axis in dropped else AxisDependency(axis - shift))
     return tuple(result)
 
 
 def gemm(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Rows follow the left operand, columns the right one; what is summed over is read whole."""
-    left = (ALL, Read(0)) if node.attributes.get("transA", 0) else (Read(0), ALL)
-    right = (Read(1), ALL) if node.attributes.get("transB", 0) else (ALL, Read(1))
+    left = (
+        (ALL, AxisDependency(0)) if node.attributes.get("transA", 0) else (AxisDependency(0), ALL)
+    )
+    right = (
+        (AxisDependency(1), ALL) if node.attributes.get("transB", 0) else (ALL, AxisDependency(1))
+    )
     return {0: left, 1: right}
 
 
@@ -73,7 +85,10 @@ def matmul(node: Node, graph: Graph) -> Mapping[int, Reads]:
     left, right = (shape_of(graph, name) for name in node.inputs[:2])
     rank = max(len(left), len(right))
     if min(len(left), len(right)) < 2:
-        raise Unruled("a product with a vector")
-    lead_left = [Read(axis + rank - len(left)) for axis in range(len(left) - 2)]
-    lead_right = [Read(axis + rank - len(right)) for axis in range(len(right) - 2)]
-    return {0: (*lead_left, Read(rank - 2), ALL), 1: (*lead_right, ALL, Read(rank - 1))}
+        raise RuleNotApplicable("a product with a vector")
+    lead_left = [AxisDependency(axis + rank - len(left)) for axis in range(len(left) - 2)]
+    lead_right = [AxisDependency(axis + rank - len(right)) for axis in range(len(right) - 2)]
+    return {
+        0: (*lead_left, AxisDependency(rank - 2), ALL),
+        1: (*lead_right, ALL, AxisDependency(rank - 1)),
+    }

@@ -8,9 +8,9 @@ from anatomy.fields.resample import resize_maps
 from anatomy.fields.rules.base import (
     ALL,
     WIDENED,
-    Read,
+    AxisDependency,
     Reads,
-    Unruled,
+    RuleNotApplicable,
     constant,
     identity,
     shape_of,
@@ -31,7 +31,7 @@ def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
         if name and name not in graph.constants:
             shape, output = shape_of(graph, name), shape_of(graph, node.outputs[0])
             result[position] = tuple(
-                Read(axis, Taps(0 if size == 1 and output[axis] != 1 else 1))
+                AxisDependency(axis, Taps(0 if size == 1 and output[axis] != 1 else 1))
                 for axis, size in enumerate(shape, start=rank - len(shape))
             )
     return result
@@ -60,14 +60,14 @@ def unsqueeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
     axes = constant(node, graph, 1, "axes")
     new = {axis % (rank + len(axes)) for axis in axes}
     kept = [axis for axis in range(rank + len(axes)) if axis not in new]
-    return {0: tuple(Read(axis) for axis in kept)}
+    return {0: tuple(AxisDependency(axis) for axis in kept)}
 
 
 def transpose(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Axes change places."""
     rank = len(shape_of(graph, node.inputs[0]))
     order = node.attributes.get("perm", tuple(reversed(range(rank))))
-    return {0: tuple(Read(order.index(axis)) for axis in range(rank))}
+    return {0: tuple(AxisDependency(order.index(axis)) for axis in range(rank))}
 
 
 def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -80,9 +80,11 @@ def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
         part = (
             WIDENED
             if start is None
-            else Read(axis, Part(start, position == 0, position == len(shapes) - 1))
+            else AxisDependency(axis, Part(start, position == 0, position == len(shapes) - 1))
         )
-        result[position] = tuple(part if i == axis else Read(i) for i in range(len(shape)))
+        result[position] = tuple(
+            part if i == axis else AxisDependency(i) for i in range(len(shape))
+        )
         size = shape[axis]
         start = start + size if start is not None and isinstance(size, int) else None
     return result
@@ -96,9 +98,13 @@ def split(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     for name in node.outputs[: node.outputs.index(output)]:
         size = shape_of(graph, name)[axis]
         if not isinstance(size, int):
-            raise Unruled("parts of an unknown size")
+            raise RuleNotApplicable("parts of an unknown size")
         start += size
-    return {0: tuple(Read(i, Taps(offset=start if i == axis else 0)) for i in range(len(shape)))}
+    return {
+        0: tuple(
+            AxisDependency(i, Taps(offset=start if i == axis else 0)) for i in range(len(shape))
+        )
+    }
 
 
 def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -113,11 +119,11 @@ def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
         if isinstance(size, int):
             low, high = (0, size) if step > 0 else (-1, size - 1)
             begin = min(max(start + size if start < 0 else start, low, 0), high)
-            result[axis % len(shape)] = Read(axis % len(shape), Taps(step, begin))
+            result[axis % len(shape)] = AxisDependency(axis % len(shape), Taps(step, begin))
         else:
             known = start >= 0 and step > 0
             result[axis % len(shape)] = (
-                Read(axis % len(shape), Taps(step, start)) if known else WIDENED
+                AxisDependency(axis % len(shape), Taps(step, start)) if known else WIDENED
             )
     return {0: tuple(result)}
 
@@ -138,12 +144,12 @@ def pad(node: Node, graph: Graph) -> Mapping[int, Reads]:
     }
 
 
-def _padded(axis: int, size: Dim, before: int, after: int, mode: str) -> Read:
+def _padded(axis: int, size: Dim, before: int, after: int, mode: str) -> AxisDependency:
     if mode == "constant" or (before <= 0 and after <= 0):
-        return Read(axis, Taps(1, -before))
+        return AxisDependency(axis, Taps(1, -before))
     if not isinstance(size, int):
         return WIDENED
-    return Read(
+    return AxisDependency(
         axis, Table(tuple((_mirrored(i, size, mode),) for i in range(-before, size + after)))
     )
 
@@ -171,19 +177,34 @@ def resize(node: Node, graph: Graph) -> Mapping[int, Reads]:
         node.attributes.get("scales"),
     )
     maps = resize_maps(node.operator, node.attributes, before, after, scales)
-    return {0: tuple(WIDENED if m is None else Read(axis, m) for axis, m in enumerate(maps))}
+    return {
+        0: tuple(WIDENED if m is None else AxisDependency(axis, m) for axis, m in enumerate(maps))
+    }
 
 
 def depth_to_space(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Blocks of units come from one position and all its channels."""
     size = node.attributes["blocksize"]
-    return {0: (Read(0), ALL, Read(2, Blocks(size)), Read(3, Blocks(size)))}
+    return {
+        0: (
+            AxisDependency(0),
+            ALL,
+            AxisDependency(2, Blocks(size)),
+            AxisDependency(3, Blocks(size)),
+        )
+    }
 
 
 def space_to_depth(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Each unit reads a block of positions."""
     size = node.attributes["blocksize"]
-    return {0: (Read(0), ALL, *(Read(axis, Taps(size, 0, 1, size)) for axis in (2, 3)))}
+    return {
+        0: (
+            AxisDependency(0),
+            ALL,
+            *(AxisDependency(axis, Taps(size, 0, 1, size)) for axis in (2, 3)),
+        )
+    }
 
 
 def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -195,11 +216,15 @@ def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
     indices = graph.constants.get(node.inputs[1])
     size = shape[axis]
     if indices is None or indices.ndim > 1 or not isinstance(size, int):
-        raise Unruled("computed indices")
+        raise RuleNotApplicable("computed indices")
     if indices.ndim == 0:
         return {0: without(len(shape), {axis}, keep=False)}
     table = Table(tuple((int(i) % size,) for i in indices))
-    return {0: tuple(Read(i, table) if i == axis else Read(i) for i in range(len(shape)))}
+    return {
+        0: tuple(
+            AxisDependency(i, table) if i == axis else AxisDependency(i) for i in range(len(shape))
+        )
+    }
 
 
 def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -208,9 +233,9 @@ def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
     repeats = constant(node, graph, 1, "repeats")
     return {
         0: tuple(
-            Read(axis)
+            AxisDependency(axis)
             if times == 1
-            else Read(
+            else AxisDependency(
                 axis, Table(tuple((i,) for _ in range(times) for i in range(size_at(shape, axis))))
             )
             for axis, times in enumerate(repeats)

@@ -8,7 +8,7 @@ followed as the digits of its index; an axis that is split in several is not fol
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from anatomy.fields.rules.base import ALL, WIDENED, Read, Reads, shape_of
+from anatomy.fields.rules.base import ALL, WIDENED, AxisDependency, Reads, shape_of
 from anatomy.fields.windows import Blocks, Digit, Taps
 from anatomy.graphs.graph import Dim, Graph, Node, Shape
 
@@ -88,20 +88,20 @@ def _known(sizes: Sequence[Dim]) -> list[int] | None:
 
 def _regrouped(
     before: Shape, sources: list[int], after: Shape, targets: list[int]
-) -> dict[int, Read]:
+) -> dict[int, AxisDependency]:
     into = [axis for axis in targets if after[axis] != 1] or targets[:1]
     (target, *others) = into
     if len(sources) == 1 and not others:
-        return {sources[0]: Read(target)}
-    found: dict[int, Read] = {}
+        return {sources[0]: AxisDependency(target)}
+    found: dict[int, AxisDependency] = {}
     significant = [axis for axis in sources if before[axis] != 1]
     for axis in sources:
         if axis not in significant:
-            found[axis] = Read(target, Taps(0))
+            found[axis] = AxisDependency(target, Taps(0))
         elif others:
             found[axis] = WIDENED
         else:
-            found[axis] = Read(target, _digit(before, significant, axis))
+            found[axis] = AxisDependency(target, _digit(before, significant, axis))
     return found
 
 

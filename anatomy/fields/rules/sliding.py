@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from anatomy.fields.rules.base import ALL, Read, Reads, Unruled, shape_of
+from anatomy.fields.rules.base import ALL, AxisDependency, Reads, RuleNotApplicable, shape_of
 from anatomy.fields.windows import Scatter, Taps
 from anatomy.graphs.graph import Dim, Graph, GraphError, Node
 
@@ -26,7 +26,7 @@ def window_geometry(
     if kernel is None:
         weight = shape_of(graph, node.inputs[weight_position(node)])
         if not all(isinstance(size, int) for size in weight[2:]):
-            raise Unruled(f"the kernel of '{node.name}' has an unknown size")
+            raise RuleNotApplicable(f"the kernel of '{node.name}' has an unknown size")
         kernel = tuple(size for size in weight[2:] if isinstance(size, int))
     ones = (1,) * rank
     return (
@@ -90,15 +90,15 @@ def _halves(total: int, larger_first: bool) -> tuple[int, int]:
     return (large, small) if larger_first else (small, large)
 
 
-def _sliding(node: Node, graph: Graph, channels: Read) -> Mapping[int, Reads]:
+def _sliding(node: Node, graph: Graph, channels: AxisDependency) -> Mapping[int, Reads]:
     kernel, strides, dilations = window_geometry(node, graph)
     spatial = [
-        Read(axis, Taps(s, None if pad is None else -pad[0], d, k))
+        AxisDependency(axis, Taps(s, None if pad is None else -pad[0], d, k))
         for axis, (k, s, d, pad) in enumerate(
             zip(kernel, strides, dilations, pads_of(node, graph), strict=True), start=2
         )
     ]
-    return {0: (Read(0), channels, *spatial)}
+    return {0: (AxisDependency(0), channels, *spatial)}
 
 
 def convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
@@ -108,7 +108,7 @@ def convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
 
 def pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """Its own channel and a window of positions."""
-    return _sliding(node, graph, Read(1))
+    return _sliding(node, graph, AxisDependency(1))
 
 
 def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
@@ -139,9 +139,9 @@ def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
     """All channels and the positions whose kernels were laid over this one."""
     kernel, strides, dilations = window_geometry(node, graph)
     spatial = [
-        Read(axis, Scatter(s, pad, d, k))
+        AxisDependency(axis, Scatter(s, pad, d, k))
         for axis, (k, s, d, pad) in enumerate(
             zip(kernel, strides, dilations, transposed_pads(node, graph), strict=True), start=2
         )
     ]
-    return {0: (Read(0), ALL, *spatial)}
+    return {0: (AxisDependency(0), ALL, *spatial)}

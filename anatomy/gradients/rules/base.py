@@ -20,7 +20,7 @@ class UnknownGradientError(GradientError):
     """The rule cannot say for this node; the message names it and says what it would need."""
 
 
-class Pullback:
+class NodeContext:
     """One node on the walk backwards. `x` are its inputs, `y` its outputs."""
 
     def __init__(
@@ -208,5 +208,5 @@ def _is_open(size: Dim, whole: Dim) -> bool:
     return not isinstance(size, int) and whole != 1 and (size is None or size != whole)
 
 
-Rule = Callable[[Pullback, int], Value | None]
+Rule = Callable[[NodeContext, int], Value | None]
 """The cotangent of one input, given those of the outputs; None where it is zero everywhere."""

@@ -6,18 +6,18 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.gradients.rules.base import Pullback, Rule
+from anatomy.gradients.rules.base import NodeContext, Rule
 from anatomy.graphs.builder import Value
 
 Attributes = Mapping[str, Any]
-Derivative = Callable[[Pullback, Value, Value, Value], Value]
+Derivative = Callable[[NodeContext, Value, Value, Value], Value]
 """dx from the node, dy, x and y."""
 
 
 def unary(derivative: Derivative) -> Rule:
     """The rule of an operator of one input."""
 
-    def rule(p: Pullback, position: int) -> Value | None:
+    def rule(p: NodeContext, position: int) -> Value | None:
         return derivative(p, p.dy, p.x(0), p.y()) if position == 0 else None
 
     return rule
@@ -32,25 +32,25 @@ _exp, _log, _sqrt, _sin, _cos, _tanh, _erf, _sigmoid = map(
 )
 
 
-def _either(p: Pullback, condition: Value, true: Value | float, false: Value | float) -> Value:
+def _either(p: NodeContext, condition: Value, true: Value | float, false: Value | float) -> Value:
     """One of two factors, without Where, which ONNX Runtime is slow at on the CPU."""
     chosen = p.cast(condition, p.x(0).dtype)
     return chosen * (true - false) + false
 
 
-def _leaky_relu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _leaky_relu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     return dy * _either(p, x > 0, 1.0, p.attribute("alpha", 0.01))
 
 
-def _elu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _elu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     return dy * _either(p, x > 0, 1.0, y + p.attribute("alpha", 1.0))
 
 
-def _celu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _celu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     return dy * _either(p, x > 0, 1.0, y / p.attribute("alpha", 1.0) + 1)
 
 
-def _selu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _selu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     """Defaults of the ONNX operator specification."""
     alpha, gamma = (
         p.attribute("alpha", 1.67326319217681884765625),
@@ -59,17 +59,17 @@ def _selu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
     return dy * _either(p, x > 0, gamma, y + alpha * gamma)
 
 
-def _hard_sigmoid(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _hard_sigmoid(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     return p.steps(dy * p.attribute("alpha", 0.2), (y > 0) & (y < 1))
 
 
-def _hard_swish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _hard_swish(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     """y = x * s with s = max(0, min(1, x/6 + 1/2)), whose slope is 1/6 inside."""
     inside = p.op("Abs", x) < 3
     return dy * (p.op("HardSigmoid", x, alpha=1 / 6, beta=0.5) + p.steps(x / 6, inside))
 
 
-def _gelu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _gelu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     """Hendrycks and Gimpel 2016: x times the normal distribution function, or its approximation by
     tanh.
     """
@@ -82,18 +82,18 @@ def _gelu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
     return dy * (0.5 * (1 + _erf(x / math.sqrt(2))) + x * density)
 
 
-def _swish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _swish(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     alpha: float = p.attribute("alpha", 1.0)
     s = _sigmoid(x * alpha)
     return dy * (s + x * alpha * s * (1 - s))
 
 
-def _mish(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _mish(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     t = _tanh(x.builder.op("Softplus", x))
     return dy * (t + x * (1 - t * t) * _sigmoid(x))
 
 
-def _thresholded_relu(p: Pullback, dy: Value, x: Value, y: Value) -> Value:
+def _thresholded_relu(p: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     return p.steps(dy, x > p.attribute("alpha", 1.0))
 
 
@@ -129,12 +129,12 @@ UNARY: Mapping[str, Rule] = {
 }
 
 
-def nothing(p: Pullback, position: int) -> Value | None:
+def nothing(p: NodeContext, position: int) -> Value | None:
     """Piecewise constant: the gradient is zero wherever there is one."""
     return None
 
 
-def cast(p: Pullback, position: int) -> Value | None:
+def cast(p: NodeContext, position: int) -> Value | None:
     """Back to the type that came; what became whole numbers hands nothing back."""
     x = p.x(0)
     if x.dtype.kind != "f" or p.y().dtype.kind != "f":
@@ -142,7 +142,7 @@ def cast(p: Pullback, position: int) -> Value | None:
     return p.cast(p.dy, x.dtype)
 
 
-def dropout(p: Pullback, position: int) -> Value | None:
+def dropout(p: NodeContext, position: int) -> Value | None:
     """The identity at inference; in training (input 2) what was kept was also divided by the share
     that is kept.
     """
@@ -155,7 +155,7 @@ def dropout(p: Pullback, position: int) -> Value | None:
     return p.steps(p.dy / (1 - training * ratio), p.y(1, np.bool_))
 
 
-def clip(p: Pullback, position: int) -> Value | None:
+def clip(p: NodeContext, position: int) -> Value | None:
     """Passed on strictly between the bounds."""
     if position != 0:
         raise p.unknown("its bounds")
@@ -165,27 +165,27 @@ def clip(p: Pullback, position: int) -> Value | None:
     return p.steps(dy, p.x(0) < p.x(2)) if p.has(2) else dy
 
 
-def add(p: Pullback, position: int) -> Value:
+def add(p: NodeContext, position: int) -> Value:
     """Also Sum of several."""
     return p.fit(p.dy, position)
 
 
-def subtract(p: Pullback, position: int) -> Value:
+def subtract(p: NodeContext, position: int) -> Value:
     """d(a - b)."""
     return p.fit(p.dy if position == 0 else -p.dy, position)
 
 
-def multiply(p: Pullback, position: int) -> Value:
+def multiply(p: NodeContext, position: int) -> Value:
     """d(a * b)."""
     return p.fit(p.dy * p.x(1 - position), position)
 
 
-def divide(p: Pullback, position: int) -> Value:
+def divide(p: NodeContext, position: int) -> Value:
     """d(a / b); y / b saves a square."""
     return p.fit(p.dy / p.x(1) if position == 0 else -p.dy * p.y() / p.x(1), position)
 
 
-def power(p: Pullback, position: int) -> Value:
+def power(p: NodeContext, position: int) -> Value:
     """d(a ** b); where a is zero, b * a ** (b-1) is the derivative still, 0 if b is 0, and log(a)
     counts as zero.
     """
@@ -201,7 +201,7 @@ def power(p: Pullback, position: int) -> Value:
     return p.fit(p.cast(p.dy * p.y() * logarithm, b.dtype), 1)
 
 
-def extremum(p: Pullback, position: int) -> Value:
+def extremum(p: NodeContext, position: int) -> Value:
     """Max and Min: to the input that was chosen, to the first of equals."""
     if len(p.node.inputs) == 2:
         first = p.op(
@@ -217,12 +217,12 @@ def extremum(p: Pullback, position: int) -> Value:
     return p.fit(p.steps(p.dy, chosen), position)
 
 
-def mean(p: Pullback, position: int) -> Value:
+def mean(p: NodeContext, position: int) -> Value:
     """The mean of several inputs."""
     return p.fit(p.dy / len(p.node.inputs), position)
 
 
-def prelu(p: Pullback, position: int) -> Value:
+def prelu(p: NodeContext, position: int) -> Value:
     """The slope is learned too."""
     x, slope = p.x(0), p.x(1)
     if position == 0:
@@ -230,7 +230,7 @@ def prelu(p: Pullback, position: int) -> Value:
     return p.fit(p.dy * p.op("Min", x, p.builder.constant(np.zeros((), x.dtype))), 1)
 
 
-def where(p: Pullback, position: int) -> Value | None:
+def where(p: NodeContext, position: int) -> Value | None:
     """To the side that was chosen."""
     if position == 0:
         return None

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from anatomy.gradients.rules.base import Pullback, UnknownGradientError
+from anatomy.gradients.rules.base import NodeContext, UnknownGradientError
 from anatomy.graphs.builder import Value
 from anatomy.graphs.graph import Dim, Shape
 
@@ -59,7 +59,7 @@ class Sliding:
         }
 
 
-def weight_gradient(p: Pullback, source: Operand, cotangent: Operand, window: Sliding) -> Value:
+def weight_gradient(p: NodeContext, source: Operand, cotangent: Operand, window: Sliding) -> Value:
     """[O, C/g, taps …] from what was convolved [N, C, …] and the cotangent [N, O, units …].
 
     Raises UnknownGradientError for a grouped convolution whose sizes are open.
@@ -78,7 +78,7 @@ def weight_gradient(p: Pullback, source: Operand, cotangent: Operand, window: Sl
     return _grouped_product(p, patches, dy, channels, outputs, window)
 
 
-def known_sizes(p: Pullback, sizes: Sequence[Dim]) -> tuple[int, ...]:
+def known_sizes(p: NodeContext, sizes: Sequence[Dim]) -> tuple[int, ...]:
     """The sizes as numbers; raises UnknownGradientError if the model leaves one open."""
     known = tuple(size for size in sizes if isinstance(size, int))
     if len(known) != len(sizes):
@@ -89,7 +89,7 @@ def known_sizes(p: Pullback, sizes: Sequence[Dim]) -> tuple[int, ...]:
     return known
 
 
-def _exchanged(p: Pullback, x: Value, dy: Value, window: Sliding) -> Value:
+def _exchanged(p: NodeContext, x: Value, dy: Value, window: Sliding) -> Value:
     """A convolution over the batch: strides and dilations change places too."""
     axes = range(2, 2 + window.rank)
     exchange = [1, 0, *axes]
@@ -108,7 +108,7 @@ def _exchanged(p: Pullback, x: Value, dy: Value, window: Sliding) -> Value:
 
 
 def _patches(
-    p: Pullback,
+    p: NodeContext,
     x: Value,
     channels: int,
     sizes: Sequence[int],
@@ -139,7 +139,7 @@ def places(padded: Sequence[int], units: Sequence[int], window: Sliding) -> np.n
 
 
 def _product(
-    p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+    p: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
 ) -> Value:
     taps = prod(window.kernel)
     last = p.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
@@ -156,7 +156,7 @@ def _product(
 
 
 def _grouped_product(
-    p: Pullback, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+    p: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
 ) -> Value:
     """The same product for each group."""
     groups, taps = window.groups, prod(window.kernel)

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from anatomy.gradients.rules.base import Pullback, Rule
+from anatomy.gradients.rules.base import NodeContext, Rule
 from anatomy.graphs.builder import Value
 
 AXES_ARE_INPUT = 18
 """The opset from which all reductions take their axes as an input; ReduceSum does so since 13."""
 
-Reduction = Callable[[Pullback, Value, Value, Value], Value]
+Reduction = Callable[[NodeContext, Value, Value, Value], Value]
 """dx from the node, dy and y with the reduced axes kept, and x."""
 
 
@@ -20,14 +20,14 @@ def summed(value: Value, axes: Sequence[int], *, keep: bool = True) -> Value:
     return builder.op("ReduceSum", value, builder.integers(axes), keepdims=int(keep))
 
 
-def averaged(p: Pullback, value: Value, axes: Sequence[int]) -> Value:
+def averaged(p: NodeContext, value: Value, axes: Sequence[int]) -> Value:
     """The mean along constant axes, which stay with size 1."""
     if p.graph.opset < AXES_ARE_INPUT:
         return p.op("ReduceMean", value, axes=list(axes), keepdims=1)
     return p.op("ReduceMean", value, p.integers(axes), keepdims=1)
 
 
-def count(p: Pullback, axes: Sequence[int]) -> Value | float:
+def count(p: NodeContext, axes: Sequence[int]) -> Value | float:
     """How many values of the input are reduced to one along these axes."""
     sizes = [p.shape(0)[axis] for axis in axes]
     known = [size for size in sizes if isinstance(size, int)]
@@ -40,7 +40,7 @@ def count(p: Pullback, axes: Sequence[int]) -> Value | float:
 def reduction(derivative: Reduction, *, keeps_values: bool = False) -> Rule:
     """The rule of a reduction; one that `keeps_values` is the identity where nothing is reduced."""
 
-    def rule(p: Pullback, position: int) -> Value | None:
+    def rule(p: NodeContext, position: int) -> Value | None:
         if position != 0:
             return None
         axes = _axes(p)
@@ -53,7 +53,7 @@ def reduction(derivative: Reduction, *, keeps_values: bool = False) -> Rule:
     return rule
 
 
-def _axes(p: Pullback) -> list[int] | None:
+def _axes(p: NodeContext) -> list[int] | None:
     """The reduced axes; None where there are none."""
     given = p.attribute("axes") if "axes" in p.node.attributes else p.constant(1)
     if p.node.operator.startswith("Global"):
@@ -64,29 +64,29 @@ def _axes(p: Pullback) -> list[int] | None:
     return sorted(axis % rank for axis in given) if given else list(range(rank))
 
 
-def _kept(p: Pullback, value: Value, axes: Sequence[int]) -> Value:
+def _kept(p: NodeContext, value: Value, axes: Sequence[int]) -> Value:
     """A value of the output's shape with the reduced axes as axes of size 1."""
     if p.attribute("keepdims", 1) or not axes:
         return value
     return p.op("Unsqueeze", value, p.integers(axes))
 
 
-def _chosen(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
+def _chosen(p: NodeContext, dy: Value, y: Value, x: Value) -> Value:
     """Equal shares to all that equal the extremum."""
     chosen = p.cast(x.equals(y), x.dtype)
     return chosen * (dy / summed(chosen, _axes(p) or []))
 
 
-def _mean(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
+def _mean(p: NodeContext, dy: Value, y: Value, x: Value) -> Value:
     return p.expand_like(dy / count(p, _axes(p) or []), 0)
 
 
-def _norm(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
+def _norm(p: NodeContext, dy: Value, y: Value, x: Value) -> Value:
     """x / |x|, and zero where all are zero."""
     return x * (dy / (y + p.cast(y.equals(0.0), y.dtype)))
 
 
-def _product(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
+def _product(p: NodeContext, dy: Value, y: Value, x: Value) -> Value:
     """The product of the others: zeros count as ones, and wherever another one is zero so is the
     gradient.
     """
@@ -100,18 +100,18 @@ def _product(p: Pullback, dy: Value, y: Value, x: Value) -> Value:
     return p.steps(dy * product / filled, (summed(zero, axes) - zero).equals(0.0))
 
 
-def softmax(p: Pullback, position: int) -> Value:
+def softmax(p: NodeContext, position: int) -> Value:
     """y * (dy - sum(dy * y))."""
     y, dy = p.y(), p.dy
     return y * (dy - summed(dy * y, [p.attribute("axis", -1)]))
 
 
-def log_softmax(p: Pullback, position: int) -> Value:
+def log_softmax(p: NodeContext, position: int) -> Value:
     """dy - softmax * sum(dy)."""
     return p.dy - p.op("Exp", p.y()) * summed(p.dy, [p.attribute("axis", -1)])
 
 
-def cumulated(p: Pullback, position: int) -> Value | None:
+def cumulated(p: NodeContext, position: int) -> Value | None:
     """The sum from the other end."""
     if position != 0:
         return None
@@ -119,7 +119,7 @@ def cumulated(p: Pullback, position: int) -> Value | None:
     return p.op("CumSum", p.dy, p.x(1), exclusive=p.attribute("exclusive", 0), reverse=turned)
 
 
-def gemm(p: Pullback, position: int) -> Value:
+def gemm(p: NodeContext, position: int) -> Value:
     """alpha A'B' + beta C, where ' may transpose: dA' = alpha dY B'ᵀ, dB' = alpha A'ᵀ dY; Gemm
     itself transposes.
     """
@@ -135,7 +135,7 @@ def gemm(p: Pullback, position: int) -> Value:
     return p.op("Gemm", left, right, alpha=p.attribute("alpha"), transA=turns[0], transB=turns[1])
 
 
-def matmul(p: Pullback, position: int) -> Value:
+def matmul(p: NodeContext, position: int) -> Value:
     """dA = dY Bᵀ, dB = Aᵀ dY, summed over what was broadcast."""
     a, b, dy = p.x(0), p.x(1), p.dy
     ranks = len(p.shape(0)), len(p.shape(1))
@@ -151,12 +151,12 @@ def matmul(p: Pullback, position: int) -> Value:
     return p.fit(back, position, (*p.output_shape()[:-2], *p.shape(position)[-2:]))
 
 
-def _turned(p: Pullback, value: Value, rank: int) -> Value:
+def _turned(p: NodeContext, value: Value, rank: int) -> Value:
     """Matrices transposed."""
     return p.op("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
 
 
-def _vector_product(p: Pullback, position: int) -> Value:
+def _vector_product(p: NodeContext, position: int) -> Value:
     """The outer product of the cotangent with the other operand, summed over what is not the
     operand's own.
     """

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anatomy.gradients.rules.base import Pullback, Rule
+from anatomy.gradients.rules.base import NodeContext, Rule
 from anatomy.gradients.rules.mixing import averaged, count, summed
 from anatomy.graphs.builder import Value
 
 
-def batch_normalization(p: Pullback, position: int) -> Value | None:
+def batch_normalization(p: NodeContext, position: int) -> Value | None:
     """Ioffe and Szegedy 2015."""
     if len({value.dtype for value in map(p.x, range(5))}) > 1:
         raise p.unknown("inputs of different types")
@@ -33,7 +33,7 @@ class _Channels:
     """The sum of dy * (x - mean)."""
 
 
-def _channels(p: Pullback, mean: Value, variance: Value) -> _Channels:
+def _channels(p: NodeContext, mean: Value, variance: Value) -> _Channels:
     axes = _batch_axes(p)
     dy_sum = summed(p.dy, axes, keep=False)
     product_sum = summed(p.dy * p.x(0), axes, keep=False) - mean * dy_sum
@@ -41,7 +41,7 @@ def _channels(p: Pullback, mean: Value, variance: Value) -> _Channels:
     return _Channels(mean, inverse, dy_sum, product_sum)
 
 
-def _inferred(p: Pullback, position: int) -> Value:
+def _inferred(p: NodeContext, position: int) -> Value:
     """y = (x - mean) * scale / sqrt(variance + epsilon) + bias, with statistics that are given."""
     scale, channels = p.x(1), _channels(p, p.x(3), p.x(4))
     factor = scale * channels.inverse
@@ -58,7 +58,7 @@ def _inferred(p: Pullback, position: int) -> Value:
             return -0.5 * (channels.product_sum * factor * channels.inverse * channels.inverse)
 
 
-def _trained(p: Pullback, position: int) -> Value | None:
+def _trained(p: NodeContext, position: int) -> Value | None:
     """The same with the statistics of the batch, which depend on x too; the running ones are
     outputs beside y.
     """
@@ -77,7 +77,7 @@ def _trained(p: Pullback, position: int) -> Value | None:
     return _with_running(p, dx, channels.mean, (1 - momentum) / number)
 
 
-def _statistics(p: Pullback, momentum: float) -> tuple[Value, Value]:
+def _statistics(p: NodeContext, momentum: float) -> tuple[Value, Value]:
     """Mean and biased variance of the batch: with momentum 0 they are the outputs beside y."""
     if momentum == 0:
         return p.y(1, p.x(0).dtype), p.y(2, p.x(0).dtype)
@@ -88,7 +88,7 @@ def _statistics(p: Pullback, momentum: float) -> tuple[Value, Value]:
     return p.op("Reshape", mean, flat), p.op("Reshape", variance, flat)
 
 
-def _with_running(p: Pullback, dx: Value, mean: Value, share: Value | float) -> Value:
+def _with_running(p: NodeContext, dx: Value, mean: Value, share: Value | float) -> Value:
     """What comes back from the running mean (d mean / dx = 1/m) and variance (2 (x - mean) / m)."""
     of_mean, of_variance = p.received(1), p.received(2)
     if of_mean is not None:
@@ -99,16 +99,16 @@ def _with_running(p: Pullback, dx: Value, mean: Value, share: Value | float) -> 
     return dx
 
 
-def _batch_axes(p: Pullback) -> list[int]:
+def _batch_axes(p: NodeContext) -> list[int]:
     return [axis for axis in range(len(p.shape(0))) if axis != 1]
 
 
-def _wide(p: Pullback, channels: Value) -> Value:
+def _wide(p: NodeContext, channels: Value) -> Value:
     """One number a channel, in a shape that is broadcast to [N, C, …]."""
     return p.op("Reshape", channels, p.integers([-1, *[1] * (len(p.shape(0)) - 2)]))
 
 
-def layer_normalization(p: Pullback, position: int) -> Value:
+def layer_normalization(p: NodeContext, position: int) -> Value:
     """Ba, Kiros and Hinton 2016: normalised over the axes from `axis` on, then scaled and shifted
     value by value.
     """
@@ -124,7 +124,7 @@ def layer_normalization(p: Pullback, position: int) -> Value:
     return _centred_back(p, p.dy * p.x(1), normal, inverse, axes)
 
 
-def instance_normalization(p: Pullback, position: int) -> Value:
+def instance_normalization(p: NodeContext, position: int) -> Value:
     """Ulyanov et al. 2016: every channel of every sample by itself, over its positions."""
     axes = range(2, len(p.shape(0)))
     if position == 2:
@@ -135,7 +135,7 @@ def instance_normalization(p: Pullback, position: int) -> Value:
     return _centred_back(p, p.dy * _wide(p, p.x(1)), normal, inverse, axes)
 
 
-def group_normalization(p: Pullback, position: int) -> Value:
+def group_normalization(p: NodeContext, position: int) -> Value:
     """Wu and He 2018: groups of channels of every sample; one scale and shift a channel, as since
     opset 21.
     """
@@ -152,7 +152,9 @@ def group_normalization(p: Pullback, position: int) -> Value:
     return p.reshape_like(_centred_back(p, scaled, normal, inverse, [2]), 0)
 
 
-def _normalised(p: Pullback, x: Value, axes: Sequence[int], epsilon: float) -> tuple[Value, Value]:
+def _normalised(
+    p: NodeContext, x: Value, axes: Sequence[int], epsilon: float
+) -> tuple[Value, Value]:
     """(x - mean) / deviation along these axes, and 1 / deviation."""
     centred = x - averaged(p, x, axes)
     inverse = p.op("Reciprocal", p.op("Sqrt", averaged(p, centred * centred, axes) + epsilon))
@@ -160,13 +162,13 @@ def _normalised(p: Pullback, x: Value, axes: Sequence[int], epsilon: float) -> t
 
 
 def _centred_back(
-    p: Pullback, dy: Value, normal: Value, inverse: Value, axes: Sequence[int]
+    p: NodeContext, dy: Value, normal: Value, inverse: Value, axes: Sequence[int]
 ) -> Value:
     """(dy - mean(dy) - normal * mean(dy * normal)) / deviation."""
     return (dy - averaged(p, dy, axes) - normal * averaged(p, dy * normal, axes)) * inverse
 
 
-def local_response_normalization(p: Pullback, position: int) -> Value:
+def local_response_normalization(p: NodeContext, position: int) -> Value:
     """y = x s^-beta with s = bias + alpha/size * (sum of x² over neighbouring channels) (Krizhevsky
     et al. 2012).
 
@@ -186,7 +188,7 @@ def local_response_normalization(p: Pullback, position: int) -> Value:
     return p.dy * s**-beta - x * spread
 
 
-def _over_channels(p: Pullback, value: Value, matrix: np.ndarray) -> Value:
+def _over_channels(p: NodeContext, value: Value, matrix: np.ndarray) -> Value:
     """The matrix times the channels of every position."""
     flat = p.op("Reshape", value, p.integers([0, 0, -1]))
     return p.reshape_like(p.op("MatMul", p.builder.constant(np.ascontiguousarray(matrix)), flat), 0)

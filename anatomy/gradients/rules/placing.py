@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anatomy.fields.resample import resize_weights
-from anatomy.gradients.rules.base import Pullback, Rule
+from anatomy.gradients.rules.base import NodeContext, Rule
 from anatomy.graphs.builder import Value
 from anatomy.graphs.graph import Dim
 
@@ -17,23 +17,23 @@ LAST = np.iinfo(np.int64).max
 FIRST = -int(LAST)
 
 
-def reshaped(p: Pullback, position: int) -> Value | None:
+def reshaped(p: NodeContext, position: int) -> Value | None:
     """The values in their old shape; shapes and axes receive nothing."""
     return p.reshape_like(p.dy, 0) if position == 0 else None
 
 
-def transpose(p: Pullback, position: int) -> Value:
+def transpose(p: NodeContext, position: int) -> Value:
     """The inverse permutation."""
     order = p.attribute("perm", tuple(reversed(range(len(p.shape(0))))))
     return p.op("Transpose", p.dy, perm=[order.index(axis) for axis in range(len(order))])
 
 
-def expand(p: Pullback, position: int) -> Value | None:
+def expand(p: NodeContext, position: int) -> Value | None:
     """The sum over what was repeated."""
     return p.fit(p.dy, 0) if position == 0 else None
 
 
-def tile(p: Pullback, position: int) -> Value | None:
+def tile(p: NodeContext, position: int) -> Value | None:
     """The sum over the repeats: each axis of the cotangent is [repeats, size]."""
     if position != 0:
         return None
@@ -45,7 +45,7 @@ def tile(p: Pullback, position: int) -> Value | None:
     return p.op("ReduceSum", apart, p.integers(range(0, 2 * len(p.shape(0)), 2)), keepdims=0)
 
 
-def concat(p: Pullback, position: int) -> Value:
+def concat(p: NodeContext, position: int) -> Value:
     """The part of the cotangent that an input became."""
     axis, count = p.attribute("axis"), len(p.node.inputs)
     sizes = [p.shape(i)[axis] for i in range(count)]
@@ -59,7 +59,7 @@ def concat(p: Pullback, position: int) -> Value:
     return p.builder.ops("Split", p.dy, lengths, types=[None] * count, axis=axis)[position]
 
 
-def split(p: Pullback, position: int) -> Value | None:
+def split(p: NodeContext, position: int) -> Value | None:
     """The parts side by side again."""
     if position != 0:
         return None
@@ -67,7 +67,7 @@ def split(p: Pullback, position: int) -> Value | None:
     return p.op("Concat", *parts, axis=p.attribute("axis", 0))
 
 
-def slice_(p: Pullback, position: int) -> Value | None:
+def slice_(p: NodeContext, position: int) -> Value | None:
     """Zeros between the values (steps) and around them; a step backwards turns the axis round
     first.
     """
@@ -94,7 +94,7 @@ def slice_(p: Pullback, position: int) -> Value | None:
     return p.op("Pad", value, p.integers(pads.ravel().tolist())) if pads.any() else value
 
 
-def _apart(p: Pullback, value: Value, axis: int, step: int) -> Value:
+def _apart(p: NodeContext, value: Value, axis: int, step: int) -> Value:
     """`abs(step) - 1` zeros between neighbours along an axis, and the axis turned round if the step
     is negative.
     """
@@ -112,7 +112,7 @@ def _apart(p: Pullback, value: Value, axis: int, step: int) -> Value:
     return p.op("Slice", merged, p.integers([0]), p.integers([1 - abs(step)]), where)
 
 
-def scattered(p: Pullback, position: int) -> Value | None:
+def scattered(p: NodeContext, position: int) -> Value | None:
     """Gather and its kin: the same operator on the numbers of all places tells which place each
     value came from.
     """
@@ -139,7 +139,7 @@ def scattered(p: Pullback, position: int) -> Value | None:
     )
 
 
-def scatter_elements(p: Pullback, position: int) -> Value | None:
+def scatter_elements(p: NodeContext, position: int) -> Value | None:
     """The updates take what comes to their places; the data behind them receive the rest."""
     reduction = p.attribute("reduction", "none")
     if reduction not in ("none", "add"):
@@ -152,7 +152,7 @@ def scatter_elements(p: Pullback, position: int) -> Value | None:
     return p.op("ScatterElements", p.dy, p.x(1), p.zeros_like(p.x(2)), axis=axis)
 
 
-def pad(p: Pullback, position: int) -> Value | None:
+def pad(p: NodeContext, position: int) -> Value | None:
     """What lies in the padding falls off, or goes back to the values that it mirrors; what was
     cropped gets zeros.
     """
@@ -173,7 +173,7 @@ def pad(p: Pullback, position: int) -> Value | None:
     return _transformed_back(p, matrices)
 
 
-def _pad_constant(p: Pullback, position: int) -> Value | None:
+def _pad_constant(p: NodeContext, position: int) -> Value | None:
     if position not in (0, 2):
         return None
     back = _unpadded(p)
@@ -183,7 +183,7 @@ def _pad_constant(p: Pullback, position: int) -> Value | None:
     return p.reshape_like(outside, 2)
 
 
-def _unpadded(p: Pullback) -> Value:
+def _unpadded(p: NodeContext) -> Value:
     """Cropping for padding, padding for cropping; where paddings are computed, both by their
     negative.
     """
@@ -202,7 +202,7 @@ def _unpadded(p: Pullback) -> Value:
     )
 
 
-def resize(p: Pullback, position: int) -> Value | None:
+def resize(p: NodeContext, position: int) -> Value | None:
     """Interpolation along each axis is a matrix that `anatomy.fields.resample` knows; its transpose
     hands back.
     """
@@ -230,7 +230,7 @@ def _is_same(before: Dim, after: Dim, scale: float | None) -> bool:
     return scale == 1 or (before is not None and before == after and scale is None)
 
 
-def _scales(p: Pullback, rank: int) -> Sequence[float | None]:
+def _scales(p: NodeContext, rank: int) -> Sequence[float | None]:
     """One scale an axis; None where sizes are given."""
     axes = [axis % rank for axis in p.attribute("axes", range(rank))]
     result: list[float | None] = [None] * rank
@@ -240,7 +240,7 @@ def _scales(p: Pullback, rank: int) -> Sequence[float | None]:
     return [1.0 if axis in untouched else scale for axis, scale in enumerate(result)]
 
 
-def _transformed_back(p: Pullback, matrices: Mapping[int, NDArray[Any]]) -> Value:
+def _transformed_back(p: NodeContext, matrices: Mapping[int, NDArray[Any]]) -> Value:
     """The cotangent of y = matrix [after, before] times x along each of these axes."""
     value, rank = p.dy, len(p.shape(0))
     for axis, matrix in sorted(matrices.items()):
@@ -264,7 +264,7 @@ def _transformed_back(p: Pullback, matrices: Mapping[int, NDArray[Any]]) -> Valu
     return value
 
 
-def depth_to_space(p: Pullback, position: int) -> Value:
+def depth_to_space(p: NodeContext, position: int) -> Value:
     """The inverse; in mode CRD the block's place counts faster than the channel."""
     size = p.attribute("blocksize")
     back = p.op("SpaceToDepth", p.dy, blocksize=size)
@@ -275,7 +275,7 @@ def depth_to_space(p: Pullback, position: int) -> Value:
     return p.op("Gather", back, p.integers(order.tolist()), axis=1)
 
 
-def space_to_depth(p: Pullback, position: int) -> Value:
+def space_to_depth(p: NodeContext, position: int) -> Value:
     """The inverse."""
     return p.op("DepthToSpace", p.dy, blocksize=p.attribute("blocksize"), mode="DCR")
 

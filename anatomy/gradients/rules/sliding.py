@@ -9,16 +9,16 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anatomy.fields.rules.base import Unruled
+from anatomy.fields.rules.base import RuleNotApplicable
 from anatomy.fields.rules.sliding import pads_of, transposed_pads, window_geometry
-from anatomy.gradients.rules.base import Pullback
+from anatomy.gradients.rules.base import NodeContext
 from anatomy.gradients.rules.kernels import Sliding, known_sizes, weight_gradient
 from anatomy.graphs.builder import Value
 
 LEAST = -(1 << 62)
 
 
-def convolution(p: Pullback, position: int) -> Value:
+def convolution(p: NodeContext, position: int) -> Value:
     """Conv(x, w, b)."""
     if position == 2:
         return _over_positions(p)
@@ -30,7 +30,7 @@ def convolution(p: Pullback, position: int) -> Value:
     return _convolved_back(p, window)
 
 
-def transposed_convolution(p: Pullback, position: int) -> Value:
+def transposed_convolution(p: NodeContext, position: int) -> Value:
     """ConvTranspose(x, w, b): x and dy change places."""
     if position == 2:
         return _over_positions(p)
@@ -40,7 +40,7 @@ def transposed_convolution(p: Pullback, position: int) -> Value:
     return p.op("Conv", p.dy, p.x(1), **window.attributes, pads=window.flat_pads)
 
 
-def average_pool(p: Pullback, position: int) -> Value:
+def average_pool(p: NodeContext, position: int) -> Value:
     """Each unit hands an equal share to all that it averaged."""
     rank = len(p.shape(0)) - 2
     sizes, channels = p.sizes(0, range(2, 2 + rank)), p.sizes(0, [1])[0]
@@ -52,7 +52,7 @@ def average_pool(p: Pullback, position: int) -> Value:
     return _laid_over(p, shares, ones, window)
 
 
-def max_pool(p: Pullback, position: int) -> Value:
+def max_pool(p: NodeContext, position: int) -> Value:
     """To the place of each maximum, summed where windows overlap; the places are the pool's second
     output.
     """
@@ -65,18 +65,18 @@ def max_pool(p: Pullback, position: int) -> Value:
     return p.reshape_like(p.op("ScatterElements", empty, places, flat, axis=0, reduction="add"), 0)
 
 
-def _over_positions(p: Pullback) -> Value:
+def _over_positions(p: NodeContext) -> Value:
     rank = len(p.output_shape())
     return p.op("ReduceSum", p.dy, p.integers([0, *range(2, rank)]), keepdims=0)
 
 
-def _covers(p: Pullback, window: Sliding) -> bool:
+def _covers(p: NodeContext, window: Sliding) -> bool:
     """Whether each channel has one kernel of the size of its map, and one unit."""
     alone = p.shape(1)[:2] == (window.groups, 1) and p.shape(0)[1] == window.groups
     return alone and not any(window.flat_pads) and window.reach == window.kernel == p.shape(0)[2:]
 
 
-def _covering(p: Pullback, position: int) -> Value:
+def _covering(p: NodeContext, position: int) -> Value:
     """Then the convolution is a sum of products, and so is its gradient."""
     if position == 1:
         return p.reshape_like(p.op("ReduceSum", p.dy * p.x(0), p.integers([0]), keepdims=0), 1)
@@ -84,7 +84,7 @@ def _covering(p: Pullback, position: int) -> Value:
     return p.dy * p.op("Transpose", p.x(1), perm=exchanged)
 
 
-def _convolved_back(p: Pullback, window: Sliding) -> Value:
+def _convolved_back(p: NodeContext, window: Sliding) -> Value:
     """At stride 1 a convolution with the kernels turned round, which runtimes do faster than a
     transposed one.
     """
@@ -98,7 +98,7 @@ def _convolved_back(p: Pullback, window: Sliding) -> Value:
     return _laid_over(p, p.dy, p.x(1), window)
 
 
-def _turned(p: Pullback, window: Sliding) -> Value:
+def _turned(p: NodeContext, window: Sliding) -> Value:
     """The kernels [O, C/g, …] turned by half a turn, with inputs and outputs of each group
     exchanged: [C, O/g, …].
     """
@@ -116,7 +116,7 @@ def _turned(p: Pullback, window: Sliding) -> Value:
     )
 
 
-def _laid_over(p: Pullback, dy: Value, kernels: Value, window: Sliding) -> Value:
+def _laid_over(p: NodeContext, dy: Value, kernels: Value, window: Sliding) -> Value:
     """Transposed convolution of dy to the size of the input."""
     sizes, units = p.shape(0)[2:], p.output_shape()[2:]
     if all(isinstance(size, int) for size in (*sizes, *units)):
@@ -160,18 +160,18 @@ def _counts(
     return result
 
 
-def _window(p: Pullback, groups: int | None = None) -> Sliding:
+def _window(p: NodeContext, groups: int | None = None) -> Sliding:
     try:
         kernel, strides, dilations = window_geometry(p.node, p.graph)
         pads = pads_of(p.node, p.graph)
-    except Unruled as error:
+    except RuleNotApplicable as error:
         raise p.unknown(f"this one: {error}") from None
     return Sliding(
         kernel, strides, dilations, _known_pads(p, pads), groups or p.attribute("group", 1)
     )
 
 
-def _transposed_window(p: Pullback) -> Sliding:
+def _transposed_window(p: NodeContext) -> Sliding:
     kernel, strides, dilations = window_geometry(p.node, p.graph)
     befores = transposed_pads(p.node, p.graph)
     given = p.attribute("pads")
@@ -183,7 +183,7 @@ def _transposed_window(p: Pullback) -> Sliding:
     return Sliding(kernel, strides, dilations, _known_pads(p, pads), window.groups)
 
 
-def _after(p: Pullback, window: Sliding, axis: int, before: int | None) -> int | None:
+def _after(p: NodeContext, window: Sliding, axis: int, before: int | None) -> int | None:
     size, wanted = p.shape(0)[2 + axis], p.output_shape()[2 + axis]
     if (
         p.attribute("auto_pad", "NOTSET") in ("NOTSET", "", "VALID")
@@ -196,7 +196,9 @@ def _after(p: Pullback, window: Sliding, axis: int, before: int | None) -> int |
     return window.strides[axis] * (size - 1) + int(extra) + window.reach[axis] - wanted - before
 
 
-def _known_pads(p: Pullback, pads: Sequence[tuple[int, int] | None]) -> tuple[tuple[int, int], ...]:
+def _known_pads(
+    p: NodeContext, pads: Sequence[tuple[int, int] | None]
+) -> tuple[tuple[int, int], ...]:
     known = tuple(pad for pad in pads if pad is not None)
     if len(known) != len(pads):
         raise p.unknown("padding that depends on an unknown size")

@@ -10,12 +10,12 @@ from typing import TypeVar
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from service.api.dependencies import Serving, deadline_of, failed, limits_of
+from service.api.dependencies import ServicesDependency, deadline_of, limits_of, record_failure
 from service.api.oip import coding, request_bodies, schemas
 from service.api.oip.failures import documented
 from service.oip import inference, request, response
-from service.oip.request import Asked
-from service.oip.response import Answer
+from service.oip.request import InferRequest
+from service.oip.response import InferResponse
 from service.repository.model import Model
 from service.services import Services
 
@@ -37,7 +37,7 @@ router = APIRouter(tags=["Open Inference Protocol"])
     responses=schemas.INFERRED | FAILURES,
     openapi_extra=schemas.INFERENCE,
 )
-async def infer(request: Request, services: Serving, name: str) -> Response:
+async def infer(request: Request, services: ServicesDependency, name: str) -> Response:
     """The outputs, or any layers named among them, for a tensor in JSON or in binary form, or an
     encoded picture.
 
@@ -54,7 +54,9 @@ async def infer(request: Request, services: Serving, name: str) -> Response:
     responses=schemas.INFERRED | FAILURES,
     openapi_extra=schemas.INFERENCE,
 )
-async def infer_version(request: Request, services: Serving, name: str, version: str) -> Response:
+async def infer_version(
+    request: Request, services: ServicesDependency, name: str, version: str
+) -> Response:
     """The same, by this version."""
     return await inferred(request, services, name, version)
 
@@ -68,7 +70,7 @@ async def inferred(
     try:
         return await _answered(http, services, model)
     except BaseException as error:
-        failed(services, model, error, started)
+        record_failure(services, model, error, started)
         raise
 
 
@@ -90,16 +92,16 @@ async def _answered(http: Request, services: Services, model: Model) -> Response
     )
 
 
-def _asked(model: Model, body: bytes, length: int | None) -> Asked:
+def _asked(model: Model, body: bytes, length: int | None) -> InferRequest:
     """What the body asks for; one without a document is the input itself, and all outputs are
     wanted as bytes.
     """
     if length == 0:
-        return Asked([inference.raw(model, body)], binary=True)
+        return InferRequest([inference.raw(model, body)], binary=True)
     return request.parse(*request.split(body, length))
 
 
-def _response(answer: Answer, accepted: str | None) -> Response:
+def _response(answer: InferResponse, accepted: str | None) -> Response:
     headers = {"Vary": "Accept-Encoding"}
     if answer.length is not None:
         headers[request_bodies.HEADER] = str(answer.length)

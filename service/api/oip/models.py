@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 from fastapi.responses import Response
 
-from service.api.dependencies import Serving
+from service.api.dependencies import ServicesDependency
 from service.api.oip import schemas
 from service.api.oip.failures import documented
 from service.api.responses import as_json
@@ -19,9 +19,11 @@ VERSION = "/v2/models/{name}/versions/{version}"
 
 # Before the routes of one model, so that none is looked for by the name of this one.
 @router.get(
-    "/v2/models/stats", summary="Statistics of all models", response_model=schemas.Statistics
+    "/v2/models/stats",
+    summary="Statistics of all models",
+    response_model=schemas.ModelStatisticsResponse,
 )
-async def all_stats(services: Serving) -> Response:
+async def all_stats(services: ServicesDependency) -> Response:
     """How often each version ran since the start, in which batches, and how long each part of it
     took.
     """
@@ -29,7 +31,7 @@ async def all_stats(services: Serving) -> Response:
 
 
 @router.get(MODEL, summary="A model", response_model=schemas.Metadata, responses=FAILURES)
-async def metadata(services: Serving, name: str) -> Response:
+async def metadata(services: ServicesDependency, name: str) -> Response:
     """Inputs and outputs of the newest version, and its layers, each of which can be asked for as
     an output.
     """
@@ -39,7 +41,7 @@ async def metadata(services: Serving, name: str) -> Response:
 @router.get(
     VERSION, summary="A version of a model", response_model=schemas.Metadata, responses=FAILURES
 )
-async def metadata_of_version(services: Serving, name: str, version: str) -> Response:
+async def metadata_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """The same of this version."""
     return _metadata(services, services.repository.get(f"{name}:{version}"))
 
@@ -50,7 +52,7 @@ async def metadata_of_version(services: Serving, name: str, version: str) -> Res
     response_model=schemas.ModelReady,
     responses=FAILURES,
 )
-async def ready(services: Serving, name: str) -> Response:
+async def ready(services: ServicesDependency, name: str) -> Response:
     """200 if the model answers."""
     return as_json({"name": services.repository.get(name).name, "ready": True})
 
@@ -61,7 +63,7 @@ async def ready(services: Serving, name: str) -> Response:
     response_model=schemas.ModelReady,
     responses=FAILURES,
 )
-async def ready_version(services: Serving, name: str, version: str) -> Response:
+async def ready_version(services: ServicesDependency, name: str, version: str) -> Response:
     """200 if this version answers."""
     return as_json({"name": services.repository.get(f"{name}:{version}").name, "ready": True})
 
@@ -72,7 +74,7 @@ async def ready_version(services: Serving, name: str, version: str) -> Response:
     response_model=schemas.Config,
     responses=FAILURES,
 )
-async def config(services: Serving, name: str) -> Response:
+async def config(services: ServicesDependency, name: str) -> Response:
     """Triton's ModelConfig of the newest version, as far as it means something here."""
     return _config(services, services.repository.get(name))
 
@@ -83,7 +85,7 @@ async def config(services: Serving, name: str) -> Response:
     response_model=schemas.Config,
     responses=FAILURES,
 )
-async def config_of_version(services: Serving, name: str, version: str) -> Response:
+async def config_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """The same of this version."""
     return _config(services, services.repository.get(f"{name}:{version}"))
 
@@ -91,10 +93,10 @@ async def config_of_version(services: Serving, name: str, version: str) -> Respo
 @router.get(
     f"{MODEL}/stats",
     summary="A model's statistics",
-    response_model=schemas.Statistics,
+    response_model=schemas.ModelStatisticsResponse,
     responses=FAILURES,
 )
-async def stats(services: Serving, name: str) -> Response:
+async def stats(services: ServicesDependency, name: str) -> Response:
     """Those of all its versions."""
     newest = services.repository.get(name)
     versions = services.repository.models.get(newest.name, {newest.version: newest})
@@ -104,10 +106,10 @@ async def stats(services: Serving, name: str) -> Response:
 @router.get(
     f"{VERSION}/stats",
     summary="A version's statistics",
-    response_model=schemas.Statistics,
+    response_model=schemas.ModelStatisticsResponse,
     responses=FAILURES,
 )
-async def stats_of_version(services: Serving, name: str, version: str) -> Response:
+async def stats_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """Those of this version."""
     return _statistics(services, [services.repository.get(f"{name}:{version}")])
 

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from service.api.dependencies import Serving, limits_of
+from service.api.dependencies import ServicesDependency, limits_of
 from service.api.oip import request_bodies, schemas
 from service.api.oip.failures import documented
 from service.api.responses import as_json
@@ -25,11 +25,11 @@ CONTROL = {200: {"description": "Done"}} | documented(*BODY, 403, 404, 503)
 @router.post(
     "/v2/repository/index",
     summary="Every model that there is",
-    response_model=list[schemas.Listed],
+    response_model=list[schemas.RepositoryIndexEntry],
     responses=documented(*BODY, 503),
     openapi_extra=schemas.INDEX,
 )
-async def index(request: Request, services: Serving) -> Response:
+async def index(request: Request, services: ServicesDependency) -> Response:
     """Each version with its state, and what is wrong with it; with `{"ready": true}` only those
     that answer.
     """
@@ -51,7 +51,7 @@ async def index(request: Request, services: Serving) -> Response:
     responses=CONTROL,
     openapi_extra=schemas.LOAD,
 )
-async def load(request: Request, services: Serving, name: str) -> Response:
+async def load(request: Request, services: ServicesDependency, name: str) -> Response:
     """Load all versions of a model from the models folder, or what changed of them.
 
     Only where `FOVEA_MODEL_CONTROL` is `explicit`. Answered when the model is warm. No
@@ -74,7 +74,7 @@ async def load(request: Request, services: Serving, name: str) -> Response:
     responses=CONTROL,
     openapi_extra=schemas.UNLOAD,
 )
-async def unload(request: Request, services: Serving, name: str) -> Response:
+async def unload(request: Request, services: ServicesDependency, name: str) -> Response:
     """Answer no requests for a model any more; those that began are answered.
 
     Only where `FOVEA_MODEL_CONTROL` is `explicit`.

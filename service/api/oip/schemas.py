@@ -25,13 +25,13 @@ Datatype = Literal[
 ]
 
 
-class Answer(BaseModel):
+class Response(BaseModel):
     """An answer: it has these fields and no others."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
 
-class Server(Answer):
+class Server(Response):
     """The server."""
 
     name: str
@@ -39,26 +39,26 @@ class Server(Answer):
     extensions: list[str]
 
 
-class Live(Answer):
+class Live(Response):
     """The status says it."""
 
     live: Literal[True]
 
 
-class Ready(Answer):
+class Ready(Response):
     """The status says it."""
 
     ready: Literal[True]
 
 
-class ModelReady(Answer):
+class ModelReady(Response):
     """The status says it."""
 
     name: str
     ready: Literal[True]
 
 
-class TensorMetadata(Answer):
+class TensorMetadata(Response):
     """A tensor; -1 stands for a size that is open, null for what the graph does not tell."""
 
     name: str
@@ -72,13 +72,13 @@ class LayerMetadata(TensorMetadata):
     output: str = Field(examples=["layer:0"])
 
 
-class MetadataParameters(Answer):
+class MetadataParameters(Response):
     """What the protocol has no field for."""
 
     layers: list[LayerMetadata]
 
 
-class Metadata(Answer):
+class Metadata(Response):
     """A model."""
 
     name: str
@@ -105,14 +105,14 @@ class Config(BaseModel):
     dynamic_batching: dict[str, Any] | None = None
 
 
-class Duration(Answer):
+class Duration(Response):
     """How often, and the nanoseconds of all together."""
 
     count: int
     ns: int
 
 
-class InferenceStatistics(Answer):
+class InferenceStatistics(Response):
     """The parts of what requests waited for."""
 
     success: Duration
@@ -125,7 +125,7 @@ class InferenceStatistics(Answer):
     cache_miss: Duration
 
 
-class BatchStatistics(Answer):
+class BatchStatistics(Response):
     """The executions of one batch size."""
 
     batch_size: int
@@ -134,7 +134,7 @@ class BatchStatistics(Answer):
     compute_output: Duration
 
 
-class ModelStatistics(Answer):
+class ModelStatistics(Response):
     """A version of a model."""
 
     name: str
@@ -148,13 +148,13 @@ class ModelStatistics(Answer):
     memory_usage: list[Any]
 
 
-class Statistics(Answer):
+class ModelStatisticsResponse(Response):
     """Triton's statistics extension."""
 
     model_stats: list[ModelStatistics]
 
 
-class Listed(Answer):
+class RepositoryIndexEntry(Response):
     """A version in the repository."""
 
     name: str
@@ -163,7 +163,7 @@ class Listed(Answer):
     reason: str
 
 
-class OutputTensor(Answer):
+class OutputTensor(Response):
     """An output; `data` is missing where its bytes follow the document."""
 
     name: str
@@ -173,7 +173,7 @@ class OutputTensor(Answer):
     data: list[Any] | None = None
 
 
-class InferenceAnswer(Answer):
+class InferenceAnswer(Response):
     """The answer to an inference."""
 
     model_name: str
@@ -182,13 +182,13 @@ class InferenceAnswer(Answer):
     outputs: list[OutputTensor]
 
 
-class Asked(BaseModel):
+class InferRequest(BaseModel):
     """A part of a request; what it has besides these fields is not looked at."""
 
     model_config = ConfigDict(extra="allow")
 
 
-class InputTensor(Asked):
+class InputTensor(InferRequest):
     """The input; its data is here, or its bytes follow the document and `binary_data_size` counts
     them.
     """
@@ -202,14 +202,14 @@ class InputTensor(Asked):
     )
 
 
-class OutputWanted(Asked):
+class OutputWanted(InferRequest):
     """An output, a layer's name, or `layer:N`."""
 
     name: str = Field(min_length=1)
     parameters: dict[str, Scalar] = Field(default={}, description="`binary_data`, `classification`")
 
 
-class InferenceRequest(Asked):
+class InferenceRequest(InferRequest):
     """A request for an inference."""
 
     id: str | None = None
@@ -223,19 +223,19 @@ class InferenceRequest(Asked):
     )
 
 
-class IndexRequest(Asked):
+class IndexRequest(InferRequest):
     """Which models are wanted."""
 
     ready: bool | None = None
 
 
-class LoadRequest(Asked):
+class LoadRequest(InferRequest):
     """Nothing: a model is loaded as it is in the models folder."""
 
     parameters: dict[str, Scalar] = Field(default={}, max_length=0)
 
 
-class UnloadRequest(Asked):
+class UnloadRequest(InferRequest):
     """Nothing that matters here."""
 
     parameters: dict[str, Scalar] = Field(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from service.api.dependencies import Serving
+from service.api.dependencies import ServicesDependency
 from service.api.oip import schemas
 from service.api.oip.failures import documented
 from service.api.responses import as_json
@@ -38,7 +38,7 @@ async def live() -> Response:
     response_model=schemas.Ready,
     responses=documented(503),
 )
-async def ready(request: Request, services: Serving) -> Response:
+async def ready(request: Request, services: ServicesDependency) -> Response:
     """200 if requests may be sent here, 503 with the reason if not; the same as `/readyz`."""
     if request.app.state.health.draining:
         raise NotReady("draining: the service is shutting down")

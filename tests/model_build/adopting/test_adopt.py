@@ -19,11 +19,11 @@ from anatomy.cards.card import Card, ImageInput, Resize
 from anatomy.graphs.graph import Graph
 from anatomy.model_file import ModelFile, read, write
 from model_build.adopting.adopt import adopt
-from model_build.adopting.preprocessing import AdoptError, Recipe
+from model_build.adopting.preprocessing import AdoptError, Preprocessing
 
 Array = NDArray[Any]
 PICTURES: Array = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
-IMAGENET = Recipe(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
 CLASSIFIER = "p = GlobalAveragePool({x}) logits = Flatten(p)"
 Foreign = Callable[..., ModelFile]
 
@@ -36,7 +36,7 @@ def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
     return found
 
 
-def means(pictures: Array, recipe: Recipe) -> Array:
+def means(pictures: Array, recipe: Preprocessing) -> Array:
     """What the foreign classifier answers to a picture prepared in the usual way."""
     normal = (pictures / recipe.scale - np.array(recipe.mean)) / np.array(recipe.deviation)
     result: Array = normal.mean(axis=(1, 2))
@@ -46,14 +46,14 @@ def means(pictures: Array, recipe: Recipe) -> Array:
 @pytest.mark.parametrize(
     "recipe",
     [
-        Recipe(),
+        Preprocessing(),
         IMAGENET,
-        Recipe(scale=1),
-        Recipe(scale=1, mean=(127.5,), deviation=(127.5,)),
-        Recipe(scale=127.5, mean=(1.0,)),
+        Preprocessing(scale=1),
+        Preprocessing(scale=1, mean=(127.5,), deviation=(127.5,)),
+        Preprocessing(scale=127.5, mean=(1.0,)),
     ],
 )
-def test_pixels_are_scaled_then_normalised(recipe: Recipe, foreign: Foreign) -> None:
+def test_pixels_are_scaled_then_normalised(recipe: Preprocessing, foreign: Foreign) -> None:
     proto, _ = adopt(foreign(), recipe, Card())
     assert np.allclose(run(proto), means(PICTURES, recipe), atol=1e-4)
 
@@ -76,8 +76,10 @@ def test_channels_last_stay_last(foreign: Foreign) -> None:
 
 def test_grey_networks_take_one_channel(foreign: Foreign) -> None:
     model = foreign("float[batch, 1, 4, 6] pixels", "float[batch, 1] logits")
-    proto, card = adopt(model, Recipe(), Card())
-    assert np.allclose(run(proto, PICTURES[..., :1]), means(PICTURES[..., :1], Recipe()), atol=1e-4)
+    proto, card = adopt(model, Preprocessing(), Card())
+    assert np.allclose(
+        run(proto, PICTURES[..., :1]), means(PICTURES[..., :1], Preprocessing()), atol=1e-4
+    )
     assert isinstance(card.input, ImageInput)
     assert card.input.colour == "L"
 
@@ -235,7 +237,7 @@ def test_weights_beside_the_file_are_taken_in(tmp_path: Path) -> None:
     assert np.allclose(run(adopted), means(PICTURES, IMAGENET) @ weight.reshape(2, 3).T, atol=1e-4)
 
 
-LIGHT = Path(onnx.__file__).parents[1] / "backend" / "test" / "data" / "light"
+LIGHT = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
 
 
 @pytest.mark.parametrize(
@@ -246,7 +248,7 @@ def test_old_files_of_the_model_zoo_compute_the_same_when_adopted(name: str, sof
     weights.
     """
     path = LIGHT / f"light_{name}.onnx"
-    recipe = Recipe(scale=1, mean=(104, 117, 123), colour="BGR", softmax=softmax)
+    recipe = Preprocessing(scale=1, mean=(104, 117, 123), colour="BGR", softmax=softmax)
     model = read(path)
     proto, card = adopt(model, recipe, Card(labels=tuple(map(str, range(1000)))))
     assert card.input == ImageInput((224, 224), "RGB", Resize())

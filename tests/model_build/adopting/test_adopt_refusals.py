@@ -9,7 +9,7 @@ import pytest
 from anatomy.cards.card import Card
 from anatomy.model_file import ModelFile
 from model_build.adopting.adopt import adopt
-from model_build.adopting.preprocessing import AdoptError, Recipe
+from model_build.adopting.preprocessing import AdoptError, Preprocessing
 
 KERNEL = f"k = Constant<value = float[3, 3, 1, 2] {{{','.join('1' * 18)}}}>() "
 CLASSIFIER = "p = GlobalAveragePool({x}) logits = Flatten(p)"
@@ -136,4 +136,4 @@ def test_what_cannot_be_adopted_is_refused(
     foreign: Foreign,
 ) -> None:
     with pytest.raises(AdoptError, match=f"(?i){message}"):
-        adopt(foreign(**graph), Recipe(**recipe), Card(labels=labels))
+        adopt(foreign(**graph), Preprocessing(**recipe), Card(labels=labels))

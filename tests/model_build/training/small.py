@@ -7,7 +7,7 @@ from onnxscript import OpBuilder
 from model_build.datasets.split import Split
 from model_build.export import Signature, trainable
 from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module, initial
-from model_build.training.step_graph import Recipe, Step, build
+from model_build.training.step_graph import Step, StepConfig, build
 from model_build.training.train import Example, Network
 
 
@@ -44,7 +44,7 @@ CONVOLVED = Network("convolved", Convolved, Example((1, 6, 6)))
 
 
 def step_of(
-    network: Network, recipe: Recipe, batch: int, *, spread: bool = False
+    network: Network, recipe: StepConfig, batch: int, *, spread: bool = False
 ) -> tuple[Step, dict[str, np.ndarray]]:
     """A step and the state before the first one."""
     module = network.make()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from model_build.training.checkpoint import Checkpoint, CheckpointError, read
-from model_build.training.flat_parameters import Layout, LayoutError
+from model_build.training.flat_parameters import ParameterLayout, ParameterLayoutError
 
-LAYOUTS = {"w": Layout.of({"a": [2, 3], "b": [1]})}
+LAYOUTS = {"w": ParameterLayout.of({"a": [2, 3], "b": [1]})}
 IDENTITY = {"seed": 3, "schedule": {"peak": 0.1}, "examples": [4, 5]}
 VECTOR = np.random.default_rng(0).normal(size=7).astype(np.float32)
 RECORD = {"epoch": 1, "loss": 0.1 + 0.2, "score": 1 / 3}
@@ -54,7 +54,7 @@ def test_the_checkpoint_of_another_training_is_refused_by_what_differs(
 def test_vectors_of_another_size_are_refused(tmp_path: Path) -> None:
     SAVED.save(tmp_path / "c.npz")
     with pytest.raises(CheckpointError, match="other vectors"):
-        read(tmp_path / "c.npz", IDENTITY, {"w": Layout.of({"a": [2, 3]})})
+        read(tmp_path / "c.npz", IDENTITY, {"w": ParameterLayout.of({"a": [2, 3]})})
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.99])
@@ -100,9 +100,11 @@ def test_a_layout_packs_and_unpacks_and_refuses_other_arrays() -> None:
         "a": [[0, 1, 2], [3, 4, 5]],
         "b": [1],
     }
-    with pytest.raises(LayoutError, match=r"a: expected shape \[2, 3\], got shape \[3, 2\]"):
+    with pytest.raises(
+        ParameterLayoutError, match=r"a: expected shape \[2, 3\], got shape \[3, 2\]"
+    ):
         layout.pack({**arrays, "a": arrays["a"].T})
-    with pytest.raises(LayoutError, match=r"b: expected shape .*, got no such tensor"):
+    with pytest.raises(ParameterLayoutError, match=r"b: expected shape .*, got no such tensor"):
         layout.pack({"a": arrays["a"]})
-    with pytest.raises(LayoutError, match="c: expected no such tensor"):
+    with pytest.raises(ParameterLayoutError, match="c: expected no such tensor"):
         layout.pack({**arrays, "c": arrays["b"]})

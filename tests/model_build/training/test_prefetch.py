@@ -4,12 +4,14 @@ import threading
 
 import pytest
 
-from model_build.training.prefetch import Ahead
+from model_build.training.prefetch import Prefetch
 
 
 def test_work_is_done_in_the_order_it_was_asked_for_in_another_thread() -> None:
     done: list[tuple[int, int, int]] = []
-    with Ahead(lambda first, second: done.append((first, second, threading.get_ident()))) as ahead:
+    with Prefetch(
+        lambda first, second: done.append((first, second, threading.get_ident()))
+    ) as ahead:
         for number in range(5):
             ahead.ask(number, -number)
         for _ in range(5):
@@ -25,7 +27,7 @@ def test_asking_does_not_wait_and_waiting_does() -> None:
         gate.wait(10)
         done.append(first)
 
-    with Ahead(work) as ahead:
+    with Prefetch(work) as ahead:
         ahead.ask(1, 0)
         assert done == []
         gate.set()
@@ -37,7 +39,7 @@ def test_an_error_is_raised_where_it_is_waited_for_and_the_thread_goes_on() -> N
     def work(first: int, second: int) -> None:
         divmod(first, second)
 
-    with Ahead(work) as ahead:
+    with Prefetch(work) as ahead:
         ahead.ask(1, 0)
         ahead.ask(1, 1)
         with pytest.raises(ZeroDivisionError):
@@ -47,7 +49,7 @@ def test_an_error_is_raised_where_it_is_waited_for_and_the_thread_goes_on() -> N
 
 def test_the_thread_ends_with_the_block_also_when_work_was_not_waited_for() -> None:
     before = threading.active_count()
-    with Ahead(lambda first, second: None) as ahead:
+    with Prefetch(lambda first, second: None) as ahead:
         ahead.ask(1, 2)
         assert threading.active_count() == before + 1
     assert threading.active_count() == before

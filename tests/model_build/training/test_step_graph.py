@@ -16,8 +16,8 @@ from onnxscript import OpBuilder
 
 from model_build.export import Signature, trainable
 from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module
-from model_build.training.optimiser import AdamW, Momentum
-from model_build.training.runner import Stepper
+from model_build.training.optimiser import SGD, AdamW
+from model_build.training.runner import Runner
 from model_build.training.step_graph import (
     AVERAGES,
     COUNT,
@@ -26,8 +26,8 @@ from model_build.training.step_graph import (
     RATE,
     STATISTICS,
     WEIGHTS,
-    Recipe,
     Step,
+    StepConfig,
     StepError,
     build,
 )
@@ -36,7 +36,7 @@ from tests.model_build.training.small import CONVOLVED, DENSE, step_of
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(3)
-PLAIN = Recipe(Momentum(0.0), averaging=0.0)
+PLAIN = StepConfig(SGD(0.0), averaging=0.0)
 BATCH = 8
 
 
@@ -51,8 +51,8 @@ def feeds(network: Network, classes: int, rate: float = 1.0, count: int = 1) -> 
 
 def stepped(
     step: Step, state: dict[str, Array], *batches: dict[str, Array]
-) -> tuple[Stepper, list[float]]:
-    stepper = Stepper(step, state)
+) -> tuple[Runner, list[float]]:
+    stepper = Runner(step, state)
     losses = []
     for batch in batches:
         stepper.fill(stepper.turn, batch)
@@ -91,7 +91,7 @@ def loss_of(logits: Array, labels: Array, smoothing: float) -> float:
 def test_a_plain_step_goes_down_the_slope_of_the_loss(
     network: Network, by_numpy: Any, classes: int, spread: bool
 ) -> None:
-    step, state = step_of(network, Recipe(Momentum(0.0), smoothing=0.1), BATCH, spread=spread)
+    step, state = step_of(network, StepConfig(SGD(0.0), smoothing=0.1), BATCH, spread=spread)
     batch = feeds(network, classes)
     stepper, (loss,) = stepped(step, state, batch)
     x, labels = batch["examples"].astype(np.float64), batch[LABELS]
@@ -116,7 +116,7 @@ def test_a_plain_step_goes_down_the_slope_of_the_loss(
 def test_the_outcome_has_the_right_answers_and_the_length_of_the_gradient() -> None:
     step, state = step_of(DENSE, PLAIN, BATCH)
     batch = feeds(DENSE, 2)
-    stepper = Stepper(step, state)
+    stepper = Runner(step, state)
     stepper.fill(0, batch)
     outcome = stepper.advance()
     answers = dense(step.weights.unpack(state[WEIGHTS]), batch["examples"]).argmax(axis=1)
@@ -127,9 +127,9 @@ def test_the_outcome_has_the_right_answers_and_the_length_of_the_gradient() -> N
 
 
 def test_averages_are_the_moving_average_of_weights_and_statistics() -> None:
-    step, state = step_of(CONVOLVED, Recipe(Momentum(0.9), averaging=0.25), BATCH)
+    step, state = step_of(CONVOLVED, StepConfig(SGD(0.9), averaging=0.25), BATCH)
     expected = state[AVERAGES].astype(np.float64)
-    stepper = Stepper(step, state)
+    stepper = Runner(step, state)
     for count in range(1, 7):
         stepper.fill(stepper.turn, feeds(CONVOLVED, 3, 0.1, count))
         stepper.advance()
@@ -149,8 +149,8 @@ def test_without_averaging_the_averages_are_the_weights() -> None:
 
 @pytest.mark.parametrize("spread", [False, True])
 def test_running_statistics_follow_those_of_the_batches(spread: bool) -> None:
-    step, state = step_of(CONVOLVED, Recipe(Momentum(0.0), running=0.75), BATCH, spread=spread)
-    stepper = Stepper(step, state)
+    step, state = step_of(CONVOLVED, StepConfig(SGD(0.0), running=0.75), BATCH, spread=spread)
+    stepper = Runner(step, state)
     mean, variance = np.zeros(4), np.ones(4)
     for count in range(1, 4):
         batch = feeds(CONVOLVED, 3, 0.1, count)
@@ -168,15 +168,15 @@ def test_decay_acts_on_kernels_and_matrices_only() -> None:
     batch = feeds(CONVOLVED, 3, 0.1)
     ends = []
     for decay in (0.0, 0.5):
-        step, state = step_of(CONVOLVED, Recipe(AdamW(decay=decay)), BATCH)
+        step, state = step_of(CONVOLVED, StepConfig(AdamW(decay=decay)), BATCH)
         ends.append(step.weights.unpack(stepped(step, state, batch)[0].state[WEIGHTS]))
     changed = {name for name, array in ends[0].items() if not np.array_equal(array, ends[1][name])}
     assert changed == {"conv.weight", "last.weight"}
 
 
 def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    step, state = step_of(CONVOLVED, Recipe(AdamW()), BATCH)
-    stepper = Stepper(step, state)
+    step, state = step_of(CONVOLVED, StepConfig(AdamW()), BATCH)
+    stepper = Runner(step, state)
     copied: list[list[int]] = []
     to_numpy = onnxruntime.OrtValue.numpy
 
@@ -209,8 +209,8 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
-    step, state = step_of(DENSE, Recipe(Momentum(0.9)), BATCH)
-    stepper = Stepper(step, state)
+    step, state = step_of(DENSE, StepConfig(SGD(0.9)), BATCH)
+    stepper = Runner(step, state)
     batch = feeds(DENSE, 2)
     stepper.fill(0, {**batch, "examples": np.full_like(batch["examples"], np.nan)})
     assert not stepper.advance().finite
@@ -239,7 +239,7 @@ def test_a_batch_of_another_type_or_shape_is_refused(name: str, array: Array, me
     """The runtime takes the bytes for what it expects: labels of one byte became others, from
     beyond their end.
     """
-    stepper = Stepper(*step_of(DENSE, PLAIN, BATCH))
+    stepper = Runner(*step_of(DENSE, PLAIN, BATCH))
     with pytest.raises(StepError, match=message):
         stepper.fill(0, {**feeds(DENSE, 2), name: array})
 
@@ -271,8 +271,8 @@ def test_a_step_leaves_all_that_it_reads_as_it_was(spread: bool, value: float) -
     batch norm is given.
     """
     network = Network("two", TwoNorms, CONVOLVED.takes)
-    step, state = step_of(network, Recipe(Momentum(0.9)), BATCH, spread=spread)
-    stepper = Stepper(step, state)
+    step, state = step_of(network, StepConfig(SGD(0.9)), BATCH, spread=spread)
+    stepper = Runner(step, state)
     batch = feeds(network, 3, 0.1)
     stepper.fill(0, {**batch, "examples": value * batch["examples"]})
     before, read = stepper.state, stepper.buffers
@@ -294,7 +294,7 @@ def test_batch_norms_that_share_statistics_are_refused() -> None:
 def test_shares_outside_0_to_1_are_refused(name: str, value: float) -> None:
     changed: dict[str, Any] = {name: value}
     with pytest.raises(StepError, match=f"{name}: expected"):
-        replace(Recipe(), **changed)
+        replace(StepConfig(), **changed)
 
 
 class Same(Module):

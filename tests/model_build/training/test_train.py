@@ -23,20 +23,20 @@ from model_build.datasets.split import Split
 from model_build.export import Signature, export
 from model_build.nn import load
 from model_build.training.checkpoint import CheckpointError
-from model_build.training.optimiser import AdamW, Momentum
+from model_build.training.optimiser import SGD, AdamW
 from model_build.training.progress import Progress
 from model_build.training.schedule import Cosine
 from model_build.training.sessions import DeviceError
-from model_build.training.step_graph import Recipe
-from model_build.training.train import Example, Network, Plan, Trained, TrainError, train
+from model_build.training.step_graph import StepConfig
+from model_build.training.train import Example, Hyperparameters, Network, Trained, TrainError, train
 from tests.model_build.training.small import CONVOLVED, DENSE, Dense, blobs
 
 Array = NDArray[Any]
-PLAN = Plan(
+PLAN = Hyperparameters(
     epochs=4,
     batch=32,
     schedule=Cosine(0.05),
-    recipe=Recipe(Momentum(0.9), averaging=0.9),
+    recipe=StepConfig(SGD(0.9), averaging=0.9),
     checkpoint_every=7,
 )
 ROOT = Path(__file__).parents[3]
@@ -80,9 +80,9 @@ class Interrupting:
         pass
 
 
-@pytest.mark.parametrize("optimiser", [Momentum(0.9), Momentum(0.9, nesterov=True), AdamW()])
+@pytest.mark.parametrize("optimiser", [SGD(0.9), SGD(0.9, nesterov=True), AdamW()])
 def test_two_blobs_are_parted_without_an_error(optimiser: Any) -> None:
-    plan = replace(PLAN, epochs=12, recipe=Recipe(optimiser, averaging=0.9))
+    plan = replace(PLAN, epochs=12, recipe=StepConfig(optimiser, averaging=0.9))
     trained = train(DENSE, blobs(), plan, held_out=blobs(seed=9))
     assert [record["epoch"] for record in trained.history] == list(range(1, 13))
     assert trained.history[-1]["score"] == 1
@@ -157,7 +157,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_end(tmp_
         ({"seed": 1}, blobs(), "seed"),
         ({"epochs": 5}, blobs(), "epochs"),
         ({"schedule": Cosine(0.01)}, blobs(), "schedule"),
-        ({"recipe": Recipe(AdamW())}, blobs(), "network, optimiser, recipe"),
+        ({"recipe": StepConfig(AdamW())}, blobs(), "network, optimiser, recipe"),
         ({}, blobs(seed=4), "examples"),
     ],
 )

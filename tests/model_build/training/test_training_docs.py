@@ -33,5 +33,5 @@ def test_the_page_lists_the_options_that_there_are(capsys: pytest.CaptureFixture
 def test_the_course_of_the_page_is_one() -> None:
     (text,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     course = eval(text, vars(experiments).copy())
-    assert isinstance(course, experiments.Course)
-    assert course.network.make is experiments.COURSES[course.name].network.make
+    assert isinstance(course, experiments.Experiment)
+    assert course.network.make is experiments.EXPERIMENTS[course.name].network.make

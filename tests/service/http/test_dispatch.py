@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from service.http import fast_infer as direct_infer
 from service.http import fast_layers, fast_predict
-from service.http.dispatch import Direct, Plain
+from service.http.dispatch import FastDispatch, FastRoute
 from tests.service.oip.requests import binary
 
 INFER = "/v2/models/photos/infer"
@@ -24,9 +24,9 @@ def answered_by(method: str, path: str, headers: dict[str, str]) -> str:
     answers = []
 
     def noted(route: Any) -> Any:
-        def taken(scope: Any) -> Plain | None:
-            plain: Plain | None = route(scope)
-            return plain and Plain(plain.path, answer(plain.path))
+        def taken(scope: Any) -> FastRoute | None:
+            plain: FastRoute | None = route(scope)
+            return plain and FastRoute(plain.path, answer(plain.path))
 
         return taken
 
@@ -53,7 +53,7 @@ def answered_by(method: str, path: str, headers: dict[str, str]) -> str:
     }
     scope["state"] = {"services": None}
     routes = map(noted, (fast_predict.route, fast_layers.route, direct_infer.route))
-    asyncio.run(Direct(framework, *routes)(scope, ignored, ignored))
+    asyncio.run(FastDispatch(framework, *routes)(scope, ignored, ignored))
     (one,) = answers
     return one
 

@@ -19,7 +19,7 @@ import uvicorn
 from service.app import App, create_app
 from service.errors import QueueFull
 from service.http import protocol
-from service.http.fast_path import Lane, Plan
+from service.http.fast_path import FastPath, PredictRequest
 from service.runtime.engine import RunFailed
 from service.server import server_of
 from service.settings import Settings
@@ -40,7 +40,7 @@ class Running:
     taken: list[bool]
 
     @property
-    def lane(self) -> Lane:
+    def lane(self) -> FastPath:
         assert self.app.lane is not None
         return self.app.lane
 
@@ -132,7 +132,7 @@ def running(settings: Settings, alter: Callable[[uvicorn.Server], None]) -> Iter
             found = Running(app, listener.getsockname()[1], taken)
             take = found.lane.take
 
-            def noted(plan: Plan, body: bytes, connection: protocol.Connection) -> bool:
+            def noted(plan: PredictRequest, body: bytes, connection: protocol.Connection) -> bool:
                 taken.append(take(plan, body, connection))
                 return taken[-1]
 

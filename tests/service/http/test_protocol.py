@@ -5,7 +5,7 @@ end.
 import asyncio
 from typing import cast
 
-from service.http.protocol import Gathered
+from service.http.protocol import CoalescingTransport
 
 
 class Transport:
@@ -27,7 +27,9 @@ class Transport:
 def test_one_turn_is_one_write_and_the_next_turn_another() -> None:
     async def write() -> list[bytes | str]:
         transport = Transport()
-        gathered = Gathered(cast(asyncio.Transport, transport), asyncio.get_running_loop())
+        gathered = CoalescingTransport(
+            cast(asyncio.Transport, transport), asyncio.get_running_loop()
+        )
         gathered.write(b"head ")
         gathered.write(b"body")
         await asyncio.sleep(0)
@@ -41,7 +43,9 @@ def test_one_turn_is_one_write_and_the_next_turn_another() -> None:
 def test_what_was_written_goes_out_before_the_end() -> None:
     async def write() -> list[bytes | str]:
         transport = Transport()
-        gathered = Gathered(cast(asyncio.Transport, transport), asyncio.get_running_loop())
+        gathered = CoalescingTransport(
+            cast(asyncio.Transport, transport), asyncio.get_running_loop()
+        )
         gathered.write(b"last words")
         gathered.close()
         assert gathered.is_closing()

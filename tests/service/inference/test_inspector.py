@@ -9,10 +9,10 @@ import pytest
 
 from anatomy import model_file
 from service.errors import Impossible, UnknownChannel
-from service.inference.inspector import Activations, Inspector, Part, statistics
+from service.inference.inspector import Activations, Inspector, TensorSelection, statistics
 from service.inference.kernels import kernels
-from service.inputs.preprocess import Tensor, make_ready
-from service.repository.catalogue import Repository
+from service.inputs.preprocess import Tensor, preprocess
+from service.repository.catalogue import Catalogue
 from service.repository.model import Model
 from service.runtime.engine import Engine
 from tests.service.networks import Array, parsed, tensors, weights_of
@@ -35,13 +35,13 @@ float s = {0.5}> {
 
 def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
     model_file.write(proto, folder / "only/1/model.onnx", None)
-    return Repository.load(folder, Engine("cpu", 1)).get()
+    return Catalogue.load(folder, Engine("cpu", 1)).get()
 
 
 def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:
-    feed = make_ready(model, Tensor(given), 1000)
+    feed = preprocess(model, Tensor(given), 1000)
     return Inspector().activations(
-        model, model.layers[-1], feed, time.monotonic() + 5, Part(channels=channels)
+        model, model.layers[-1], feed, time.monotonic() + 5, TensorSelection(channels=channels)
     )
 
 
@@ -129,7 +129,7 @@ def test_what_is_not_a_number_is_never_among_the_strongest_before_numbers(tmp_pa
     model = model_of(tmp_path, parsed(QUANTISED))
     given = np.zeros((1, 2, 6), np.float32)
     given[0, 0, 0], given[0, 0, 5] = np.nan, np.inf
-    feed = make_ready(model, Tensor(given), 1000)
+    feed = preprocess(model, Tensor(given), 1000)
     found = activations(model, given)
     values = [unit.value for unit in Inspector().strongest(model, found, feed, 12)]
     assert values[:3] == [np.inf] * 3

@@ -10,10 +10,10 @@ import pytest
 from anatomy import model_file
 from anatomy.cards.card import Card
 from service.errors import Impossible
-from service.inference.predictor import Predictor, Scored
+from service.inference.predictor import Predictor, ScoredClass
 from service.inputs.preprocess import Tensor
 from service.inputs.store import InputStore
-from service.repository.catalogue import Repository
+from service.repository.catalogue import Catalogue
 from service.runtime.engine import Engine
 from tests.service.networks import Array, parsed
 
@@ -31,7 +31,7 @@ def predicted(
     top_k: int | None = None,
     labels: Sequence[str] = (),
     result: str = "Flatten(kept)",
-) -> Sequence[Scored]:
+) -> Sequence[ScoredClass]:
     kind = {"f": "float", "u": "uint8", "i": "int8"}[scores.dtype.kind]
     # Of the two, only this one hands on what is not a number, and only for floats.
     pool = "AveragePool" if kind == "float" else "MaxPool"
@@ -39,7 +39,7 @@ def predicted(
     model_file.write(
         model, tmp_path / "given/1/model.onnx", Card(title="Given", labels=tuple(labels))
     )
-    loaded = Repository.load(tmp_path, Engine("cpu", 1)).get()
+    loaded = Catalogue.load(tmp_path, Engine("cpu", 1)).get()
     predictor = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000)
     return predictor.predict(
         loaded, Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5

@@ -11,10 +11,10 @@ from anatomy import model_file
 from service.errors import UnknownInput
 from service.inputs import cache
 from service.inputs.array_formats import NPY
-from service.inputs.cache import PreparedInputs
-from service.inputs.preprocess import Document, Feed, Picture, Posted, make_ready
+from service.inputs.cache import DecodedInputCache
+from service.inputs.preprocess import Document, ModelInput, Picture, RawInput, preprocess
 from service.inputs.store import InputStore
-from service.repository.catalogue import Repository
+from service.repository.catalogue import Catalogue
 from service.repository.model import Model
 from service.runtime.engine import Engine
 from tests.service import networks
@@ -24,7 +24,7 @@ PIXELS = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
     folder = tmp_path_factory.mktemp("models")
     for version in ("1", "2"):
         model_file.write(
@@ -32,11 +32,11 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
             folder / f"photos/{version}/model.onnx",
             networks.photo_model()[1],
         )
-    return Repository.load(folder, Engine("cpu", 1))
+    return Catalogue.load(folder, Engine("cpu", 1))
 
 
 @pytest.fixture
-def model(repository: Repository) -> Model:
+def model(repository: Catalogue) -> Model:
     return repository.get("photos")
 
 
@@ -46,15 +46,15 @@ def store(tmp_path: Path) -> InputStore:
 
 
 @pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[Posted]:
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[RawInput]:
     """What was made ready from the bytes posted."""
-    made: list[Posted] = []
+    made: list[RawInput] = []
 
-    def counted(model: Model, given: Posted, max_pixels: int) -> Feed:
+    def counted(model: Model, given: RawInput, max_pixels: int) -> ModelInput:
         made.append(given)
-        return make_ready(model, given, max_pixels)
+        return preprocess(model, given, max_pixels)
 
-    monkeypatch.setattr(cache, "make_ready", counted)
+    monkeypatch.setattr(cache, "preprocess", counted)
     return made
 
 
@@ -63,31 +63,31 @@ def photo(seed: int = 0) -> bytes:
 
 
 def test_an_input_is_made_ready_once(
-    store: InputStore, model: Model, decoded: list[Posted]
+    store: InputStore, model: Model, decoded: list[RawInput]
 ) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     first, second = inputs.get(model, input_id), inputs.get(model, input_id)
     assert len(decoded) == 1
-    expected = make_ready(model, Picture(photo()), PIXELS)
+    expected = preprocess(model, Picture(photo()), PIXELS)
     for feed in (first, second):
         assert np.array_equal(feed.array, expected.array)
         assert feed.rectangle([[0, 3], [2, 5]]) == expected.rectangle([[0, 3], [2, 5]])
 
 
 def test_each_model_has_its_own(
-    store: InputStore, repository: Repository, decoded: list[Posted]
+    store: InputStore, repository: Catalogue, decoded: list[RawInput]
 ) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     for spec in ("photos:1", "photos:2", "photos:1", "photos:2"):
         inputs.get(repository.get(spec), input_id)
     assert len(decoded) == 2
 
 
-def test_numbers_are_kept_too(store: InputStore, model: Model, decoded: list[Posted]) -> None:
+def test_numbers_are_kept_too(store: InputStore, model: Model, decoded: list[RawInput]) -> None:
     array = np.random.default_rng(2).integers(0, 256, (32, 32, 3), np.uint8)
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(Document(npy(array), NPY).kept)
     assert np.array_equal(inputs.get(model, input_id).array, inputs.get(model, input_id).array)
     assert np.array_equal(inputs.get(model, input_id).array[0], array)
@@ -97,7 +97,7 @@ def test_numbers_are_kept_too(store: InputStore, model: Model, decoded: list[Pos
 def test_a_deleted_input_is_unknown_though_it_is_ready(
     store: InputStore, model: Model, tmp_path: Path
 ) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
     (tmp_path / "inputs" / input_id).unlink()
@@ -110,7 +110,7 @@ def test_a_deleted_input_is_unknown_though_it_is_ready(
 def test_an_expired_input_is_unknown_though_it_is_ready(
     store: InputStore, model: Model, tmp_path: Path
 ) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
     path = tmp_path / "inputs" / input_id
@@ -121,7 +121,7 @@ def test_an_expired_input_is_unknown_though_it_is_ready(
 
 
 def test_each_look_up_counts_as_a_use(store: InputStore, model: Model, tmp_path: Path) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
     path = tmp_path / "inputs" / input_id
@@ -131,10 +131,10 @@ def test_each_look_up_counts_as_a_use(store: InputStore, model: Model, tmp_path:
 
 
 def test_the_least_recently_used_go_first_and_the_bytes_are_bounded(
-    store: InputStore, model: Model, decoded: list[Posted]
+    store: InputStore, model: Model, decoded: list[RawInput]
 ) -> None:
     size = 32 * 32 * 3
-    inputs = PreparedInputs(store, PIXELS, kept_bytes=2 * size)
+    inputs = DecodedInputCache(store, PIXELS, kept_bytes=2 * size)
     first, second, third = (store.put(photo(seed)) for seed in range(3))
     for input_id in (first, second, first, third, first):
         inputs.get(model, input_id)
@@ -147,13 +147,13 @@ def test_the_least_recently_used_go_first_and_the_bytes_are_bounded(
 def test_an_input_larger_than_the_room_is_answered_and_not_kept(
     store: InputStore, model: Model
 ) -> None:
-    inputs = PreparedInputs(store, PIXELS, kept_bytes=100)
+    inputs = DecodedInputCache(store, PIXELS, kept_bytes=100)
     assert inputs.get(model, store.put(photo())).array.shape == (1, 32, 32, 3)
     assert inputs.size == 0
 
 
 def test_nothing_of_the_posted_bytes_is_kept(store: InputStore, model: Model) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
     feed = inputs.get(model, input_id)
@@ -164,7 +164,7 @@ def test_nothing_of_the_posted_bytes_is_kept(store: InputStore, model: Model) ->
 
 
 def test_what_is_shared_cannot_be_written_to(store: InputStore, model: Model) -> None:
-    inputs = PreparedInputs(store, PIXELS)
+    inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
     with pytest.raises(ValueError, match="read-only"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from anatomy import model_file
 from service.repository.loader import Loader
-from service.repository.manager import Control
+from service.repository.manager import ModelManager
 from tests.service.networks import SIGNALS, parsed
 
 Events = list[dict[str, object]]
@@ -19,21 +19,21 @@ def put(
     return path
 
 
-def told(control: Control) -> dict[str, tuple[str, str]]:
+def told(control: ModelManager) -> dict[str, tuple[str, str]]:
     """State and reason of each version in the index."""
     return {f"{each.name}:{each.version}": (each.state, each.reason) for each in control.index()}
 
 
-def served(control: Control) -> list[str]:
+def served(control: ModelManager) -> list[str]:
     """The versions that answer."""
     return [f"{model.name}:{model.version}" for model in control.repository]
 
 
-def polled(folder: Path, loader: Loader, default: str | None = None) -> Control:
-    return Control(folder, loader, "poll", default)
+def polled(folder: Path, loader: Loader, default: str | None = None) -> ModelManager:
+    return ModelManager(folder, loader, "poll", default)
 
 
-def twice(control: Control) -> None:
+def twice(control: ModelManager) -> None:
     """A change is taken at the second look that finds it."""
     control.look()
     control.look()

@@ -12,9 +12,9 @@ import pytest
 
 from anatomy import model_file
 from service.inference.inspector import Inspector
-from service.inputs.preprocess import Feed, Tensor, make_ready
+from service.inputs.preprocess import ModelInput, Tensor, preprocess
 from service.repository import model as model_module
-from service.repository.catalogue import Repository
+from service.repository.catalogue import Catalogue
 from service.repository.model import OFTEN, Model
 from service.runtime.engine import Engine
 from service.telemetry.statistics import Statistics
@@ -43,14 +43,14 @@ def engine() -> Engine:
 
 def model_of(folder: Path, engine: Engine, proto: onnx.ModelProto, kept: int = 8) -> Model:
     model_file.write(proto, folder / "chain/1/model.onnx", None)
-    return Repository.load(folder, engine, kept_sessions=kept).get()
+    return Catalogue.load(folder, engine, kept_sessions=kept).get()
 
 
-def feed_of(model: Model, given: Array = GIVEN) -> Feed:
-    return make_ready(model, Tensor(given), 1000)
+def feed_of(model: Model, given: Array = GIVEN) -> ModelInput:
+    return preprocess(model, Tensor(given), 1000)
 
 
-def values(inspector: Inspector, model: Model, layer: int, feed: Feed) -> Array:
+def values(inspector: Inspector, model: Model, layer: int, feed: ModelInput) -> Array:
     return inspector.activations(model, model.layers[layer], feed, time.monotonic() + 20).array
 
 
@@ -74,7 +74,7 @@ def test_asking_for_all_again_and_again_builds_no_session_more(
     model, inspector = model_of(tmp_path, engine, chain()), Inspector()
     feeds = [feed_of(model, GIVEN + n) for n in range(3)]
 
-    def all_of(feed: Feed) -> None:
+    def all_of(feed: ModelInput) -> None:
         for layer in range(DEPTH):
             values(inspector, model, layer, feed)
 

@@ -16,7 +16,7 @@ from service.errors import ModelRefused, NotAllowed, NotReady, SettingsError, Un
 from service.inference.inspector import Inspector
 from service.repository import scan as folders
 from service.repository.loader import Loader
-from service.repository.manager import CHANGING, Control
+from service.repository.manager import CHANGING, ModelManager
 from service.repository.model import Model
 from service.services import Services
 from service.settings import Settings
@@ -25,13 +25,13 @@ from tests.service.networks import MATRIX
 from tests.service.repository.changing_folders import Events, put, served, told
 
 
-def explicit(folder: Path, loader: Loader, *names: str) -> Control:
-    return Control(folder, loader, "explicit", None, names)
+def explicit(folder: Path, loader: Loader, *names: str) -> ModelManager:
+    return ModelManager(folder, loader, "explicit", None, names)
 
 
 @pytest.mark.parametrize("mode", ["none", "poll"])
 def test_loading_on_request_is_for_explicit_only(folder: Path, loader: Loader, mode: str) -> None:
-    control = Control(folder, loader, mode)  # type: ignore[arg-type]
+    control = ModelManager(folder, loader, mode)  # type: ignore[arg-type]
     for ask in (control.load, control.unload):
         with pytest.raises(NotAllowed, match=f"FOVEA_MODEL_CONTROL is '{mode}'"):
             ask("signals")

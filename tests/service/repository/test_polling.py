@@ -131,7 +131,7 @@ def test_samples_and_hidden_files_are_no_change(folder: Path, loader: Loader) ->
     (folder / "signals/1/samples").mkdir()
     (folder / "signals/1/samples/a.csv").write_text("1")
     (folder / "signals/1/.model.onnx.part").write_text("1")
-    assert folders.look(folder).entries["signals", "1"].signature == before
+    assert folders.scan(folder).entries["signals", "1"].signature == before
     assert served(control) == ["signals:1"]
 
 

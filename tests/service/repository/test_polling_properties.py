@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from anatomy import model_file
 from service.repository.loader import Loader
-from service.repository.manager import Control
-from service.repository.scan import Key
+from service.repository.manager import ModelManager
+from service.repository.scan import ModelKey
 from service.runtime.engine import Engine
 from tests.service.networks import MATRIX, SIGNALS, parsed
 
@@ -21,7 +21,7 @@ NETWORKS = {"good": parsed(SIGNALS), "another": parsed(SIGNALS, 1), "bad": parse
 # Few, so that steps meet; the second is there for the first to be left alone.
 KEYS = (("a", "2"), ("a", "10"), ("b", "1"))
 
-Step = tuple[str, Key]
+Step = tuple[str, ModelKey]
 STEPS = st.lists(
     st.tuples(st.sampled_from([*NETWORKS, "delete", "touch", "move"]), st.sampled_from(KEYS)),
     min_size=3,
@@ -29,7 +29,7 @@ STEPS = st.lists(
 )
 
 
-def change(folder: Path, disk: dict[Key, str], step: Step) -> None:
+def change(folder: Path, disk: dict[ModelKey, str], step: Step) -> None:
     """Do this to the folder, and to `disk`, which says what is there."""
     what, key = step
     path = folder / key[0] / key[1] / "model.onnx"
@@ -49,7 +49,9 @@ def change(folder: Path, disk: dict[Key, str], step: Step) -> None:
 
 
 def check(
-    served: dict[Key, onnx.ModelProto], before: dict[Key, onnx.ModelProto], disk: dict[Key, str]
+    served: dict[ModelKey, onnx.ModelProto],
+    before: dict[ModelKey, onnx.ModelProto],
+    disk: dict[ModelKey, str],
 ) -> None:
     good = {key for key, what in disk.items() if what != "bad"}
     assert good <= served.keys()
@@ -72,9 +74,9 @@ def test_whatever_happens_to_the_folder_what_is_good_is_served_and_nothing_stops
 ) -> None:
     """With `settles` the folder is looked at between the steps, without it when all are done."""
     with tempfile.TemporaryDirectory() as name:
-        folder, disk = Path(name), dict[Key, str]()
-        control = Control(folder, Loader(Engine("cpu", 1)), "poll")
-        before: dict[Key, onnx.ModelProto] = {}
+        folder, disk = Path(name), dict[ModelKey, str]()
+        control = ModelManager(folder, Loader(Engine("cpu", 1)), "poll")
+        before: dict[ModelKey, onnx.ModelProto] = {}
         for place, step in enumerate(steps):
             change(folder, disk, step)
             if settles or place == len(steps) - 1:

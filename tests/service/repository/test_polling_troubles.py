@@ -141,9 +141,9 @@ def test_a_look_that_fails_does_not_end_the_looking(
     folder: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch, events: Events
 ) -> None:
     control = polled(folder, loader)
-    look, looks = folders.look, []
+    look, looks = folders.scan, []
 
-    def fail_once(path: Path) -> folders.Look:
+    def fail_once(path: Path) -> folders.Scan:
         looks.append(path)
         if len(looks) == 1:
             raise RuntimeError("a fault of the service")

@@ -7,17 +7,17 @@ from functools import partial
 
 import pytest
 
-from service.repository.session_cache import Cache
+from service.repository.session_cache import LRUCache
 
 
 def test_a_value_is_built_once_and_kept() -> None:
-    cache = Cache[object](2)
+    cache = LRUCache[object](2)
     values = [cache.get("a", object) for _ in range(3)]
     assert values[0] is values[1] is values[2]
 
 
 def test_the_least_recently_used_goes_first() -> None:
-    cache, built = Cache[str](2), list[str]()
+    cache, built = LRUCache[str](2), list[str]()
 
     def build(key: str) -> str:
         built.append(key)
@@ -30,14 +30,14 @@ def test_the_least_recently_used_goes_first() -> None:
 
 
 def test_it_never_holds_more_than_its_capacity() -> None:
-    cache = Cache[int](3)
+    cache = LRUCache[int](3)
     for number in range(20):
         assert cache.get(number, partial(int, number)) == number
         assert len(cache) <= 3
 
 
 def test_all_who_ask_at_once_get_the_one_value_that_is_built() -> None:
-    cache, built, meeting = Cache[object](4), [], threading.Barrier(8)
+    cache, built, meeting = LRUCache[object](4), [], threading.Barrier(8)
 
     def build() -> object:
         built.append(1)
@@ -55,7 +55,7 @@ def test_all_who_ask_at_once_get_the_one_value_that_is_built() -> None:
 
 
 def test_building_one_does_not_hold_up_another() -> None:
-    cache, release = Cache[str](4), threading.Event()
+    cache, release = LRUCache[str](4), threading.Event()
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(cache.get, "slow", lambda: "late" if release.wait(5) else "never")
         assert cache.get("quick", lambda: "now") == "now"
@@ -64,7 +64,7 @@ def test_building_one_does_not_hold_up_another() -> None:
 
 
 def test_a_build_that_failed_is_told_to_all_who_wait_and_tried_again() -> None:
-    cache, meeting = Cache[int](4), threading.Barrier(4)
+    cache, meeting = LRUCache[int](4), threading.Barrier(4)
 
     def fail() -> int:
         time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_a_build_that_failed_is_told_to_all_who_wait_and_tried_again() -> None:
 
 
 def test_a_value_that_was_dropped_while_it_was_built_still_reaches_who_asked() -> None:
-    cache, release, begun = Cache[str](1), threading.Event(), threading.Event()
+    cache, release, begun = LRUCache[str](1), threading.Event(), threading.Event()
 
     def build() -> str:
         begun.set()

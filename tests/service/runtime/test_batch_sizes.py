@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from anatomy import model_file
 from anatomy.cards.card import Card
 from service.errors import FoveaError
-from service.inference.predictor import Predictor, Wanted
+from service.inference.predictor import PredictItem, Predictor
 from service.inputs.preprocess import Tensor
 from service.inputs.store import InputStore
 from service.repository.loader import Loader, Refused
 from service.repository.model import Model
-from service.repository.scan import look
+from service.repository.scan import scan
 from service.runtime.batch_sizes import bucket_of, buckets, stacked
 from service.runtime.engine import Engine, RunFailed, Session
 from tests.service.networks import SOLIDS, Array, parsed, tensors
@@ -85,7 +85,7 @@ def loaded(folder: Path, text: str = SOLIDS, most: int = 4) -> Model | Refused:
     model_file.write(parsed(text), folder / "net/1/model.onnx", Card(title="Net"))
     engine = Engine("cpu", 1, max_batch=most)
     engine.batches = buckets(most)
-    (entry,) = look(folder).entries.values()
+    (entry,) = scan(folder).entries.values()
     return Loader(engine).load(entry)
 
 
@@ -119,7 +119,7 @@ def test_a_run_is_never_larger_than_the_largest_bucket(tmp_path: Path, seen: See
         Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000),
         time.monotonic() + 30,
     )
-    found = predictor.predict_all(model, [Wanted(Tensor(row), 2, deadline) for row in given])
+    found = predictor.predict_all(model, [PredictItem(Tensor(row), 2, deadline) for row in given])
     assert seen.sizes[-2:] == [4, 4]
     expected = tensors(parsed(SOLIDS), ["scores"], given)[0]
     for each, scores in zip(found, expected, strict=True):
@@ -137,7 +137,7 @@ def test_a_fixed_batch_axis_is_not_padded(tmp_path: Path, seen: Seen) -> None:
 
 def test_on_the_cpu_nothing_is_padded(tmp_path: Path, seen: Seen) -> None:
     model_file.write(parsed(SOLIDS), tmp_path / "net/1/model.onnx", Card(title="Net"))
-    (entry,) = look(tmp_path).entries.values()
+    (entry,) = scan(tmp_path).entries.values()
     model = Loader(Engine("cpu", 1)).load(entry)
     assert isinstance(model, Model)
     model.run([volumes(3)])

@@ -14,7 +14,7 @@ from anatomy.model_file import read
 from service.repository.loader import Loader
 from service.repository.model import Model
 from service.repository.scan import Entry
-from service.runtime.beside import Beside
+from service.runtime.beside import ContendedSession
 from service.runtime.engine import Engine, Session
 from service.scheduling.batcher import Batcher
 from tests.service import networks
@@ -31,7 +31,7 @@ def session(crowd: list[float], repository_folder: Path) -> Session:
     return engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)
 
 
-def threads_of(beside: Beside | None) -> int | None:
+def threads_of(beside: ContendedSession | None) -> int | None:
     """Of the session that a run beside others would take, once it is there."""
     assert beside is not None
     until = time.monotonic() + 20
@@ -104,13 +104,13 @@ def test_it_is_loaded_once_and_what_cannot_be_loaded_is_done_without() -> None:
         built.append(1)
         raise RuntimeError("no memory")
 
-    beside = Beside(failing, [2.0])
+    beside = ContendedSession(failing, [2.0])
     assert [beside.session for _ in range(50)] == [None] * 50
     assert threads_of_none(beside)
     assert built == [1]
 
 
-def threads_of_none(beside: Beside) -> bool:
+def threads_of_none(beside: ContendedSession) -> bool:
     time.sleep(0.1)
     return beside.session is None
 

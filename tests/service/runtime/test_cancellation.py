@@ -3,41 +3,41 @@
 import pytest
 
 from service.runtime import cancellation
-from service.runtime.cancellation import Abandoned, Errand, doing
+from service.runtime.cancellation import Cancelled, CancelScope, running
 
 
 def test_it_is_stopped_when_nobody_waits_any_more() -> None:
     waiting, stops = [1], list[str]()
-    errand = Errand(lambda: bool(waiting))
-    with doing(errand), cancellation.stopped_by(lambda: stops.append("stopped")):
+    errand = CancelScope(lambda: bool(waiting))
+    with running(errand), cancellation.on_cancel(lambda: stops.append("stopped")):
         errand.check()
         assert not stops
-        assert not cancellation.abandoned()
+        assert not cancellation.is_cancelled()
         waiting.clear()
         errand.check()
         assert stops == ["stopped"]
-        assert cancellation.abandoned()
+        assert cancellation.is_cancelled()
 
 
 def test_what_has_ended_is_not_stopped_any_more() -> None:
     stops = list[str]()
-    errand = Errand(lambda: False)
-    with doing(errand), cancellation.stopped_by(lambda: stops.append("stopped")):
+    errand = CancelScope(lambda: False)
+    with running(errand), cancellation.on_cancel(lambda: stops.append("stopped")):
         pass
     errand.check()
     assert not stops
 
 
 def test_nothing_begins_for_nobody() -> None:
-    errand = Errand(lambda: False)
+    errand = CancelScope(lambda: False)
     errand.check()
-    with doing(errand), pytest.raises(Abandoned), cancellation.stopped_by(lambda: None):
+    with running(errand), pytest.raises(Cancelled), cancellation.on_cancel(lambda: None):
         pytest.fail("it began")
 
 
 def test_without_an_errand_nothing_is_stopped() -> None:
-    with doing(Errand(lambda: False)):
+    with running(CancelScope(lambda: False)):
         pass
-    assert not cancellation.abandoned()
-    with cancellation.stopped_by(lambda: pytest.fail("stopped")):
+    assert not cancellation.is_cancelled()
+    with cancellation.on_cancel(lambda: pytest.fail("stopped")):
         pass

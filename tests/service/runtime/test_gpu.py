@@ -15,7 +15,7 @@ import pytest
 from service.errors import DeviceUnavailable
 from service.repository.loader import Loader
 from service.repository.model import Model
-from service.repository.scan import Entry, look
+from service.repository.scan import Entry, scan
 from service.runtime.batch_sizes import bucket_of
 from service.runtime.cuda import Cuda
 from service.runtime.engine import CUDA, Engine, RunFailed, Session
@@ -23,7 +23,7 @@ from service.settings import Settings
 from tests.service.networks import VOLUMES, parsed
 
 ROOT = Path(__file__).parents[3]
-ENTRIES = [entry for _, entry in sorted(look(ROOT / "models").entries.items())]
+ENTRIES = [entry for _, entry in sorted(scan(ROOT / "models").entries.items())]
 # Work on whole maps: a run whose graph has one of these on the CPU copies its maps there and back.
 HEAVY = {
     "Conv",

@@ -32,7 +32,7 @@ def test_freed_memory_below_what_is_still_used_goes_back_to_the_system() -> None
     for block in blocks[:-1]:
         free(block)
     before = resident()
-    process.give_back()
+    process.trim_heap()
     assert before - resident() > MANY * SIZE / 2
     free(blocks[-1])
 
@@ -41,4 +41,4 @@ def test_without_it_nothing_happens(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert process._trim() is None
     monkeypatch.setattr(process, "_TRIM", None)
-    process.give_back()
+    process.trim_heap()

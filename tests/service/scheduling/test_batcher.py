@@ -13,7 +13,7 @@ import pytest
 from service.errors import DeadlinePassed, QueueFull
 from service.runtime import cancellation
 from service.scheduling.batcher import Batcher
-from service.scheduling.work_item import Done
+from service.scheduling.work_item import Completed
 
 
 @pytest.fixture
@@ -205,11 +205,11 @@ class _Held:
 
     def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.runs += 1
-        with cancellation.stopped_by(self._stop):
+        with cancellation.on_cancel(self._stop):
             self.begun.set()
             self.release.wait(20)
-        if cancellation.abandoned():
-            raise cancellation.Abandoned
+        if cancellation.is_cancelled():
+            raise cancellation.Cancelled
         return items
 
     def _stop(self) -> None:
@@ -276,7 +276,7 @@ def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
     batcher = Batcher(workers=1, waiting=2)
 
     async def rush() -> list[object]:
-        def ask(owner: str, item: int) -> "asyncio.Task[Done[int]]":
+        def ask(owner: str, item: int) -> "asyncio.Task[Completed[int]]":
             run = lambda items: [gate.wait(20) and each for each in items]  # noqa: E731
             return asyncio.ensure_future(
                 batcher.ask(run, item, time.monotonic() + 20, None, owner=owner)
@@ -293,5 +293,5 @@ def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
     batcher.close()
     refused = [each for each in found if isinstance(each, QueueFull)]
     assert len(refused) == 2
-    assert isinstance(found[-1], Done)
+    assert isinstance(found[-1], Completed)
     assert found[-1].result == 7

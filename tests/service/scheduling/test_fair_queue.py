@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.scheduling.fair_queue import Lines
+from service.scheduling.fair_queue import FairQueue
 
 Piece = tuple[str, int, int]
 OWNERS = st.sampled_from("abc")
@@ -26,7 +26,7 @@ def same_kind(first: Piece, other: Piece) -> bool:
 def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(
     steps: list[tuple[str, int]],
 ) -> None:
-    lines: Lines[Piece] = Lines()
+    lines: FairQueue[Piece] = FairQueue()
     waiting: list[Piece] = []
     for number, (what, *rest) in enumerate(steps):
         if what == "put":
@@ -58,7 +58,7 @@ def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(
 
 
 def test_a_rush_for_one_owner_keeps_another_waiting_for_one_turn_only() -> None:
-    lines: Lines[Piece] = Lines()
+    lines: FairQueue[Piece] = FairQueue()
     for number in range(100):
         lines.put("rush", ("rush", 0, number))
     lines.put("lone", ("lone", 0, 0))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from service.telemetry import shared_counters
-from service.telemetry.shared_counters import Key, Ledger
+from service.telemetry.shared_counters import Key, SharedCounters
 
 KILLED = """
 import os, signal, sys
@@ -27,12 +27,12 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def requests(whole: Ledger) -> tuple[float, ...]:
+def requests(whole: SharedCounters) -> tuple[float, ...]:
     return whole.read()[Key("sum", "requests", ("GET",))]
 
 
 def test_a_block_is_the_same_numbers_each_time_and_zero_at_first() -> None:
-    own = Ledger()
+    own = SharedCounters()
     assert tuple(own.block("sum", "requests", ("GET",), 3)) == (0, 0, 0)  # type: ignore[arg-type]
     own.block("sum", "requests", ("GET",), 3)[1] += 2.5
     own.block("sum", "requests", ("POST",), 1)[0] += 7
@@ -43,7 +43,7 @@ def test_a_block_is_the_same_numbers_each_time_and_zero_at_first() -> None:
 
 
 def test_every_place_tells_the_sum_of_all_at_once_whoever_came_first(tmp_path: Path) -> None:
-    places = [Ledger(tmp_path, place) for place in range(3)]
+    places = [SharedCounters(tmp_path, place) for place in range(3)]
     for number, place in enumerate(places, 1):
         place.block("sum", "requests", ("GET",), 2)[1] += number
         place.block("latest", "last", (), 1)[0] = 10 - number
@@ -62,7 +62,7 @@ def test_every_place_tells_the_sum_of_all_at_once_whoever_came_first(tmp_path: P
 def test_counts_of_a_killed_process_stay_its_successor_goes_on_and_what_was_true_of_it_is_forgotten(
     tmp_path: Path,
 ) -> None:
-    watching = Ledger(tmp_path, 0)
+    watching = SharedCounters(tmp_path, 0)
     for killed in (1, 2):
         process = subprocess.run(
             [sys.executable, "-c", KILLED, str(tmp_path)], check=False, timeout=60
@@ -70,15 +70,15 @@ def test_counts_of_a_killed_process_stay_its_successor_goes_on_and_what_was_true
         assert process.returncode == -signal.SIGKILL
         assert requests(watching) == (1000 * killed, 0)
         assert watching.read()[Key("now", "in flight", ())] == (5,)
-        Ledger(tmp_path, 1)
+        SharedCounters(tmp_path, 1)
         assert watching.read()[Key("now", "in flight", ())] == (0,)
 
 
 def test_half_a_line_of_a_killed_process_is_not_taken_for_a_block(tmp_path: Path) -> None:
-    Ledger(tmp_path, 0).block("sum", "requests", ("GET",), 2)[0] += 3
+    SharedCounters(tmp_path, 0).block("sum", "requests", ("GET",), 2)[0] += 3
     with (tmp_path / "0.keys").open("ab") as file:
         file.write(b'["sum", "torn", ["a"]')
-    watching, again = Ledger(tmp_path, 1), Ledger(tmp_path, 0)
+    watching, again = SharedCounters(tmp_path, 1), SharedCounters(tmp_path, 0)
     again.block("sum", "whole", (), 1)[0] += 1
     again.block("sum", "requests", ("GET",), 2)[0] += 1
     expected = {Key("sum", "requests", ("GET",)): (4, 0), Key("sum", "whole", ()): (1,)}
@@ -86,7 +86,7 @@ def test_half_a_line_of_a_killed_process_is_not_taken_for_a_block(tmp_path: Path
 
 
 def test_many_threads_may_read_at_once(tmp_path: Path) -> None:
-    reader, sibling = Ledger(tmp_path, 0), Ledger(tmp_path, 1)
+    reader, sibling = SharedCounters(tmp_path, 0), SharedCounters(tmp_path, 1)
     for size in range(1, 200):
         sibling.block("sum", "things", (str(size),), size)[size - 1] = size
     began, every = threading.Barrier(8), sys.getswitchinterval()
@@ -108,7 +108,7 @@ def test_too_many_numbers_are_counted_by_nobody_and_harm_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shared_counters, "CELLS", 4096)
-    for own in (Ledger(), Ledger(tmp_path, 0)):
+    for own in (SharedCounters(), SharedCounters(tmp_path, 0)):
         own.block("sum", "first", (), 4000)[0] += 1
         for _ in range(2):
             own.block("sum", "too large", (), 97)[96] += 1
@@ -120,7 +120,7 @@ def test_too_many_numbers_are_counted_by_nobody_and_harm_none(
 
 
 def test_others_cannot_read_the_files(tmp_path: Path) -> None:
-    Ledger(tmp_path, 0).block("sum", "requests", (), 1)
+    SharedCounters(tmp_path, 0).block("sum", "requests", (), 1)
     assert {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()} == {
         "0.cells": "0o600",
         "0.keys": "0o600",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.telemetry.shared_counters import Ledger
+from service.telemetry.shared_counters import SharedCounters
 from service.telemetry.statistics import BOUNDS, SIZES, BatchStatistics, Duration, Statistics
 
 MS = 1_000_000
@@ -39,7 +39,7 @@ def test_a_request_may_carry_several_inferences() -> None:
 def test_the_last_inference_is_the_time_of_day_in_milliseconds(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    one, other = (Statistics(Ledger(tmp_path, place)) for place in range(2))
+    one, other = (Statistics(SharedCounters(tmp_path, place)) for place in range(2))
     assert one.of("digits", "1").last_inference == 0
     for own, now in ((one, 1_700_000_000.25), (other, 1_600_000_000.0)):
         monkeypatch.setattr("service.telemetry.statistics.time.time", lambda now=now: now)
@@ -83,7 +83,7 @@ def test_versions_are_told_apart_and_all_are_listed_in_order() -> None:
 
 
 def test_any_process_tells_the_sum_of_all(tmp_path: Path) -> None:
-    one, other = (Statistics(Ledger(tmp_path, place)) for place in range(2))
+    one, other = (Statistics(SharedCounters(tmp_path, place)) for place in range(2))
     one.record("digits", "1", 2, [0.001, 0.001], 0.0, 0.002, 0.0)
     other.record("digits", "1", 2, [0.001, 0.003], 0.0, 0.004, 0.0)
     other.record("digits", "1", 5, [0.0] * 5, 0.0, 0.0, 0.0)

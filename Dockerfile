@@ -20,6 +20,7 @@ RUN python -m venv --without-pip /opt/fovea \
 
 COPY pyproject.toml README.md LICENSE ./
 COPY anatomy/ anatomy/
+COPY fovea/ fovea/
 COPY model_build/ model_build/
 COPY models/ models/
 COPY samples/ samples/
@@ -47,5 +48,5 @@ WORKDIR /srv/fovea
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=60s --retries=3 \
-    CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen(f\"http://127.0.0.1:{os.environ['FOVEA_PORT']}/livez\", timeout=2)"]
-CMD ["python", "-m", "service"]
+    CMD ["fovea", "probe"]
+CMD ["fovea", "serve"]

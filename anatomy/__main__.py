@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m anatomy", description="Show the layers of an ONNX CNN and what they see."
+        prog="fovea inspect", description="Show the layers of an ONNX CNN and what they see."
     )
     parser.add_argument("file", type=Path, help="an ONNX model file")
     parser.add_argument(

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from service import server
+from service import address_file, server
 from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError
 from service.services import Services
@@ -33,14 +33,17 @@ def serve(settings: Settings) -> int:
     """Serve in this process, or in `workers` others."""
     server.end_with_0_on_signals()
     with bind(settings.host, settings.port) as listener:
+        port = listener.getsockname()[1]
         if settings.workers == 1:
             services = Services.start(settings)
-            _announce(settings.host, listener)
-            return server.run(create_app(settings, services), listener)
+            _announce(settings.host, port)
+            with address_file.written(settings.host, port):
+                return server.run(create_app(settings, services), listener)
         if server.rehearse(settings):
             return CANNOT_START
-        _announce(settings.host, listener)
-        return server.run_workers(settings, listener)
+        _announce(settings.host, port)
+        with address_file.written(settings.host, port):
+            return server.run_workers(settings, listener)
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -64,8 +67,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _announce(host: str, listener: socket.socket) -> None:
-    port = listener.getsockname()[1]
+def _announce(host: str, port: int) -> None:
     shown = {"0.0.0.0": "localhost", "::": "localhost", "": "localhost"}.get(host, host)  # noqa: S104 - only shown
     address = f"http://[{shown}]:{port}" if ":" in shown else f"http://{shown}:{port}"
     print(f"Fovea  {address}\n  docs {address}/docs", flush=True)

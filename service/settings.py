@@ -10,6 +10,7 @@ import difflib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn, Self
 
@@ -26,6 +27,9 @@ from pydantic_settings import (
 from service.errors import SettingsError
 
 PREFIX = "FOVEA_"
+MODELS = Path("models")
+BUNDLED_MODELS = Path(str(resources.files("service").joinpath("bundled_models")))
+"""The learned models that the wheel carries; a checkout has none."""
 
 
 def _split(value: Any) -> Any:
@@ -55,7 +59,11 @@ class Settings(BaseSettings):
         default=8000, ge=0, le=65535, description="port to listen on; 0 lets the system choose"
     )
     models: Path = Field(
-        default=Path("models"), description="folder of the models: <name>/<version>/model.onnx"
+        default=MODELS,
+        description=(
+            "folder of the models: <name>/<version>/model.onnx; where it is unset and there is "
+            "no such folder, the learned models that an installed package brings"
+        ),
     )
     default_model: str | None = Field(
         default=None,
@@ -221,8 +229,11 @@ class Settings(BaseSettings):
         flags = _parse(argv)
         source = EnvSettingsSource(cls)
         source.env_vars = {name.lower(): value for name, value in variables.items() if value}
+        values = source() | flags
+        if "models" not in values and not MODELS.exists() and BUNDLED_MODELS.is_dir():
+            values["models"] = BUNDLED_MODELS
         try:
-            return cls(**(source() | flags))
+            return cls(**values)
         except ValidationError as error:
             raise SettingsError(
                 "; ".join(_complaint(each, flags) for each in error.errors())
@@ -267,7 +278,7 @@ def _parse(argv: Sequence[str]) -> dict[str, str]:
 def parser_of_flags() -> argparse.ArgumentParser:
     """A parser with one flag per field; values stay text, the model converts them."""
     parser = _Parser(
-        prog="python -m service",
+        prog="fovea serve",
         description="Serve convolutional networks and show what every unit sees.",
         epilog="Each setting is a flag and a variable; the flag wins.",
         allow_abbrev=False,

@@ -140,7 +140,9 @@ def image_input(model: Model) -> ImageInput:
     if isinstance(model.card.input, ImageInput):
         return model.card.input
     if model.card.input is not None:
-        raise NoImageInput(f"model '{model.name}' takes no pictures; it takes {describe_input(model)}")
+        raise NoImageInput(
+            f"model '{model.name}' takes no pictures; it takes {describe_input(model)}"
+        )
     raise NoImageInput(
         f"model '{model.name}' has no card that says how a picture becomes its input; give it one "
         "with "
@@ -165,6 +167,8 @@ def _signal(model: Model, data: bytes) -> np.ndarray:
     """A table as [L] if it is one row or one column, else with its columns as channels, [C, L]."""
     shape = model.file.graph.shape(model.file.input)
     if isinstance(model.card.input, ImageInput) or (shape is not None and len(shape) > 3):
-        raise Impossible(f"CSV holds a signal, and model '{model.name}' takes {describe_input(model)}")
+        raise Impossible(
+            f"CSV holds a signal, and model '{model.name}' takes {describe_input(model)}"
+        )
     table = from_csv(data)
     return table.reshape(-1) if 1 in table.shape else table.T

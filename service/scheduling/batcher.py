@@ -80,7 +80,9 @@ class Batcher:
             self._waiting.keep(_wanted)
             return self._running.total() + len(self._waiting)
 
-    def submit(self, work: Callable[[], Result], owner: Hashable = None) -> "Future[Completed[Result]]":
+    def submit(
+        self, work: Callable[[], Result], owner: Hashable = None
+    ) -> "Future[Completed[Result]]":
         """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try
         again.
         """

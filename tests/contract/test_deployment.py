@@ -126,14 +126,11 @@ def test_the_image_runs_as_a_numeric_user_that_is_not_root() -> None:
 
 
 def test_the_service_is_the_first_process_and_gets_the_signals() -> None:
-    assert json.loads(argument("CMD")) == ["python", "-m", "service"]
+    assert json.loads(argument("CMD")) == ["fovea", "serve"]
 
 
-def test_the_health_check_asks_livez_with_nothing_but_python() -> None:
-    command = json.loads(argument("HEALTHCHECK").partition("CMD ")[2])
-    assert command[:2] == ["python", "-c"]
-    compile(command[2], "health check", "exec")
-    assert "/livez" in command[2]
+def test_the_health_check_is_the_command_that_knows_where_the_service_listens() -> None:
+    assert json.loads(argument("HEALTHCHECK").partition("CMD ")[2]) == ["fovea", "probe"]
 
 
 def test_every_setting_in_the_image_is_one_the_service_knows() -> None:

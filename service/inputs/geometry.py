@@ -167,7 +167,8 @@ def _axis_of_ink(
     beside = (count * scale - (span[1] - span[0])) / 2
     start, stop = max(_single(span[0] - beside), 0.0), min(_single(span[1] + beside), float(length))
     centre = (mass - start) * count / (stop - start)
-    first = min(max(math.ceil(size // 2 - centre), 0), size - count)
+    # As for the count: what lies on a whole pixel but for rounding lies on it.
+    first = min(max(math.ceil(size // 2 - centre - 1e-6), 0), size - count)
     return Axis(length, size, start, stop, (first, first + count), support)
 
 

@@ -149,7 +149,7 @@ def test_a_look_that_fails_does_not_end_the_looking(
             raise RuntimeError("a fault of the service")
         return look(path)
 
-    monkeypatch.setattr(folders, "look", fail_once)
+    monkeypatch.setattr(folders, "scan", fail_once)
     put(folder, "2")
     control.watch(0.01)
     end = time.monotonic() + 30

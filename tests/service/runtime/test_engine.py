@@ -35,10 +35,10 @@ def signals(engine: Engine) -> Session:
 
 @pytest.fixture(scope="module")
 def long(engine: Engine) -> Session:
-    """A network whose run takes seconds, in hundreds of small steps."""
-    steps = " ".join(f"t{n + 1} = Conv<pads=[1,1,1,1]>(t{n}, w)" for n in range(600))
+    """A network whose run takes seconds, in thousands of small steps."""
+    steps = " ".join(f"t{n + 1} = Conv<pads=[1,1,1,1]>(t{n}, w)" for n in range(2400))
     text = f"""<ir_version: 8, opset_import: ["" : 18]>
-    long (float[1,32,128,128] t0) => (float[1,32,128,128] t600) <float[32,32,3,3] w> {{ {steps} }}"""
+    long (float[1,32,128,128] t0) => (float[1,32,128,128] t2400) <float[32,32,3,3] w> {{ {steps} }}"""
     return engine.load(parsed(text))
 
 

@@ -16,9 +16,9 @@ from service.telemetry.shared_counters import Key, SharedCounters
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from service.telemetry.shared_counters import Ledger
+from service.telemetry.shared_counters import SharedCounters
 
-own = Ledger(Path(sys.argv[1]), 1)
+own = SharedCounters(Path(sys.argv[1]), 1)
 block = own.block("sum", "requests", ("GET",), 2)
 for _ in range(1000):
     block[0] += 1.0

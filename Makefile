@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test fuzz verify-gpu bench bench-train bench-explorer lint format lock upgrade clean
+.PHONY: help serve models install test fuzz verify-gpu bench bench-train bench-explorer lint shape format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -61,6 +61,9 @@ lint: $(STAMP) ## Style, types and import contracts
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(BIN)/lint-imports
+
+shape: $(STAMP) ## Complexity and length of functions, and length of files
+	@$(PY) -m tests.code_shape
 
 bench: models ## What the server adds to the bare model: processor time, latency, cold start, memory
 	@$(PY) benchmarks/serve.py --out benchmarks/results/serving

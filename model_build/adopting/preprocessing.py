@@ -30,12 +30,12 @@ class Preprocessing:
     """How pictures become what the foreign network was trained on: (pixel / scale - mean) /
     deviation.
 
-    `mean` and `deviation` hold one number or one per channel, in the network's own channel order.
+    `mean` and `std` hold one number or one per channel, in the network's own channel order.
     What is None is taken from the graph: `size` (h, w), `colour`, `layout`.
     """
 
     mean: tuple[float, ...] = (0.0,)
-    deviation: tuple[float, ...] = (1.0,)
+    std: tuple[float, ...] = (1.0,)
     scale: float = 255.0
     colour: ColourOrder | None = None
     layout: Layout | None = None
@@ -146,12 +146,12 @@ def _size(found: tuple[Dim, Dim], given: tuple[int, int] | None) -> tuple[int, i
 
 
 def _check_numbers(recipe: Preprocessing, plan: AdoptedInput) -> None:
-    for option, values in (("--mean", recipe.mean), ("--std", recipe.deviation)):
+    for option, values in (("--mean", recipe.mean), ("--std", recipe.std)):
         if len(values) not in (1, plan.channels):
             raise AdoptError(f"{option}: expected 1 or {plan.channels} numbers, got {len(values)}")
-    if not all(np.isfinite(value) for value in (*recipe.mean, *recipe.deviation, recipe.scale)):
+    if not all(np.isfinite(value) for value in (*recipe.mean, *recipe.std, recipe.scale)):
         raise AdoptError("--mean, --std and --scale: expected finite numbers")
-    if min(*recipe.deviation, recipe.scale) <= 0:
+    if min(*recipe.std, recipe.scale) <= 0:
         raise AdoptError("--std and --scale: expected numbers above 0")
 
 

@@ -92,7 +92,7 @@ def _prepend(proto: onnx.ModelProto, data: str, plan: AdoptedInput, recipe: Prep
     if plan.colour == "BGR":
         x = chain.add("Gather", x, np.array([2, 1, 0]), axis=3)
     mean = np.array(recipe.mean) * recipe.scale
-    deviation = np.array(recipe.deviation) * recipe.scale
+    deviation = np.array(recipe.std) * recipe.scale
     if mean.any():
         x = chain.add("Sub", x, mean.astype(np.float32))
     if (deviation != 1).any():

@@ -18,9 +18,9 @@ from anatomy.cards.card import Card, ImageInput
 from anatomy.model_file import ModelFile, read, write
 from model_build.datasets.split import Array
 from model_build.evaluate import CPU, EvaluationError, probabilities, scored
-from model_build.photographs import FOLDER, write_readable
 from model_build.quantising.calibration_images import PictureError, pictures_in, prepared
 from model_build.quantising.quantise import Int8Error, check, quantised
+from model_build.samples import FOLDER, write_readable
 
 LogCallback = Callable[[str], None]
 BATCH = 32

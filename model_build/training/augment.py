@@ -3,8 +3,8 @@ and fed with it.
 
 What a training step is fed stays small, equal seeds give equal batches wherever training resumes,
 and the runtime does the work. Everything here is a `model_build.export.Augmentation`: `draw` gives
-the random numbers, calling it writes the nodes. Pictures and volumes are moved where 0 is the
-background, before anything is normalised.
+the random numbers, calling it writes the nodes. Pictures are moved where 0 is the background,
+before anything is normalised.
 """
 # onnxscript makes operators by attribute access, which no type checker can see through.
 # mypy: no-warn-return-any
@@ -104,24 +104,6 @@ class MovedPictures:
         x = op.Transpose(op.Cast(images, to=ir.DataType.FLOAT), perm=[0, 3, 1, 2])
         moved = op.Round(Warp(self.size, self.motions.knots)(op, x, random_inputs[MOTION]))
         return op.Cast(op.Transpose(moved, perm=[0, 2, 3, 1]), to=ir.DataType.UINT8)
-
-
-@dataclass(frozen=True)
-class MovedVolumes:
-    """Volumes of `size` (depth, height, width), float32 [N, C, D, H, W], moved at random."""
-
-    size: tuple[int, int, int]
-    motions: Motions
-
-    def draw(self, random: np.random.Generator, batch: int) -> Drawn:
-        """The motions of a batch."""
-        return {MOTION: self.motions.draw(random, batch, self.size)}
-
-    def __call__(
-        self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
-    ) -> ir.Value:
-        """The moved volumes."""
-        return Warp(self.size, self.motions.knots)(op, images, random_inputs[MOTION])
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from anatomy.fields.rule_table import RULES, RULES_BY_OUTPUT
 from anatomy.gradients.vjps import VJPS
 from anatomy.layers.layers import layers
 from anatomy.model_file import ModelFile, read
-from model_build.__main__ import LEARNED
+from model_build.commands.learn import LEARNED
 from model_build.datasets import mnist, mnist1d, voxels
 from model_build.datasets.split import Split
 from model_build.evaluate import evaluate

@@ -10,7 +10,8 @@ import pytest
 
 from anatomy.cards.card import Card, ImageInput, SignalInput, VolumeInput
 from anatomy.model_file import read
-from model_build.__main__ import BUILDERS, parsed, parser
+from model_build.__main__ import parsed, parser
+from model_build.commands.build import BUILDERS
 from model_build.nn import ShapeError
 
 PAGE = (Path(__file__).parents[2] / "docs" / "models.md").read_text(encoding="utf-8")

@@ -16,6 +16,8 @@ import pytest
 from anatomy.cards.card import Card, ImageInput, Resize
 from anatomy.model_file import read
 from model_build import __main__ as command
+from model_build.commands import build
+from model_build.published import imagenet
 from model_build.published.torch_checkpoint import WeightsError
 
 TINY = """<ir_version: 8, opset_import: ["" : 17]>
@@ -31,10 +33,10 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def one_builder(monkeypatch: pytest.MonkeyPatch) -> None:
-    build = MappingProxyType(
+    builders = MappingProxyType(
         {"imagenet": lambda: (onnx.parser.parse_model(TINY), Card(title="Tiny"))}
     )
-    monkeypatch.setattr(command, "BUILDERS", build)
+    monkeypatch.setattr(build, "BUILDERS", builders)
 
 
 @pytest.mark.usefixtures("one_builder")
@@ -122,7 +124,7 @@ def test_weights_that_cannot_be_read_are_one_line(
     def fail() -> None:
         raise WeightsError("wrong file")
 
-    monkeypatch.setattr("model_build.published.imagenet.weights", fail)
+    monkeypatch.setattr(imagenet, "weights", fail)
     assert command.main(["imagenet", "--out", str(tmp_path)]) == 2
     assert capsys.readouterr().err == "model_build: wrong file\n"
 

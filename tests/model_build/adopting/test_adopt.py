@@ -23,7 +23,7 @@ from model_build.adopting.preprocessing import AdoptError, Preprocessing
 
 Array = NDArray[Any]
 PICTURES: Array = np.random.default_rng(0).integers(0, 256, (2, 4, 6, 3), np.uint8)
-IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), deviation=(0.229, 0.224, 0.225))
+IMAGENET = Preprocessing(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 CLASSIFIER = "p = GlobalAveragePool({x}) logits = Flatten(p)"
 Foreign = Callable[..., ModelFile]
 
@@ -38,7 +38,7 @@ def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
 
 def means(pictures: Array, recipe: Preprocessing) -> Array:
     """What the foreign classifier answers to a picture prepared in the usual way."""
-    normal = (pictures / recipe.scale - np.array(recipe.mean)) / np.array(recipe.deviation)
+    normal = (pictures / recipe.scale - np.array(recipe.mean)) / np.array(recipe.std)
     result: Array = normal.mean(axis=(1, 2))
     return result
 
@@ -49,7 +49,7 @@ def means(pictures: Array, recipe: Preprocessing) -> Array:
         Preprocessing(),
         IMAGENET,
         Preprocessing(scale=1),
-        Preprocessing(scale=1, mean=(127.5,), deviation=(127.5,)),
+        Preprocessing(scale=1, mean=(127.5,), std=(127.5,)),
         Preprocessing(scale=127.5, mean=(1.0,)),
     ],
 )

@@ -47,7 +47,7 @@ Foreign = Callable[..., ModelFile]
         ({}, {"size": (4, 5)}, (), "--size asks for width 5, the input is fixed to 6"),
         ({}, {"colour": "L"}, (), "--colour L has 1 channels, the input has 3"),
         ({}, {"mean": (1.0, 2.0)}, (), "--mean: expected 1 or 3 numbers, got 2"),
-        ({}, {"deviation": (1.0, 0.0, 1.0)}, (), "expected numbers above 0"),
+        ({}, {"std": (1.0, 0.0, 1.0)}, (), "expected numbers above 0"),
         ({}, {"scale": math.inf}, (), "expected finite numbers"),
         ({}, {}, ("a", "b"), "has 3 classes, the labels name 2"),
         (

@@ -18,7 +18,7 @@ from model_build.datasets import voxels
 from model_build.datasets.motions import Motions, basis, rotations, rows
 from model_build.export import Augmentation, Signature, trainable
 from model_build.nn import Module
-from model_build.training.augment import DisturbedSignals, MovedPictures, MovedVolumes, TurnedSolids
+from model_build.training.augment import DisturbedSignals, MovedPictures, TurnedSolids
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(0)
@@ -69,10 +69,6 @@ def pictures(*size: int) -> Array:
     return RANDOM.integers(0, 256, (3, *size, 2), np.uint8)
 
 
-def volumes(*size: int) -> Array:
-    return RANDOM.random((3, 2, *size), np.float32)
-
-
 def rolled(x: Array, shift: Sequence[int], first: int) -> Array:
     """np.roll along the axes from `first` on, with zeros where the content came from."""
     x = np.roll(x, shift, axis=tuple(range(first, first + len(shift))))
@@ -85,10 +81,9 @@ def rolled(x: Array, shift: Sequence[int], first: int) -> Array:
 
 
 def test_motions_without_a_range_leave_everything_as_it_is() -> None:
-    image, volume = pictures(9, 12), volumes(5, 6, 7)
+    image = pictures(9, 12)
     signal = RANDOM.standard_normal((3, 2, 11)).astype(np.float32)
     assert np.array_equal(run(MovedPictures((9, 12), STILL), image), image)
-    assert np.allclose(run(MovedVolumes((5, 6, 7), STILL), volume), volume, atol=2e-5)
     assert np.allclose(run(DisturbedSignals(2, 11, STILL), signal), signal, atol=2e-5)
 
 
@@ -97,13 +92,6 @@ def test_a_shift_by_whole_pixels_is_that_of_numpy_with_zeros(shift: tuple[int, i
     x = pictures(9, 12)
     found = run(MovedPictures((9, 12), STILL), x, motion((9, 12), 3, shift))
     assert np.array_equal(found, rolled(x, shift, 1))
-
-
-@pytest.mark.parametrize("shift", [(1, 0, 0), (0, -2, 3), (2, 1, -1)])
-def test_a_shift_by_whole_voxels_is_that_of_numpy_with_zeros(shift: tuple[int, int, int]) -> None:
-    x = volumes(5, 6, 7)
-    found = run(MovedVolumes((5, 6, 7), STILL), x, motion((5, 6, 7), 3, shift))
-    assert np.allclose(found, rolled(x, shift, 2), atol=2e-5)
 
 
 @pytest.mark.parametrize("shift", [4, -3])
@@ -123,18 +111,6 @@ def test_a_turn_by_quarters_is_that_of_numpy(quarters: int) -> None:
     matrix = rotations(np.array([[radians(90 * quarters)]]), 2)
     found = run(MovedPictures((10, 10), STILL), x, motion((10, 10), 3, matrix=matrix[0]))
     assert np.array_equal(found, np.rot90(x, quarters, axes=(1, 2)))
-
-
-@pytest.mark.parametrize(("plane", "axes"), [(0, (2, 3)), (1, (2, 4)), (2, (3, 4))])
-def test_a_quarter_turn_of_a_volume_is_that_of_numpy_in_every_plane(
-    plane: int, axes: tuple[int, int]
-) -> None:
-    x = volumes(6, 6, 6)
-    angles = np.zeros((1, 3))
-    angles[0, plane] = radians(90)
-    matrix = rotations(angles, 3)[0]
-    found = run(MovedVolumes((6, 6, 6), STILL), x, motion((6, 6, 6), 3, matrix=matrix))
-    assert np.allclose(found, np.rot90(x, 1, axes=axes), atol=2e-5)
 
 
 def test_a_zoom_by_two_shows_every_pixel_twice_as_large() -> None:
@@ -206,7 +182,6 @@ def test_a_bend_without_knots_is_refused() -> None:
             (9, 12), Motions(turn=10, zoom=0.1, stretch=0.1, shear=0.2, shift=2, bend=1, knots=4)
         ),
         DisturbedSignals(1, 40, Motions(zoom=0.1, shift=3), gain=0.2, noise=0.1),
-        MovedVolumes((4, 5, 6), Motions(turn=10, shift=1)),
         TurnedSolids((28, 28)),
     ],
 )

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from model_build.__main__ import LEARNED, parser
+from model_build.__main__ import parser
+from model_build.commands.learn import LEARNED
 from model_build.experiments import experiments
 
 PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="utf-8")
@@ -16,7 +17,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "training.md").read_text(encoding="
 
 def test_every_command_of_the_page_parses() -> None:
     commands = re.findall(r"^    python -m model_build (.*?)(?: {2,}.*)?$", PAGE, re.MULTILINE)
-    assert [parser().parse_args(shlex.split(command)).course for command in commands] == list(
+    assert [parser().parse_args(shlex.split(command)).experiment for command in commands] == list(
         LEARNED
     )
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from anatomy.cards.card import Card, ImageInput, Resize, SignalInput, VolumeInput
 from model_build import __main__ as command
+from model_build.commands import build
 from model_build.datasets.split import Split
-from model_build.experiments.samples import write_examples
+from model_build.samples import write_examples
 
 # The mean of an input of one number is the probability of the second of two classes.
 MODEL = """<ir_version: 8, opset_import: ["" : 17]>
@@ -81,7 +82,7 @@ def test_those_of_the_model_before_are_gone_and_other_files_stay(tmp_path: Path)
 @pytest.fixture
 def photographs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     model = onnx.parser.parse_model(MODEL.format(dtype="float", sizes="3"))
-    monkeypatch.setattr(command, "BUILDERS", {"imagenet": lambda: (model, Card(title="Tiny"))})
+    monkeypatch.setattr(build, "BUILDERS", {"imagenet": lambda: (model, Card(title="Tiny"))})
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "photographs"
     folder.mkdir()

@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test fuzz verify-gpu bench bench-train bench-explorer lint shape format lock upgrade clean
+.PHONY: help serve models install test test-long test-versions test-lowest quick fuzz verify-gpu bench bench-train bench-explorer lint shape format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -38,7 +38,19 @@ $(STAMP): requirements/dev.txt pyproject.toml
 	@touch $@
 
 test: lint ## Install, then lint, types, import contracts and all tests
-	@$(PY) -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term
+	@$(PY) -m pytest --numprocesses 2 --dist loadfile --cov --cov-report=term
+
+test-long: $(STAMP) ## The tests that take minutes or install packages
+	@$(PY) -m pytest -m long
+
+test-versions: ## Lint and the quick tests on every Python from 3.11 to 3.14 that is here
+	@.ci/versions
+
+test-lowest: ## The quick tests with the lowest versions that pyproject.toml allows, on Python 3.11
+	@.ci/lowest
+
+quick: $(STAMP) ## The tests without a server process and without a browser
+	@$(PY) -m pytest --quiet --numprocesses 2 --dist loadfile --ignore tests/e2e --ignore tests/contract
 
 # Its own environment, for the two builds of ONNX Runtime cannot be installed together.
 verify-gpu: ## On a machine with an NVIDIA GPU: check everything that needs one, and say what was seen
@@ -88,5 +100,5 @@ upgrade: ## Lock the newest versions
 	@$(MAKE) lock UPGRADE=--upgrade
 
 clean: ## Remove what was made here: the environment, what was built, the screenshots, the caches
-	rm -rf $(VENV) $(VENV)-gpu models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov screenshots dist build
-	find anatomy model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -rf $(VENV) $(VENV)-gpu $(VENV)-3.* $(VENV)-lowest models/imagenet .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage htmlcov screenshots dist build
+	find anatomy fovea model_build service tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -28,27 +28,25 @@ EMPTY = "<!doctype html><html lang='en'><title>Modules</title><link rel='icon' h
 OpenPage = Callable[..., Page]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let these tests come last: the event loop of Playwright counts as running in this thread
-    until the end of the session, and the tests that call `asyncio.run` would be refused it.
+@pytest.fixture(scope="module")
+def browser(browser_path: str) -> Iterator[Browser]:
+    """The browser that the tests of a file share. It does not outlive the file: until it is closed,
+    the event loop of Playwright counts as running in this thread, and `asyncio.run` is refused.
     """
-    items.sort(key=lambda item: item.path.is_relative_to(Path(__file__).parent))
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    """The browser that all tests share. Without one they are skipped, or fail if
-    TESTS_BROWSER_REQUIRED is set.
-    """
-    path = _path()
     expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS, timeout=60_000)
+        browser = playwright.chromium.launch(
+            executable_path=browser_path, args=ARGUMENTS, timeout=60_000
+        )
         yield browser
         browser.close()
 
 
-def _path() -> str:
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """The browser's program. Without one the tests are skipped, or fail if TESTS_BROWSER_REQUIRED
+    is set.
+    """
     try:
         return find_browser()
     except NoBrowserError as error:
@@ -60,7 +58,7 @@ def _path() -> str:
 
 @pytest.fixture(scope="session")
 def models_folder(
-    browser: Browser, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
+    browser_path: str, models_folder: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A folder with `imagenet` and the three learned models. Not to be written to."""
     folder = tmp_path_factory.mktemp("all-models")

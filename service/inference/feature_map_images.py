@@ -71,7 +71,7 @@ def _to_bytes(levels: Array) -> Bytes:
 
 
 def _planes(values: Array, leading: int) -> Array:
-    """The axes after the leading ones as two: rows and columns; slices of volumes lie side by side."""
+    """The axes after the leading ones as rows and columns; slices of volumes lie side by side."""
     head, rest = values.shape[:leading], values.shape[leading:]
     if len(rest) == 2:
         return values

@@ -15,6 +15,7 @@ from anatomy.fields.receptive_field import ReceptiveFields, UnitError
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, LayerTensor
 from service.errors import Impossible, UnknownChannel
+from service.inference.top_k import top_k
 from service.inputs.preprocess import ModelInput
 from service.repository.model import Model
 from service.repository.session_cache import LRUCache
@@ -158,7 +159,7 @@ class Inspector:
     ) -> list[Unit]:
         """The units with the largest values, the strongest first, with what each sees."""
         flat = found.values.reshape(-1)
-        ranked = _largest(flat, count)
+        ranked = top_k(flat, count).tolist()
         indices = [np.unravel_index(index, found.values.shape) for index in ranked]
         positions = [tuple(int(i) for i in index[1:]) for index in indices]
         fields = self._seen(model, found, feed, positions)
@@ -170,7 +171,7 @@ class Inspector:
         ]
 
     def fields(self, model: Model, shape: Sequence[int] | None = None) -> ReceptiveFields:
-        """Receptive fields of a model, for an input of this shape where the graph leaves it open."""
+        """Receptive fields of a model, for inputs of this shape where the graph leaves it open."""
         declared = model.file.graph.shape(model.file.input)
         if shape is None or (
             declared is not None and all(isinstance(size, int) for size in declared[1:])
@@ -253,19 +254,7 @@ def _picked(layer: Layer, part: TensorSelection, values: np.ndarray) -> list[int
 def _strongest(values: np.ndarray, count: int) -> list[int]:
     """The channels of the largest maxima, largest first, the first of equals first."""
     peaks = _comparable(values).max(axis=tuple(range(1, values.ndim)), initial=-np.inf)
-    return [int(channel) for channel in np.argsort(-peaks, kind="stable")[:count]]
-
-
-def _largest(flat: np.ndarray, count: int) -> list[int]:
-    """Places of the largest values, largest first, the first of equals first."""
-    values = _comparable(flat)
-    count = min(count, values.size)
-    if count == 0:
-        return []
-    least = np.partition(values, values.size - count)[values.size - count]
-    candidates = np.flatnonzero(values >= least)
-    order = np.argsort(-values[candidates], kind="stable")
-    return [int(place) for place in candidates[order][:count]]
+    return [int(channel) for channel in top_k(peaks, count)]
 
 
 def _comparable(values: np.ndarray) -> np.ndarray:

@@ -1,17 +1,19 @@
-"""The use case of `/predict`: inputs in, the strongest classes of each out, computed by the model's
+"""The stages of `/predict`: inputs in, the strongest classes of each out, computed by the model's
 lean session.
 """
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import partial
 
 import numpy as np
 
 from service.errors import FoveaError, Impossible
-from service.inputs.preprocess import InputSource, ModelInput, preprocess
+from service.inference.pipeline import Array, PreparedInput, run_batches
+from service.inference.top_k import top_k
+from service.inputs.preprocess import InputSource, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
 from service.telemetry.statistics import Statistics
@@ -54,13 +56,12 @@ class PredictItem:
     came: float = math.inf
 
 
-@dataclass(frozen=True, slots=True)
-class _Ready:
-    place: int
-    wanted: PredictItem
-    feed: ModelInput
+@dataclass(frozen=True, eq=False, slots=True)
+class PreparedItem(PreparedInput):
+    """The same, ready for the network."""
+
+    top_k: int | None
     input_id: str | None
-    decode: float
 
 
 class Predictor:
@@ -75,97 +76,73 @@ class Predictor:
         self._statistics = statistics or Statistics()
         self._max_pixels = max_pixels
 
-    def predict(
-        self, model: Model, given: InputSource, top_k: int | None, deadline: float
-    ) -> Prediction:
-        """The `top_k` strongest classes of one input; raises the errors of the tree."""
-        (found,) = self.predict_all(model, [PredictItem(given, top_k, deadline)])
-        if isinstance(found, FoveaError):
-            raise found
-        return found
-
     def predict_all(
-        self, model: Model, wanted: Sequence[PredictItem]
+        self, model: Model, items: Sequence[PredictItem]
     ) -> list[Prediction | FoveaError]:
         """Each input's classes, or what is wrong with it; those of one shape go through the network
         together.
         """
-        began = time.monotonic()
-        found: dict[int, Prediction | FoveaError] = {}
-        ready: list[_Ready] = []
-        runs = []
-        for place, each in enumerate(wanted):
-            try:
-                ready.append(self._ready(model, place, each))
-            except FoveaError as error:
-                found[place] = error
-        for together in _together(model, ready):
-            deadline = max(each.wanted.deadline for each in together)
-            started = time.monotonic()
-            scores = _scores(model, [each.feed for each in together], deadline)
-            ran = time.monotonic()
-            took, waits = ran - started, []
-            for one, classes in zip(
-                together, _strongest(scores, together, model.labels), strict=True
-            ):
-                if isinstance(classes, FoveaError):
-                    found[one.place] = classes
-                    continue
-                found[one.place] = Prediction(classes, one.input_id, one.decode, took)
-                waits.append(max(0.0, began - one.wanted.came))
-            decode, encode = sum([one.decode for one in together]), time.monotonic() - ran
-            runs.append((len(together), waits, decode, took, encode))
-        # Not before all have succeeded: what fails together is tried again one by one.
-        for run in runs:
-            self._statistics.record(model.name, model.version, *run)
-        return [found[place] for place in range(len(wanted))]
+        return self.run(model, [self._prepared(model, item) for item in items])
 
-    def _ready(self, model: Model, place: int, wanted: PredictItem) -> _Ready:
+    def run(
+        self, model: Model, inputs: Sequence[PreparedItem | FoveaError]
+    ) -> list[Prediction | FoveaError]:
+        """The same for inputs that are ready, or else could not be made so."""
+        return run_batches(
+            model, inputs, partial(_scores, model), partial(_predictions, model), self._statistics
+        )
+
+    def _prepared(self, model: Model, item: PredictItem) -> PreparedItem | FoveaError:
         started = time.monotonic()
-        feed = preprocess(model, wanted.given, self._max_pixels)
-        input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
-        return _Ready(place, wanted, feed, input_id, time.monotonic() - started)
+        try:
+            feed = preprocess(model, item.given, self._max_pixels)
+            input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
+        except FoveaError as error:
+            return error
+        ready = time.monotonic()
+        waited = max(0.0, started - item.came)
+        return PreparedItem(
+            feed.array, item.deadline, ready, waited, ready - started, item.top_k, input_id
+        )
 
 
-def _together(model: Model, ready: Sequence[_Ready]) -> Iterator[list[_Ready]]:
-    """Inputs that fit into one run: of one shape, for a model whose batch axis is open."""
-    if not model.batches:
-        yield from ([each] for each in ready)
-        return
-    for _, same in groupby(ready, key=lambda each: each.feed.array.shape):
-        together = list(same)
-        most = model.sizes[-1] if model.sizes else len(together)
-        yield from (together[start : start + most] for start in range(0, len(together), most))
-
-
-def _scores(model: Model, feeds: Sequence[ModelInput], deadline: float) -> np.ndarray:
-    """A row of numbers for each input; raises Impossible for an output that is no list of classes."""
-    output = model.run([feed.array for feed in feeds], deadline)[0]
-    if output.ndim < 2 or output.shape[0] != len(feeds) or output.shape[1] != output[0].size:
+def _scores(model: Model, arrays: Sequence[Array], deadline: float) -> Array:
+    """A row of scores for each input; raises Impossible if the output is no list of classes."""
+    output = model.run(arrays, deadline)[0]
+    count = len(arrays)
+    if output.ndim < 2 or output.shape[0] != count or output.shape[1] != output[0].size:
         raise Impossible(
             f"the network's output has shape {list(output.shape)}, which is no list of classes; "
             "ask for the activations of its last layer"
         )
-    rows: np.ndarray = output.reshape(len(feeds), -1)
-    return rows
+    return output.reshape(count, -1)
 
 
-def _strongest(
-    scores: np.ndarray, ready: Sequence[_Ready], labels: Sequence[str]
-) -> Iterator[list[ScoredClass] | Impossible]:
-    """The classes that each input asks for, the strongest first, the first of equals first."""
+def _predictions(
+    model: Model, scores: Array, batch: Sequence[PreparedItem], seconds: float
+) -> list[Prediction | FoveaError]:
+    """As many classes of each row of scores as its input asks for."""
     count = scores.shape[1]
-    most = min(max(each.wanted.top_k or TOP_K for each in ready), count)
-    # As floats, for unsigned integers have no negative; what is not a number sorts last.
-    order = np.argsort(-scores.astype(np.float64), axis=1, kind="stable")[:, :most]
-    values = np.take_along_axis(scores, order, axis=1).astype(np.float64).tolist()
-    for each, places, found in zip(ready, order.tolist(), values, strict=True):
-        top_k = each.wanted.top_k
-        if top_k is not None and top_k > count:
-            yield Impossible(f"top_k is {top_k}, but the network has {count} classes")
+    most = min(max([item.top_k or TOP_K for item in batch]), count)
+    order = top_k(scores, most)
+    values = np.take_along_axis(scores, order, axis=1).astype(np.float64)
+    predictions: list[Prediction | FoveaError] = []
+    for item, indices, row in zip(batch, order.tolist(), values.tolist(), strict=True):
+        if item.top_k is not None and item.top_k > count:
+            text = f"top_k is {item.top_k}, but the network has {count} classes"
+            predictions.append(Impossible(text))
             continue
-        best = slice(top_k or TOP_K)
-        yield [
-            ScoredClass(i, labels[i] if i < len(labels) else None, value)
-            for i, value in zip(places[best], found[best], strict=True)
-        ]
+        asked = item.top_k or TOP_K
+        classes = _classes(indices[:asked], row[:asked], model.labels)
+        predictions.append(Prediction(classes, item.input_id, item.decode, seconds))
+    return predictions
+
+
+def _classes(
+    indices: Sequence[int], values: Sequence[float], labels: Sequence[str]
+) -> list[ScoredClass]:
+    count = len(labels)
+    return [
+        ScoredClass(index, labels[index] if index < count else None, value)
+        for index, value in zip(indices, values, strict=True)
+    ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.errors import Impossible
+from service.inference.top_k import top_k
 from service.oip.datatypes import Array
 
 
@@ -20,15 +21,14 @@ def strongest(array: Array, count: int, labels: Sequence[str], batched: bool) ->
     if array.dtype.kind not in "biuf":
         raise Impossible("an output that holds no numbers has no classes")
     rows = array.reshape(len(array), -1) if batched and array.ndim else array.reshape(1, -1)
-    # As floats, for unsigned integers have no negative; what is not a number sorts last.
-    order = np.argsort(-rows.astype(np.float64), axis=1, kind="stable")[:, :count]
+    order = top_k(rows, count)
     named = labels if len(labels) == rows.shape[1] else ()
     texts = [
         [_text(row[index], int(index), named) for index in best]
         for row, best in zip(rows, order, strict=True)
     ]
-    found = np.array(texts, object).reshape(order.shape)
-    return found if batched and array.ndim else found[0]
+    items = np.array(texts, object).reshape(order.shape)
+    return items if batched and array.ndim else items[0]
 
 
 def _text(value: np.generic, index: int, labels: Sequence[str]) -> str:

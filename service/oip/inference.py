@@ -7,7 +7,7 @@ want the same; a caller's own batch is a run of its own. Nothing here knows HTTP
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
+from service.inference.pipeline import PreparedInput, run_batches
 from service.inputs.decode import FORMATS
 from service.inputs.preprocess import Picture, preprocess
 from service.oip import classification, datatypes, tensors
@@ -55,21 +56,13 @@ class InferPlan:
         return len(self.given.elements) or (self.given.shape[0] if self.given.shape else 1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class InferItem:
     """One request's part of a run; times are points of `time.monotonic()`."""
 
     given: InputTensor
     deadline: float
     came: float = field(default_factory=time.monotonic)
-
-
-@dataclass(frozen=True, eq=False)
-class _Ready:
-    place: int
-    piece: InferItem
-    array: Array
-    decode: float
 
 
 Tensors = Mapping[str, Array]
@@ -160,102 +153,110 @@ def _at_once(plan: InferPlan) -> bool:
 
 def _run(
     model: Model,
-    wanted: Sequence[str],
+    names: Sequence[str],
     statistics: Statistics,
     max_pixels: int,
-    pieces: Sequence[InferItem],
+    items: Sequence[InferItem],
 ) -> list[Tensors | FoveaError]:
-    """The tensors of each piece, or what is wrong with it."""
+    """The tensors of each item, or what is wrong with it."""
+    counted = not set(names).isdisjoint(model.lean.outputs)
+    return run_batches(
+        model,
+        [_prepared(model, item, max_pixels) for item in items],
+        partial(_computed, model, names, statistics),
+        _split,
+        statistics if counted else None,
+    )
+
+
+def _prepared(model: Model, item: InferItem, max_pixels: int) -> PreparedInput | FoveaError:
     started = time.monotonic()
-    found: dict[int, Tensors | FoveaError] = {}
-    ready: list[_Ready] = []
-    for place, piece in enumerate(pieces):
-        began = time.monotonic()
-        try:
-            array = _array(model, piece, max_pixels)
-        except FoveaError as error:
-            found[place] = error
-            continue
-        ready.append(_Ready(place, piece, array, time.monotonic() - began))
-    if ready:
-        found |= _through(model, wanted, statistics, ready, started)
-    return [found[place] for place in range(len(pieces))]
+    try:
+        array = _array(model, item.given, item.deadline, max_pixels)
+    except FoveaError as error:
+        return error
+    ready = time.monotonic()
+    return PreparedInput(array, item.deadline, ready, started - item.came, ready - started)
 
 
-def _through(
-    model: Model,
-    wanted: Sequence[str],
-    statistics: Statistics,
-    ready: Sequence[_Ready],
-    started: float,
-) -> dict[int, Tensors | FoveaError]:
-    """What comes out for each: all go through the network at once."""
-    counts = [len(each.array) if each.array.ndim else 1 for each in ready]
-    feed = ready[0].array if len(ready) == 1 else np.concatenate([each.array for each in ready])
-    deadline = max(each.piece.deadline for each in ready)
-    before = time.monotonic()
-    computed = _computed(model, wanted, feed, deadline, statistics)
-    ran = time.monotonic()
-    places = np.cumsum(counts)[:-1]
-    parts = {
-        name: [array] if len(ready) == 1 else np.split(array, places)
-        for name, array in computed.items()
-    }
-    if not set(wanted).isdisjoint(model.lean.outputs):
-        waits = [started - each.piece.came for each in ready]
-        decode = sum(each.decode for each in ready)
-        encode = time.monotonic() - ran
-        statistics.record(
-            model.name, model.version, sum(counts), waits, decode, ran - before, encode
-        )
-    return {
-        each.place: {name: part[turn] for name, part in parts.items()}
-        for turn, each in enumerate(ready)
-    }
+def _split(outputs: Tensors, batch: Sequence[PreparedInput], _: float) -> list[Tensors]:
+    """The part of each input in the outputs of all."""
+    if len(batch) == 1:
+        return [outputs]
+    ends = np.cumsum([entry.rows for entry in batch])[:-1]
+    parts = {name: np.split(array, ends) for name, array in outputs.items()}
+    return [{name: part[turn] for name, part in parts.items()} for turn in range(len(batch))]
 
 
 def _computed(
-    model: Model, wanted: Sequence[str], feed: Array, deadline: float, statistics: Statistics
-) -> dict[str, Array]:
+    model: Model,
+    names: Sequence[str],
+    statistics: Statistics,
+    arrays: Sequence[Array],
+    deadline: float,
+) -> Tensors:
     """The tensors: the real outputs in one run, and each other in one of its own."""
-    feeds = {model.file.input: feed}
-    found: dict[str, Array] = {}
-    if not set(wanted).isdisjoint(model.lean.outputs):
-        # Only what has the batch along its first axis can be padded and cut.
-        padded = tensors.batched(model, model.lean.outputs)
-        outputs = model.run([feed], deadline) if padded else model.lean.run(feeds, deadline)
-        found |= zip(model.lean.outputs, outputs, strict=True)
-    for name in wanted:
-        if name not in found:
-            session = model.tap(name)
-            began = time.monotonic()
-            found[name] = session.run(feeds, deadline)[0]
-            statistics.layer_run(model.name, model.version, time.monotonic() - began)
-        if sum(each.nbytes for each in found.values()) > LARGEST_ANSWER:
-            raise TooLarge(
-                f"the outputs have more than {LARGEST_ANSWER} bytes; ask for fewer, or for fewer "
-                "items at once"
-            )
-    return {name: found[name] for name in wanted}
+    computed: dict[str, Array] = {}
+    if not set(names).isdisjoint(model.lean.outputs):
+        computed |= zip(model.lean.outputs, _real_outputs(model, arrays, deadline), strict=True)
+    for name in names:
+        if name not in computed:
+            computed[name] = _tapped(model, name, statistics, arrays, deadline)
+        _check_size(computed.values())
+    return {name: computed[name] for name in names}
 
 
-def _array(model: Model, piece: InferItem, max_pixels: int) -> Array:
-    given = piece.given
-    if given.array is not None:
-        return given.array
+def _real_outputs(model: Model, arrays: Sequence[Array], deadline: float) -> list[Array]:
+    # Only what has the batch along its first axis can be padded and cut.
+    if tensors.batched(model, model.lean.outputs):
+        return model.run(arrays, deadline)
+    return model.lean.run({model.file.input: _joined(arrays)}, deadline)
+
+
+def _tapped(
+    model: Model, name: str, statistics: Statistics, arrays: Sequence[Array], deadline: float
+) -> Array:
+    session = model.tap(name)
+    started = time.monotonic()
+    (array,) = session.run({model.file.input: _joined(arrays)}, deadline)
+    statistics.layer_run(model.name, model.version, time.monotonic() - started)
+    return array
+
+
+def _joined(arrays: Sequence[Array]) -> Array:
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _check_size(arrays: Iterable[Array]) -> None:
+    if sum(array.nbytes for array in arrays) > LARGEST_ANSWER:
+        raise TooLarge(
+            f"the outputs have more than {LARGEST_ANSWER} bytes; ask for fewer, or for fewer items "
+            "at once"
+        )
+
+
+def _array(model: Model, source: InputTensor, deadline: float, max_pixels: int) -> Array:
+    if source.array is not None:
+        return source.array
+    elements = source.elements
     if not tensors.takes_pictures(model):
-        return np.array([_decoded(each) for each in given.elements], object).reshape(given.shape)
-    made = []
-    for place, each in enumerate(given.elements):
-        if time.monotonic() > piece.deadline:
+        return np.array([_decoded(element) for element in elements], object).reshape(source.shape)
+    return _joined(list(_pictures(model, elements, deadline, max_pixels)))
+
+
+def _pictures(
+    model: Model, elements: Sequence[bytes], deadline: float, max_pixels: int
+) -> Iterator[Array]:
+    """Each picture as the network takes it; an error says which of several it is about."""
+    for number, element in enumerate(elements, 1):
+        if time.monotonic() > deadline:
             raise DeadlinePassed(LATE)
         try:
-            made.append(preprocess(model, Picture(each), max_pixels).array)
+            yield preprocess(model, Picture(element), max_pixels).array
         except FoveaError as error:
-            if len(given.elements) == 1:
+            if len(elements) == 1:
                 raise
-            raise type(error)(f"picture {place + 1} of {len(given.elements)}: {error}") from error
-    return made[0] if len(made) == 1 else np.concatenate(made)
+            raise type(error)(f"picture {number} of {len(elements)}: {error}") from error
 
 
 def _decoded(element: bytes) -> str:

@@ -26,8 +26,8 @@ dense (float[1,2,3] x) => (float[5,1] y) <float[{shape}] w> {{
 }}"""
 
 QUANTISED = """<ir_version: 8, opset_import: ["" : 18]>
-quantised (float[1,2,6] x) => (float[1,3,4] y) <int8[3,2,3] q = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18},
-float s = {0.5}> {
+quantised (float[1,2,6] x) => (float[1,3,4] y) <
+int8[3,2,3] q = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18}, float s = {0.5}> {
   w = DequantizeLinear(q, s)
   y = Conv(x, w)
 }"""

@@ -9,8 +9,8 @@ import pytest
 
 from anatomy import model_file
 from anatomy.cards.card import Card
-from service.errors import Impossible
-from service.inference.predictor import Predictor, ScoredClass
+from service.errors import FoveaError, Impossible
+from service.inference.predictor import PredictItem, Predictor, ScoredClass
 from service.inputs.preprocess import Tensor
 from service.inputs.store import InputStore
 from service.repository.catalogue import Catalogue
@@ -41,9 +41,11 @@ def predicted(
     )
     loaded = Catalogue.load(tmp_path, Engine("cpu", 1)).get()
     predictor = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000)
-    return predictor.predict(
-        loaded, Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5
-    ).classes
+    item = PredictItem(Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5)
+    (prediction,) = predictor.predict_all(loaded, [item])
+    if isinstance(prediction, FoveaError):
+        raise prediction
+    return prediction.classes
 
 
 @pytest.mark.parametrize("kind", [np.float32, np.uint8, np.int8])

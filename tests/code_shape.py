@@ -1,4 +1,4 @@
-"""A check of the shape of the code: the complexity and length of functions, and the length of files.
+"""A check of the shape of the code: complexity and length of functions, and length of files.
 
 Complexity is McCabe's number, counted as ruff's C901 counts it, plus what C901 leaves out: one for
 every `for` and every `if` of a comprehension, for every operand of `and` and `or` after the first,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy.fields.rule_table import reads
+from anatomy.fields.rule_table import dependencies
 from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import Indices, UnknownSizeError, relation
 from anatomy.graphs.graph import Graph
@@ -80,7 +80,7 @@ def back_to(
     for node in reversed(graph.nodes):
         for output in node.outputs:
             ahead = fronts.get(output) if output in kept else fronts.pop(output, None)
-            for position, rule in reads(node, graph, output).items() if ahead else ():
+            for position, rule in dependencies(node, graph, output).items() if ahead else ():
                 name = node.inputs[position]
                 if name in axes and ahead:
                     part = _pulled(graph, output, ahead, name, rule, axes[name])
@@ -95,7 +95,7 @@ def ahead(graph: Graph, tensor: str, front: Frontier, target: str, axes: Axes) -
     fronts = {tensor: front}
     for node in graph.nodes:
         for output in filter(axes.__contains__, node.outputs):
-            for position, rule in reads(node, graph, output).items():
+            for position, rule in dependencies(node, graph, output).items():
                 name = node.inputs[position]
                 if name in fronts:
                     part = _pushed(graph, name, fronts[name], output, rule, axes[output])

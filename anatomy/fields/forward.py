@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from anatomy.fields.rule_table import reads
+from anatomy.fields.rule_table import dependencies
 from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import IDENTITY, Window, hull
 from anatomy.graphs.graph import Graph, Node
@@ -70,7 +70,7 @@ def forward(graph: Graph, source: str, axes: Sequence[int]) -> dict[str, Reach]:
             for output in filter(None, node.outputs):
                 parts = [
                     _through(node, rule, reached[node.inputs[position]])
-                    for position, rule in reads(node, graph, output).items()
+                    for position, rule in dependencies(node, graph, output).items()
                     if node.inputs[position] in reached
                 ]
                 if parts and output != source:

@@ -1,7 +1,7 @@
 """What a unit sees: receptive fields of layers in closed form and of units exactly, and the
 projective field back.
 
-Two walks over one table (`reads`). Forward from the source, each axis carries windows (stride, lo,
+Two walks over one table (`dependencies`). Forward from the source, each axis carries windows (stride, lo,
 extent) and the answer for a layer falls out: size, stride and padding after Araujo, Norris, Sim
 (Distill 2019). Backward from given units, each axis carries the set of indices that can reach them,
 so that holes of dilation, rows cut off by a stride and padding are all respected.

@@ -1,20 +1,20 @@
 """What an operator reads: a table `operator -> rule`, each rule a few lines of axis maps.
 
-A rule answers for the data inputs of a node. For every axis of such an input it gives a `Read`:
-which output axis it follows and by which map. `ALL` means that each unit reads the axis whole, as a
+A rule answers for the data inputs of a node. For every axis of such an input it gives a `AxisDependency`:
+which output axis it follows and by which map. `WHOLE_AXIS` means that each unit reads the axis whole, as a
 channel contraction does. `WIDENED` means the same, but only because the rule does not know better.
 A node without a rule widens everything: unknown is never identity.
 """
 
 from collections.abc import Mapping
 
-from anatomy.fields.rules import mixing, placing, regrouping, sliding
-from anatomy.fields.rules.base import WIDENED, Reads, Rule, RuleNotApplicable, shape_of
+from anatomy.fields.rules import reductions, reshape, shape_ops, sliding_window
+from anatomy.fields.rules.base import WIDENED, AxisDependencies, Rule, RuleNotApplicable, shape_of
 from anatomy.graphs.graph import Graph, GraphError, Node
 from anatomy.graphs.memo import per_graph
 
 
-def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
+def dependencies(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies]:
     """What one output of a node reads, by input position; inputs left out carry weights or sizes,
     never features.
 
@@ -22,7 +22,9 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     GraphError for a node whose attributes or inputs do not fit its operator.
     """
     found = _ruled(node, graph, output)
-    if found is None or (node.operator in MEASURES and node.inputs[0] in sized_by_values(graph)):
+    if found is None or (
+        node.operator in SHAPE_OPS and node.inputs[0] in data_dependent_shapes(graph)
+    ):
         return {
             i: tuple(WIDENED for _ in graph.shape(name) or ())
             for i, name in enumerate(node.inputs)
@@ -31,7 +33,7 @@ def reads(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     return found
 
 
-def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
+def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies] | None:
     try:
         found = _by_rule(node, graph, output)
     except RuleNotApplicable:
@@ -47,7 +49,7 @@ def _ruled(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
     return found
 
 
-def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | None:
+def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies] | None:
     if node.domain == "" and node.operator in RULES:
         return RULES[node.operator](node, graph)
     if node.domain == "" and node.operator in RULES_BY_OUTPUT:
@@ -56,7 +58,7 @@ def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, Reads] | Non
 
 
 @per_graph
-def sized_by_values(graph: Graph) -> frozenset[str]:
+def data_dependent_shapes(graph: Graph) -> frozenset[str]:
     """Tensors whose very shape may depend on values, as that of NonZero does: no rule covers how
     they came about.
     """
@@ -92,50 +94,50 @@ REDUCTIONS = [
     f"Reduce{name}" for name in "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
 ]
 
-MEASURES = ("Shape", "Size")
+SHAPE_OPS = ("Shape", "Size")
 
 BROKEN = "{} '{}' breaks the rules of its operator, so that nothing runs it"
 
 
 RULES: Mapping[str, Rule] = {
-    **dict.fromkeys(UNARY, placing.unary),
-    **dict.fromkeys(BINARY, placing.broadcast),
-    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), sliding.convolution),
-    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), sliding.pool),
+    **dict.fromkeys(UNARY, shape_ops.unary),
+    **dict.fromkeys(BINARY, shape_ops.broadcast),
+    **dict.fromkeys(("Conv", "ConvInteger", "QLinearConv"), sliding_window.convolution),
+    **dict.fromkeys(("MaxPool", "AveragePool", "LpPool"), sliding_window.pool),
     **dict.fromkeys(
         ("GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool", "InstanceNormalization"),
-        mixing.global_pool,
+        reductions.global_pool,
     ),
-    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), mixing.softmax),
-    **dict.fromkeys(REDUCTIONS, mixing.reduce),
-    **dict.fromkeys(MEASURES, placing.nothing),
-    **dict.fromkeys(("Resize", "Upsample"), placing.resize),
-    "ConvTranspose": sliding.transposed_convolution,
-    "Concat": placing.concat,
-    "DepthToSpace": placing.depth_to_space,
-    "Expand": placing.broadcast,
-    "Flatten": regrouping.flatten,
-    "Gather": placing.gather,
-    "Gemm": mixing.gemm,
-    "GroupNormalization": lambda node, graph: mixing.whole_along(
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Hardmax"), reductions.softmax),
+    **dict.fromkeys(REDUCTIONS, reductions.reduce),
+    **dict.fromkeys(SHAPE_OPS, shape_ops.no_dependency),
+    **dict.fromkeys(("Resize", "Upsample"), shape_ops.resize),
+    "ConvTranspose": sliding_window.transposed_convolution,
+    "Concat": shape_ops.concat,
+    "DepthToSpace": shape_ops.depth_to_space,
+    "Expand": shape_ops.broadcast,
+    "Flatten": reshape.flatten,
+    "Gather": shape_ops.gather,
+    "Gemm": reductions.gemm,
+    "GroupNormalization": lambda node, graph: reductions.whole_axes(
         node, graph, range(1, len(shape_of(graph, node.inputs[0])))
     ),
-    "LRN": lambda node, graph: mixing.whole_along(node, graph, [1]),
-    "LayerNormalization": mixing.layer_norm,
-    "LpNormalization": lambda node, graph: mixing.whole_along(
+    "LRN": lambda node, graph: reductions.whole_axes(node, graph, [1]),
+    "LayerNormalization": reductions.layer_norm,
+    "LpNormalization": lambda node, graph: reductions.whole_axes(
         node, graph, [node.attributes.get("axis", -1)]
     ),
-    "MatMul": mixing.matmul,
-    "Pad": placing.pad,
-    "Reshape": regrouping.reshape,
-    "Slice": placing.slice_,
-    "SpaceToDepth": placing.space_to_depth,
-    "Squeeze": placing.squeeze,
-    "Tile": placing.tile,
-    "Transpose": placing.transpose,
-    "Unsqueeze": placing.unsqueeze,
+    "MatMul": reductions.matmul,
+    "Pad": shape_ops.pad,
+    "Reshape": reshape.reshape,
+    "Slice": shape_ops.slice_,
+    "SpaceToDepth": shape_ops.space_to_depth,
+    "Squeeze": shape_ops.squeeze,
+    "Tile": shape_ops.tile,
+    "Transpose": shape_ops.transpose,
+    "Unsqueeze": shape_ops.unsqueeze,
 }
 
 
-RULES_BY_OUTPUT = {"Split": placing.split}
+RULES_BY_OUTPUT = {"Split": shape_ops.split}
 """Rules of operators whose outputs read different parts."""

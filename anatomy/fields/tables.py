@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anatomy.fields.backward import Axes, Mask, size_of
-from anatomy.fields.rule_table import reads
+from anatomy.fields.rule_table import dependencies
 from anatomy.fields.rules.base import AxisDependency
 from anatomy.fields.windows import Relation, relation
 from anatomy.graphs.graph import Graph
@@ -202,7 +202,7 @@ def _back(graph: Graph, tensor: str, front: _Front, source: str, axes: Axes, spe
     for node in reversed(graph.nodes):
         for output in node.outputs:
             ahead = fronts.pop(output, None) if output != source else None
-            for position, rule in reads(node, graph, output).items() if ahead else ():
+            for position, rule in dependencies(node, graph, output).items() if ahead else ():
                 name = node.inputs[position]
                 if name in axes and ahead:
                     spent = _afford(spent, _cells(graph, name, ahead, rule, axes[name]))

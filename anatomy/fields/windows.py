@@ -186,7 +186,7 @@ class Digit:
 
 
 @dataclass(frozen=True)
-class Part:
+class ConcatInput:
     """One input of a concatenation along this axis: output i reads input `i - start`, if it lies in
     that input.
     """
@@ -213,7 +213,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Table:
+class IndexTable:
     """Output i reads the input indices `rows[i]`: interpolation, reflection, a gather with constant
     indices.
     """

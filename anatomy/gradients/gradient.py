@@ -157,9 +157,9 @@ class _Walk:
         if not positions or not any(given):
             return
         rule = _rule(node)
-        pullback = NodeContext(node, self._graph, self._builder, given, self._extended)
+        context = NodeContext(node, self._graph, self._builder, given, self._extended)
         for position in positions:
-            back = rule(pullback, position)
+            back = rule(context, position)
             if back is not None:
                 self._add(node.inputs[position], back)
 

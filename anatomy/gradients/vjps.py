@@ -4,18 +4,24 @@ ONNX operators.
 
 from collections.abc import Mapping
 
-from anatomy.gradients.rules import elementwise, mixing, normalising, placing, sliding
+from anatomy.gradients.rules import (
+    elementwise,
+    normalisation,
+    reductions,
+    shape_ops,
+    sliding_window,
+)
 from anatomy.gradients.rules.base import Rule
 
 VJPS: Mapping[str, Rule] = {
     **elementwise.UNARY,
     **elementwise.BINARY,
     **elementwise.OTHERS,
-    **mixing.MIXING,
-    **normalising.NORMALISING,
-    **placing.PLACING,
-    "AveragePool": sliding.average_pool,
-    "Conv": sliding.convolution,
-    "ConvTranspose": sliding.transposed_convolution,
-    "MaxPool": sliding.max_pool,
+    **reductions.REDUCTIONS,
+    **normalisation.NORMALISATION,
+    **shape_ops.SHAPE_OPS,
+    "AveragePool": sliding_window.average_pool,
+    "Conv": sliding_window.convolution,
+    "ConvTranspose": sliding_window.transposed_convolution,
+    "MaxPool": sliding_window.max_pool,
 }

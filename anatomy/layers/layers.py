@@ -7,8 +7,13 @@ from typing import Any
 
 from anatomy.fields.forward import Reach, forward, spatial_axes
 from anatomy.fields.rule_table import BINARY, UNARY
-from anatomy.fields.rules.base import RuleNotApplicable, constant
-from anatomy.fields.rules.sliding import pads_of, transposed_pads, weight_position, window_geometry
+from anatomy.fields.rules.base import RuleNotApplicable, attribute_or_input
+from anatomy.fields.rules.sliding_window import (
+    pads_of,
+    transposed_pads,
+    weight_position,
+    window_geometry,
+)
 from anatomy.graphs.dequantise import PASSING
 from anatomy.graphs.graph import Graph, Node
 from anatomy.layers.costs import is_weight, macs, parameters
@@ -97,7 +102,7 @@ def _kind(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> Kind | None:
 def _pools_whole_map(node: Node, graph: Graph) -> bool:
     rank = len(graph.shape(node.inputs[0]) or ())
     try:
-        axes = constant(node, graph, 1, "axes")
+        axes = attribute_or_input(node, graph, 1, "axes")
     except RuleNotApplicable:
         return False
     return rank > 2 and axes is not None and len(axes) == rank - 2

@@ -21,29 +21,29 @@ class AxisDependency:
     widened: bool = False
 
 
-ALL = AxisDependency(None)
+WHOLE_AXIS = AxisDependency(None)
 
 
 WIDENED = AxisDependency(None, widened=True)
 
 
-Reads = tuple[AxisDependency, ...]
+AxisDependencies = tuple[AxisDependency, ...]
 
 
-Rule = Callable[[Node, Graph], Mapping[int, Reads]]
+Rule = Callable[[Node, Graph], Mapping[int, AxisDependencies]]
 
 
 class RuleNotApplicable(ValueError):
     """The rule cannot say for this node, for want of a rank, a constant or a mode that it knows."""
 
 
-def identity(rank: int) -> Reads:
+def identity(rank: int) -> AxisDependencies:
     """Every axis follows its own."""
     return tuple(AxisDependency(axis) for axis in range(rank))
 
 
 def shape_of(graph: Graph, name: str) -> Shape:
-    """The shape of a tensor. Raises Unruled if its rank is unknown."""
+    """The shape of a tensor. Raises RuleNotApplicable if its rank is unknown."""
     shape = graph.shape(name)
     if shape is None:
         raise RuleNotApplicable(f"the rank of '{name}' is unknown")
@@ -51,14 +51,16 @@ def shape_of(graph: Graph, name: str) -> Shape:
 
 
 def size_at(shape: Shape, axis: int) -> int:
-    """One size of a shape. Raises Unruled if the model leaves it open."""
+    """One size of a shape. Raises RuleNotApplicable if the model leaves it open."""
     size = shape[axis]
     if not isinstance(size, int):
         raise RuleNotApplicable(f"the size of axis {axis} is left open")
     return size
 
 
-def constant(node: Node, graph: Graph, position: int, attribute: str, default: Any = None) -> Any:
+def attribute_or_input(
+    node: Node, graph: Graph, position: int, attribute: str, default: Any = None
+) -> Any:
     """A setting that older opsets keep in an attribute and newer ones in a constant input."""
     if attribute in node.attributes:
         return node.attributes[attribute]

@@ -40,16 +40,16 @@ class NodeContext:
     @property
     def dy(self) -> Value:
         """The cotangent of the first output; zeros if nobody reads it."""
-        return self.dys(0)
+        return self.cotangent_or_zeros(0)
 
-    def dys(self, position: int) -> Value:
+    def cotangent_or_zeros(self, position: int) -> Value:
         """The cotangent of an output; zeros if nobody reads it."""
-        given = self.received(position)
+        given = self.cotangent(position)
         if given is not None:
             return given
         return self.zeros_like(self.y(position, self.x(0).dtype))
 
-    def received(self, position: int) -> Value | None:
+    def cotangent(self, position: int) -> Value | None:
         """The cotangent of an output; None if nobody reads it."""
         return self._cotangents[position] if position < len(self._cotangents) else None
 
@@ -123,7 +123,7 @@ class NodeContext:
             )
         return self.graph.constants[name].tolist()
 
-    def fit(self, cotangent: Value, position: int, wide: Shape | None = None) -> Value:
+    def unbroadcast(self, cotangent: Value, position: int, wide: Shape | None = None) -> Value:
         """A cotangent of the output's shape, or `wide`, summed to the shape of an input that was
         broadcast to it.
         """
@@ -131,7 +131,7 @@ class NodeContext:
         added = len(wide) - len(narrow)
         pairs = list(enumerate(zip(narrow, wide[added:], strict=True), start=added))
         if any(_is_open(size, whole) for _, (size, whole) in pairs):
-            cotangent = self._fitted_at_run(cotangent, position, len(wide))
+            cotangent = self._unbroadcast_at_run(cotangent, position, len(wide))
         elif axes := [
             *range(added),
             *(axis for axis, (size, whole) in pairs if size == 1 != whole),
@@ -139,7 +139,7 @@ class NodeContext:
             cotangent = self.op("ReduceSum", cotangent, self.integers(axes), keepdims=1)
         return self.reshape_like(cotangent, position) if added else cotangent
 
-    def _fitted_at_run(self, cotangent: Value, position: int, rank: int) -> Value:
+    def _unbroadcast_at_run(self, cotangent: Value, position: int, rank: int) -> Value:
         """The model leaves open which sizes are 1: the runtime sums over those that are."""
         shape = self.shape_of(self.x(position))
         if added := rank - len(self.shape(position)):
@@ -156,7 +156,7 @@ class NodeContext:
         """The values repeated to the shape of an input."""
         return self.op("Expand", value, self.shape_of(self.x(position)))
 
-    def steps(self, cotangent: Value, condition: Value) -> Value:
+    def mask(self, cotangent: Value, condition: Value) -> Value:
         """The cotangent where the condition holds, else 0; a product: Where is slow in ONNX Runtime
         on the CPU.
         """
@@ -185,7 +185,7 @@ class NodeContext:
         """The shape as the runtime sees it."""
         return self.op("Shape", value, dtype=np.int64)
 
-    def unknown(self, why: str) -> UnknownGradientError:
+    def unsupported(self, why: str) -> UnknownGradientError:
         """The error of a rule that cannot say."""
         return UnknownGradientError(f"{self._named} has no gradient rule for {why}")
 

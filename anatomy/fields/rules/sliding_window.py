@@ -2,7 +2,13 @@
 
 from collections.abc import Mapping
 
-from anatomy.fields.rules.base import ALL, AxisDependency, Reads, RuleNotApplicable, shape_of
+from anatomy.fields.rules.base import (
+    WHOLE_AXIS,
+    AxisDependencies,
+    AxisDependency,
+    RuleNotApplicable,
+    shape_of,
+)
 from anatomy.fields.windows import Scatter, Taps
 from anatomy.graphs.graph import Dim, Graph, GraphError, Node
 
@@ -90,7 +96,7 @@ def _halves(total: int, larger_first: bool) -> tuple[int, int]:
     return (large, small) if larger_first else (small, large)
 
 
-def _sliding(node: Node, graph: Graph, channels: AxisDependency) -> Mapping[int, Reads]:
+def _sliding(node: Node, graph: Graph, channels: AxisDependency) -> Mapping[int, AxisDependencies]:
     kernel, strides, dilations = window_geometry(node, graph)
     spatial = [
         AxisDependency(axis, Taps(s, None if pad is None else -pad[0], d, k))
@@ -101,12 +107,12 @@ def _sliding(node: Node, graph: Graph, channels: AxisDependency) -> Mapping[int,
     return {0: (AxisDependency(0), channels, *spatial)}
 
 
-def convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def convolution(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """All channels, counted whole for groups too, and a window of positions."""
-    return _sliding(node, graph, ALL)
+    return _sliding(node, graph, WHOLE_AXIS)
 
 
-def pool(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def pool(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Its own channel and a window of positions."""
     return _sliding(node, graph, AxisDependency(1))
 
@@ -135,7 +141,7 @@ def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
     return tuple(pads)
 
 
-def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """All channels and the positions whose kernels were laid over this one."""
     kernel, strides, dilations = window_geometry(node, graph)
     spatial = [
@@ -144,4 +150,4 @@ def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, Reads]:
             zip(kernel, strides, dilations, transposed_pads(node, graph), strict=True), start=2
         )
     ]
-    return {0: (AxisDependency(0), ALL, *spatial)}
+    return {0: (AxisDependency(0), WHOLE_AXIS, *spatial)}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy.fields.windows import AxisMap, Blocks, Table, Taps
+from anatomy.fields.windows import AxisMap, Blocks, IndexTable, Taps
 from anatomy.graphs.graph import Dim
 
 _POSITIONS = {
@@ -116,7 +116,7 @@ def _axis(way: Interpolation, before: Dim, after: Dim, scale: float | None) -> A
     inside = tuple(tuple(sorted({min(max(i, 0), before - 1) for i in row})) for row in rows)
     if factor.denominator == 1 and inside == tuple((unit // int(factor),) for unit in range(after)):
         return Blocks(int(factor))
-    return Table(inside)
+    return IndexTable(inside)
 
 
 def _position(position: str, unit: int, factor: Fraction, before: int, after: int) -> Fraction:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from anatomy.fields.resample import resize_weights
+from anatomy.fields.resize import resize_weights
 from anatomy.gradients.gradient import gradient
 from anatomy.gradients.rules.base import UnknownGradientError
 from tests.anatomy.gradients.gradients import BOUNDED, check, check_one, double, normal, one, run

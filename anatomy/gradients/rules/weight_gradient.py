@@ -24,7 +24,7 @@ Operand = tuple[Value, Shape]
 
 
 @dataclass(frozen=True)
-class Sliding:
+class SlidingWindow:
     """A sliding window: one entry an axis, padding as (before, after)."""
 
     kernel: tuple[int, ...]
@@ -59,7 +59,9 @@ class Sliding:
         }
 
 
-def weight_gradient(p: NodeContext, source: Operand, cotangent: Operand, window: Sliding) -> Value:
+def weight_gradient(
+    ctx: NodeContext, source: Operand, cotangent: Operand, window: SlidingWindow
+) -> Value:
     """[O, C/g, taps …] from what was convolved [N, C, …] and the cotangent [N, O, units …].
 
     Raises UnknownGradientError for a grouped convolution whose sizes are open.
@@ -67,65 +69,69 @@ def weight_gradient(p: NodeContext, source: Operand, cotangent: Operand, window:
     (x, x_shape), (dy, dy_shape) = source, cotangent
     open_sizes = not all(isinstance(size, int) for size in (*x_shape[1:], *dy_shape[1:]))
     if window.groups == 1 and (open_sizes or x_shape[1] in range(1 + FEW_CHANNELS)):
-        return _exchanged(p, x, dy, window)
+        return _conv_over_batch(ctx, x, dy, window)
     (channels, *sizes), (outputs, *units) = (
-        known_sizes(p, x_shape[1:]),
-        known_sizes(p, dy_shape[1:]),
+        known_sizes(ctx, x_shape[1:]),
+        known_sizes(ctx, dy_shape[1:]),
     )
-    patches = _patches(p, x, channels, sizes, units, window)
+    patches = _im2col(ctx, x, channels, sizes, units, window)
     if window.groups == 1:
-        return _product(p, patches, dy, channels, outputs, window)
-    return _grouped_product(p, patches, dy, channels, outputs, window)
+        return _matrix_product(ctx, patches, dy, channels, outputs, window)
+    return _grouped_matrix_product(ctx, patches, dy, channels, outputs, window)
 
 
-def known_sizes(p: NodeContext, sizes: Sequence[Dim]) -> tuple[int, ...]:
+def known_sizes(ctx: NodeContext, sizes: Sequence[Dim]) -> tuple[int, ...]:
     """The sizes as numbers; raises UnknownGradientError if the model leaves one open."""
     known = tuple(size for size in sizes if isinstance(size, int))
     if len(known) != len(sizes):
         raise UnknownGradientError(
-            f"the gradient of {p.node.operator} '{p.node.name}' needs its sizes; give the model "
+            f"the gradient of {ctx.node.operator} '{ctx.node.name}' needs its sizes; give the model "
             "an input shape"
         )
     return known
 
 
-def _exchanged(p: NodeContext, x: Value, dy: Value, window: Sliding) -> Value:
+def _conv_over_batch(ctx: NodeContext, x: Value, dy: Value, window: SlidingWindow) -> Value:
     """A convolution over the batch: strides and dilations change places too."""
     axes = range(2, 2 + window.rank)
     exchange = [1, 0, *axes]
-    found = p.op(
+    found = ctx.op(
         "Conv",
-        p.op("Transpose", x, perm=exchange),
-        p.op("Transpose", dy, perm=exchange),
+        ctx.op("Transpose", x, perm=exchange),
+        ctx.op("Transpose", dy, perm=exchange),
         strides=window.dilations,
         dilations=window.strides,
         pads=window.flat_pads,
     )
     if max(window.strides) > 1:
-        zeros = p.integers([0] * window.rank)
-        found = p.op("Slice", found, zeros, p.integers(window.kernel), p.integers(axes))
-    return p.op("Transpose", found, perm=exchange)
+        zeros = ctx.integers([0] * window.rank)
+        found = ctx.op("Slice", found, zeros, ctx.integers(window.kernel), ctx.integers(axes))
+    return ctx.op("Transpose", found, perm=exchange)
 
 
-def _patches(
-    p: NodeContext,
+def _im2col(
+    ctx: NodeContext,
     x: Value,
     channels: int,
     sizes: Sequence[int],
     units: Sequence[int],
-    window: Sliding,
+    window: SlidingWindow,
 ) -> Value:
     """[N, units, taps, C]: what each tap saw at each unit."""
-    last = p.op("Transpose", x, perm=[0, *range(2, 2 + window.rank), 1])
+    last = ctx.op("Transpose", x, perm=[0, *range(2, 2 + window.rank), 1])
     if any(window.flat_pads):
         befores, afters = window.flat_pads[: window.rank], window.flat_pads[window.rank :]
-        last = p.op("Pad", last, p.integers([0, *befores, 0, 0, *afters, 0]))
-    flat = p.op("Reshape", last, p.integers([0, -1, channels]))
+        last = ctx.op("Pad", last, ctx.integers([0, *befores, 0, 0, *afters, 0]))
+    flat = ctx.op("Reshape", last, ctx.integers([0, -1, channels]))
     padded = [size + sum(pad) for size, pad in zip(sizes, window.pads, strict=True)]
-    return p.op("Gather", flat, p.builder.constant(places(padded, units, window)), axis=1)
+    return ctx.op(
+        "Gather", flat, ctx.builder.constant(im2col_indices(padded, units, window)), axis=1
+    )
 
 
-def places(padded: Sequence[int], units: Sequence[int], window: Sliding) -> np.ndarray:
+def im2col_indices(
+    padded: Sequence[int], units: Sequence[int], window: SlidingWindow
+) -> np.ndarray:
     """[units, taps]: where in the flattened padded input each tap of each unit looks."""
     result = np.zeros((1, 1), np.int64)
     for axis, size in enumerate(padded):
@@ -138,37 +144,41 @@ def places(padded: Sequence[int], units: Sequence[int], window: Sliding) -> np.n
     return result
 
 
-def _product(
-    p: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+def _matrix_product(
+    ctx: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: SlidingWindow
 ) -> Value:
     taps = prod(window.kernel)
-    last = p.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
-    left = p.op("Reshape", last, p.integers([-1, outputs]))
-    right = p.op("Reshape", patches, p.integers([-1, taps * channels]))
-    found = p.op(
-        "Reshape", p.op("Gemm", left, right, transA=1), p.integers([outputs, taps, channels])
+    last = ctx.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
+    left = ctx.op("Reshape", last, ctx.integers([-1, outputs]))
+    right = ctx.op("Reshape", patches, ctx.integers([-1, taps * channels]))
+    found = ctx.op(
+        "Reshape", ctx.op("Gemm", left, right, transA=1), ctx.integers([outputs, taps, channels])
     )
-    return p.op(
+    return ctx.op(
         "Reshape",
-        p.op("Transpose", found, perm=[0, 2, 1]),
-        p.integers([outputs, channels, *window.kernel]),
+        ctx.op("Transpose", found, perm=[0, 2, 1]),
+        ctx.integers([outputs, channels, *window.kernel]),
     )
 
 
-def _grouped_product(
-    p: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: Sliding
+def _grouped_matrix_product(
+    ctx: NodeContext, patches: Value, dy: Value, channels: int, outputs: int, window: SlidingWindow
 ) -> Value:
     """The same product for each group."""
     groups, taps = window.groups, prod(window.kernel)
     each, own = outputs // groups, channels // groups
-    split = p.op("Reshape", patches, p.integers([0, 0, taps, groups, own]))
-    right = p.op(
+    split = ctx.op("Reshape", patches, ctx.integers([0, 0, taps, groups, own]))
+    right = ctx.op(
         "Reshape",
-        p.op("Transpose", split, perm=[3, 0, 1, 4, 2]),
-        p.integers([groups, -1, own * taps]),
+        ctx.op("Transpose", split, perm=[3, 0, 1, 4, 2]),
+        ctx.integers([groups, -1, own * taps]),
     )
-    by_group = p.op("Reshape", dy, p.integers([0, groups, each, -1]))
-    left = p.op(
-        "Reshape", p.op("Transpose", by_group, perm=[1, 2, 0, 3]), p.integers([groups, each, -1])
+    by_group = ctx.op("Reshape", dy, ctx.integers([0, groups, each, -1]))
+    left = ctx.op(
+        "Reshape",
+        ctx.op("Transpose", by_group, perm=[1, 2, 0, 3]),
+        ctx.integers([groups, each, -1]),
     )
-    return p.op("Reshape", p.op("MatMul", left, right), p.integers([outputs, own, *window.kernel]))
+    return ctx.op(
+        "Reshape", ctx.op("MatMul", left, right), ctx.integers([outputs, own, *window.kernel])
+    )

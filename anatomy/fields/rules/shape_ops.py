@@ -4,29 +4,29 @@ them in place.
 
 from collections.abc import Mapping
 
-from anatomy.fields.resample import resize_maps
+from anatomy.fields.resize import resize_maps
 from anatomy.fields.rules.base import (
-    ALL,
+    WHOLE_AXIS,
     WIDENED,
+    AxisDependencies,
     AxisDependency,
-    Reads,
     RuleNotApplicable,
-    constant,
+    attribute_or_input,
     identity,
     shape_of,
     size_at,
 )
-from anatomy.fields.rules.mixing import without
-from anatomy.fields.windows import Blocks, Part, Table, Taps
+from anatomy.fields.rules.reductions import without
+from anatomy.fields.windows import Blocks, ConcatInput, IndexTable, Taps
 from anatomy.graphs.graph import Dim, Graph, Node
 
 
-def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def broadcast(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Each computed input follows the output as numpy broadcasts it; an axis of size 1 is read by
     all.
     """
     rank = len(shape_of(graph, node.outputs[0]))
-    result: dict[int, Reads] = {}
+    result: dict[int, AxisDependencies] = {}
     for position, name in enumerate(node.inputs):
         if name and name not in graph.constants:
             shape, output = shape_of(graph, name), shape_of(graph, node.outputs[0])
@@ -37,15 +37,15 @@ def broadcast(node: Node, graph: Graph) -> Mapping[int, Reads]:
     return result
 
 
-def unary(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def unary(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Every axis follows its own."""
     return {0: identity(len(shape_of(graph, node.inputs[0])))}
 
 
-def squeeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def squeeze(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Axes of size 1 go away."""
     shape = shape_of(graph, node.inputs[0])
-    axes = constant(node, graph, 1, "axes")
+    axes = attribute_or_input(node, graph, 1, "axes")
     gone = (
         {axis for axis, size in enumerate(shape) if size == 1}
         if axes is None
@@ -54,33 +54,35 @@ def squeeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
     return {0: without(len(shape), gone, keep=False)}
 
 
-def unsqueeze(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def unsqueeze(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Axes of size 1 come in."""
     rank = len(shape_of(graph, node.inputs[0]))
-    axes = constant(node, graph, 1, "axes")
+    axes = attribute_or_input(node, graph, 1, "axes")
     new = {axis % (rank + len(axes)) for axis in axes}
     kept = [axis for axis in range(rank + len(axes)) if axis not in new]
     return {0: tuple(AxisDependency(axis) for axis in kept)}
 
 
-def transpose(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def transpose(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Axes change places."""
     rank = len(shape_of(graph, node.inputs[0]))
     order = node.attributes.get("perm", tuple(reversed(range(rank))))
     return {0: tuple(AxisDependency(order.index(axis)) for axis in range(rank))}
 
 
-def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def concat(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Along the axis of concatenation each input is one part of the output."""
     shapes = [shape_of(graph, name) for name in node.inputs]
     axis = node.attributes["axis"] % len(shapes[0])
-    result: dict[int, Reads] = {}
+    result: dict[int, AxisDependencies] = {}
     start: int | None = 0
     for position, shape in enumerate(shapes):
         part = (
             WIDENED
             if start is None
-            else AxisDependency(axis, Part(start, position == 0, position == len(shapes) - 1))
+            else AxisDependency(
+                axis, ConcatInput(start, position == 0, position == len(shapes) - 1)
+            )
         )
         result[position] = tuple(
             part if i == axis else AxisDependency(i) for i in range(len(shape))
@@ -90,7 +92,7 @@ def concat(node: Node, graph: Graph) -> Mapping[int, Reads]:
     return result
 
 
-def split(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
+def split(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies]:
     """Along the axis of the split an output begins where the outputs before it end."""
     shape = shape_of(graph, node.inputs[0])
     axis = node.attributes.get("axis", 0) % len(shape)
@@ -107,12 +109,12 @@ def split(node: Node, graph: Graph, output: str) -> Mapping[int, Reads]:
     }
 
 
-def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def slice_(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Output i reads `start + i*step`."""
     shape = shape_of(graph, node.inputs[0])
-    starts = constant(node, graph, 1, "starts")
-    axes = constant(node, graph, 3, "axes", range(len(starts)))
-    steps = constant(node, graph, 4, "steps", [1] * len(starts))
+    starts = attribute_or_input(node, graph, 1, "starts")
+    axes = attribute_or_input(node, graph, 3, "axes", range(len(starts)))
+    steps = attribute_or_input(node, graph, 4, "steps", [1] * len(starts))
     result = list(identity(len(shape)))
     for start, axis, step in zip(starts, axes, steps, strict=True):
         size = shape[axis]
@@ -128,11 +130,13 @@ def slice_(node: Node, graph: Graph) -> Mapping[int, Reads]:
     return {0: tuple(result)}
 
 
-def pad(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def pad(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Constant padding and cropping shift; reflection, edge and wrap read inside again."""
     shape = shape_of(graph, node.inputs[0])
-    pads = constant(node, graph, 1, "pads", node.attributes.get("paddings"))
-    axes = [axis % len(shape) for axis in constant(node, graph, 3, "axes", range(len(shape)))]
+    pads = attribute_or_input(node, graph, 1, "pads", node.attributes.get("paddings"))
+    axes = [
+        axis % len(shape) for axis in attribute_or_input(node, graph, 3, "axes", range(len(shape)))
+    ]
     before = dict(zip(axes, pads[: len(axes)], strict=True))
     after = dict(zip(axes, pads[len(axes) :], strict=True))
     mode = node.attributes.get("mode", "constant")
@@ -150,7 +154,7 @@ def _padded(axis: int, size: Dim, before: int, after: int, mode: str) -> AxisDep
     if not isinstance(size, int):
         return WIDENED
     return AxisDependency(
-        axis, Table(tuple((_mirrored(i, size, mode),) for i in range(-before, size + after)))
+        axis, IndexTable(tuple((_mirrored(i, size, mode),) for i in range(-before, size + after)))
     )
 
 
@@ -163,8 +167,8 @@ def _mirrored(index: int, size: int, mode: str) -> int:
     return min(index % period, period - index % period)
 
 
-def resize(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Interpolation reads by table, whole factors by blocks; see `anatomy.fields.resample`."""
+def resize(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+    """Interpolation reads by table, whole factors by blocks; see `anatomy.fields.resize`."""
     before, after = shape_of(graph, node.inputs[0]), shape_of(graph, node.outputs[0])
     scales = next(
         (
@@ -182,33 +186,33 @@ def resize(node: Node, graph: Graph) -> Mapping[int, Reads]:
     }
 
 
-def depth_to_space(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def depth_to_space(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Blocks of units come from one position and all its channels."""
     size = node.attributes["blocksize"]
     return {
         0: (
             AxisDependency(0),
-            ALL,
+            WHOLE_AXIS,
             AxisDependency(2, Blocks(size)),
             AxisDependency(3, Blocks(size)),
         )
     }
 
 
-def space_to_depth(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def space_to_depth(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Each unit reads a block of positions."""
     size = node.attributes["blocksize"]
     return {
         0: (
             AxisDependency(0),
-            ALL,
+            WHOLE_AXIS,
             *(AxisDependency(axis, Taps(size, 0, 1, size)) for axis in (2, 3)),
         )
     }
 
 
-def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
-    """Constant indices are a table; one index takes its axis away. Raises Unruled for computed
+def gather(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+    """Constant indices are a table; one index takes its axis away. Raises RuleNotApplicable for computed
     ones.
     """
     shape = shape_of(graph, node.inputs[0])
@@ -219,7 +223,7 @@ def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
         raise RuleNotApplicable("computed indices")
     if indices.ndim == 0:
         return {0: without(len(shape), {axis}, keep=False)}
-    table = Table(tuple((int(i) % size,) for i in indices))
+    table = IndexTable(tuple((int(i) % size,) for i in indices))
     return {
         0: tuple(
             AxisDependency(i, table) if i == axis else AxisDependency(i) for i in range(len(shape))
@@ -227,22 +231,23 @@ def gather(node: Node, graph: Graph) -> Mapping[int, Reads]:
     }
 
 
-def tile(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def tile(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Repeats are a table over the input."""
     shape = shape_of(graph, node.inputs[0])
-    repeats = constant(node, graph, 1, "repeats")
+    repeats = attribute_or_input(node, graph, 1, "repeats")
     return {
         0: tuple(
             AxisDependency(axis)
             if times == 1
             else AxisDependency(
-                axis, Table(tuple((i,) for _ in range(times) for i in range(size_at(shape, axis))))
+                axis,
+                IndexTable(tuple((i,) for _ in range(times) for i in range(size_at(shape, axis)))),
             )
             for axis, times in enumerate(repeats)
         )
     }
 
 
-def nothing(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def no_dependency(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Shapes and sizes depend on no value."""
     return {}

@@ -8,7 +8,13 @@ followed as the digits of its index; an axis that is split in several is not fol
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
-from anatomy.fields.rules.base import ALL, WIDENED, AxisDependency, Reads, shape_of
+from anatomy.fields.rules.base import (
+    WHOLE_AXIS,
+    WIDENED,
+    AxisDependencies,
+    AxisDependency,
+    shape_of,
+)
 from anatomy.fields.windows import Blocks, Digit, Taps
 from anatomy.graphs.graph import Dim, Graph, Node, Shape
 
@@ -16,16 +22,16 @@ Group = tuple[list[int], list[int]]
 """Axes before, and axes after."""
 
 
-def reshape(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def reshape(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Each group of axes for itself."""
     before, after = shape_of(graph, node.inputs[0]), shape_of(graph, node.outputs[0])
-    result = dict.fromkeys(range(len(before)), ALL)
+    result = dict.fromkeys(range(len(before)), WHOLE_AXIS)
     for sources, targets in _groups(before, after):
         result.update(_regrouped(before, sources, after, targets))
     return {0: tuple(result[axis] for axis in range(len(before)))}
 
 
-def flatten(node: Node, graph: Graph) -> Mapping[int, Reads]:
+def flatten(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """Two groups: all axes before `axis`, and all from it on."""
     before, after = shape_of(graph, node.inputs[0]), shape_of(graph, node.outputs[0])
     axis = node.attributes.get("axis", 1)

@@ -9,8 +9,9 @@ import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from operator import attrgetter
 
 from service.errors import DeadlinePassed, QueueFull
@@ -48,6 +49,7 @@ class Batcher:
         most: int = 8,
         length: Numbers | None = None,
         crowd: Numbers | None = None,
+        name: str = "run",
     ) -> None:
         self._length = [0.0] if length is None else length
         self._crowd = [0.0] if crowd is None else crowd
@@ -59,10 +61,11 @@ class Batcher:
         self._here: list[WorkItem] = []
         self._changed = threading.Condition(threading.Lock())
         self._running: Counter[Hashable] = Counter()
+        self._elsewhere: Counter[Hashable] = Counter()
         self._closed = False
         self._typical = 0.05
         self._threads = [
-            threading.Thread(target=self._work, name=f"fovea-run-{number}", daemon=True)
+            threading.Thread(target=self._work, name=f"fovea-{name}-{number}", daemon=True)
             for number in range(workers)
         ]
         for thread in self._threads:
@@ -78,7 +81,28 @@ class Batcher:
         """How many pieces are running or waiting now."""
         with self._changed:
             self._waiting.keep(_wanted)
-            return self._running.total() + len(self._waiting)
+            return self._total()
+
+    @contextmanager
+    def admitted(self, owner: Hashable = None, *, limited: bool = True) -> Iterator[None]:
+        """While open, one more request of this owner counts as waiting, whatever it waits for.
+
+        It has its place in the queue that way while its input is decoded, before there is anything
+        to `ask` for. Raises QueueFull as `ask` does, unless it is not `limited`.
+        """
+        with self._changed:
+            if limited:
+                self._check_room(owner)
+            self._elsewhere[owner] += 1
+            self._tell()
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._elsewhere[owner] -= 1
+                if not self._elsewhere[owner]:
+                    del self._elsewhere[owner]
+                self._tell()
 
     def submit(
         self, work: Callable[[], Result], owner: Hashable = None
@@ -156,22 +180,27 @@ class Batcher:
 
     def _put(self, piece: WorkItem) -> None:
         with self._changed:
-            inside = self._inside(piece.owner)
-            if inside >= self._limit:
-                self._waiting.keep(_wanted)
-                inside = self._inside(piece.owner)
-            if inside >= self._limit:
-                retry_after = inside * self._typical / self._workers
-                raise QueueFull(
-                    f"{inside} requests are running or waiting already; try again later",
-                    retry_after,
-                )
+            self._check_room(piece.owner)
             self._waiting.put(piece.owner, piece)
             self._tell()
             self._changed.notify()
 
+    def _check_room(self, owner: Hashable) -> None:
+        inside = self._inside(owner)
+        if inside >= self._limit:
+            self._waiting.keep(_wanted)
+            inside = self._inside(owner)
+        if inside >= self._limit:
+            retry_after = inside * self._typical / self._workers
+            raise QueueFull(
+                f"{inside} requests are running or waiting already; try again later", retry_after
+            )
+
     def _inside(self, owner: Hashable) -> int:
-        return self._running[owner] + self._waiting.length(owner)
+        return self._running[owner] + self._elsewhere[owner] + self._waiting.length(owner)
+
+    def _total(self) -> int:
+        return self._running.total() + self._elsewhere.total() + len(self._waiting)
 
     def _forget(self) -> None:
         with self._changed:
@@ -179,8 +208,9 @@ class Batcher:
             self._tell()
 
     def _tell(self) -> None:
-        self._length[0] = self._running.total() + len(self._waiting)
-        self._crowd[0] = min(self._busy + len(self._waiting), self._workers)
+        self._length[0] = self._total()
+        active = self._busy + len(self._waiting) + self._elsewhere.total()
+        self._crowd[0] = min(active, self._workers)
 
     def _work(self) -> None:
         while pieces := self._taken():

@@ -1,17 +1,20 @@
 """`python -m anatomy FILE`: the layers of a model file and what their units see."""
 
 import argparse
+import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from anatomy.fields.receptive_field import LayerField, ReceptiveFields, UnitError
 from anatomy.graphs.graph import Graph, GraphError
 from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import ModelFileError, read
 from anatomy.report import (
+    Json,
     LayerNameError,
     find_layer,
     layers_body,
@@ -34,14 +37,44 @@ COLUMNS = (
     "P",
     "status",
 )
+BROKEN_PIPE_STATUS = 128 + 13
+"""What a shell reports of a program that SIGPIPE, signal 13, ended."""
 NUMERIC = frozenset(("", "parameters", "MACs"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 if all went well, 1 with a line on standard error if not."""
-    options = _parser().parse_args(arguments)
+    """Run the command line: 0 on success, 1 after a line on standard error.
+
+    If whoever reads the output has gone, as `head` does, the command ends quietly with the exit
+    code that a shell reports of `cat`.
+    """
+    _replace_unencodable(sys.stdout)
     try:
-        print(_answer(options))
+        try:
+            return _run(_parser().parse_args(arguments))
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _discard_output()
+        return BROKEN_PIPE_STATUS
+
+
+def _replace_unencodable(stream: TextIO) -> None:
+    """Write a question mark for what the terminal's encoding lacks, instead of failing."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Make the interpreter's own flush at exit succeed, although the pipe is broken."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
+
+
+def _run(options: argparse.Namespace) -> int:
+    try:
+        print(_output(options))
     except (ModelFileError, GraphError, LayerNameError, UnitError) as error:
         print(f"anatomy: {options.file}: {error}", file=sys.stderr)
         return 1
@@ -59,14 +92,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layer", metavar="N", help="index or name of one layer: print its receptive field"
     )
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument(
+    position = parser.add_mutually_exclusive_group()
+    position.add_argument(
         "--unit",
         metavar="Y,X",
         type=_position,
         help="one unit of that layer, an index per spatial axis",
     )
-    place.add_argument(
+    position.add_argument(
         "--pixel",
         metavar="Y,X",
         type=_position,
@@ -93,26 +126,32 @@ def _position(text: str) -> tuple[int, ...]:
         ) from None
 
 
-def _answer(options: argparse.Namespace) -> str:
+def _output(options: argparse.Namespace) -> str:
     model = read(options.file)
     graph = model.graph if options.shape is None else Graph(model.proto, options.shape)
-    found, fields = layers(graph), ReceptiveFields(graph)
-    if options.layer is None:
-        if options.unit or options.pixel or options.of:
-            raise LayerNameError(
-                "--unit, --pixel and --of say something of one layer; name it with --layer"
-            )
-        if not options.json:
-            return table(found, fields)
-        name, version = _repository_names(options.file)
-        return _json(layers_body(graph, found, fields, name, version))
-    layer = find_layer(found, options.layer)
-    of = None if options.of is None else find_layer(found, options.of)
+    network_layers, fields = layers(graph), ReceptiveFields(graph)
+    if options.layer is not None:
+        return _json(_layer_body(options, network_layers, fields))
+    if options.unit or options.pixel or options.of:
+        raise LayerNameError(
+            "--unit, --pixel and --of say something of one layer; name it with --layer"
+        )
+    if not options.json:
+        return table(network_layers, fields)
+    name, version = _repository_names(options.file)
+    return _json(layers_body(graph, network_layers, fields, name, version))
+
+
+def _layer_body(
+    options: argparse.Namespace, network_layers: Sequence[Layer], fields: ReceptiveFields
+) -> Json:
+    layer = find_layer(network_layers, options.layer)
+    of = None if options.of is None else find_layer(network_layers, options.of)
     if options.unit is not None:
-        return _json(unit_body(layer, options.unit, fields, of))
+        return unit_body(layer, options.unit, fields, of)
     if options.pixel is not None:
-        return _json(projective_body(layer, options.pixel, fields, of))
-    return _json(receptive_field_body(layer, fields, of))
+        return projective_body(layer, options.pixel, fields, of)
+    return receptive_field_body(layer, fields, of)
 
 
 def _repository_names(path: Path) -> tuple[str, str]:
@@ -123,26 +162,30 @@ def _repository_names(path: Path) -> tuple[str, str]:
     return (folder.parent.name, folder.name) if folder.name.isdecimal() else (path.stem, "1")
 
 
-def _json(body: dict[str, Any]) -> str:
-    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
+def _json(body: Json) -> str:
+    # A question mark in place of a letter would change the name of a layer; an escape does not.
+    is_utf8 = sys.stdout.encoding.lower() in ("utf-8", "utf8")
+    return json.dumps(body, indent=2, ensure_ascii=not is_utf8, allow_nan=False)
 
 
-def table(found: Sequence[Layer], fields: ReceptiveFields) -> str:
+def table(network_layers: Sequence[Layer], fields: ReceptiveFields) -> str:
     """The layers, one a line, with totals below."""
-    rows = [COLUMNS, *(_row(layer, fields.layer(layer)) for layer in found)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(COLUMNS))]
-    lines = [
-        "  ".join(
-            text.rjust(width) if name in NUMERIC else text.ljust(width)
-            for name, text, width in zip(COLUMNS, row, widths, strict=True)
-        ).rstrip()
-        for row in rows
+    rows = [COLUMNS, *(_row(layer, fields.layer(layer)) for layer in network_layers)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [_aligned(row, widths) for row in rows]
+    parameters = sum(layer.parameters for layer in network_layers)
+    macs = sum(layer.macs or 0 for layer in network_layers)
+    totals = f"{len(network_layers)} layers, {parameters:,} parameters, {macs:,} MACs"
+    return "\n".join([*lines, "", totals])
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    """Numbers to the right, everything else to the left."""
+    cells = [
+        text.rjust(width) if name in NUMERIC else text.ljust(width)
+        for name, text, width in zip(COLUMNS, row, widths, strict=True)
     ]
-    parameters, macs = (
-        sum(layer.parameters for layer in found),
-        sum(layer.macs or 0 for layer in found),
-    )
-    return "\n".join([*lines, "", f"{len(found)} layers, {parameters:,} parameters, {macs:,} MACs"])
+    return "  ".join(cells).rstrip()
 
 
 def _row(layer: Layer, field: LayerField) -> tuple[str, ...]:
@@ -158,8 +201,13 @@ def _row(layer: Layer, field: LayerField) -> tuple[str, ...]:
         _sizes(field.size),
         _sizes(field.stride),
         _sizes(field.padding),
-        f"{field.status.replace('_', ' ')}{f' ({field.operator})' if field.operator else ''}",
+        _status(field),
     )
+
+
+def _status(field: LayerField) -> str:
+    status = field.status.replace("_", " ")
+    return f"{status} ({field.operator})" if field.operator else status
 
 
 def _sizes(values: Sequence[float] | None) -> str:

@@ -3,6 +3,9 @@ mistake.
 """
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,7 @@ def net() -> Network:
 
 def body(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
     """What the command prints, parsed."""
-    assert main([str(each) for each in arguments]) == 0
+    assert main(list(map(str, arguments))) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -61,20 +64,20 @@ def test_json_is_the_body_of_the_api(
 def test_a_unit_of_a_layer_named_either_way(
     reference: str, file: Path, net: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = body(capsys, file, "--json", "--layer", reference, "--unit", "5,7")
-    assert found == json.loads(json.dumps(unit_body(net.layers[1], (5, 7), net.fields)))
-    assert found["interval"] == [[7, 14], [9, 20]]
-    assert found["clipped"] == [[7, 12], [9, 16]]
+    answer = body(capsys, file, "--json", "--layer", reference, "--unit", "5,7")
+    assert answer == json.loads(json.dumps(unit_body(net.layers[1], (5, 7), net.fields)))
+    assert answer["interval"] == [[7, 14], [9, 20]]
+    assert answer["clipped"] == [[7, 12], [9, 16]]
 
 
 def test_a_pixel_and_another_layer_as_the_source(
     file: Path, net: Network, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    found = body(capsys, file, "--layer", "1", "--pixel", "0,0", "--of", "stem")
-    assert found == json.loads(
+    answer = body(capsys, file, "--layer", "1", "--pixel", "0,0", "--of", "stem")
+    assert answer == json.loads(
         json.dumps(projective_body(net.layers[1], (0, 0), net.fields, net.layers[0]))
     )
-    assert found["units"] == [[0, 2], [0, 3]]
+    assert answer["units"] == [[0, 2], [0, 3]]
 
 
 def test_open_sizes_can_be_given(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,3 +130,45 @@ def test_a_unit_and_a_pixel_are_not_asked_for_at_once(
     with pytest.raises(SystemExit):
         main([str(file), "--layer", "0", "--unit", "1,1", "--pixel", "1,1"])
     assert "not allowed with argument --unit" in capsys.readouterr().err
+
+
+def command(*arguments: object) -> list[str]:
+    """The command line of a process of its own."""
+    return [sys.executable, "-m", "anatomy", *map(str, arguments)]
+
+
+# Where standard output is not buffered, argparse itself passes over the broken pipe and ends with 0.
+@pytest.mark.parametrize(("option", "statuses"), [("--json", {141}), ("--help", {0, 141})])
+def test_a_reader_that_has_gone_ends_the_command_quietly(
+    file: Path, option: str, statuses: set[int]
+) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    run = subprocess.run(
+        command(file, option), stdout=write_end, stderr=subprocess.PIPE, check=False
+    )
+    os.close(write_end)
+    assert run.stderr == b""
+    assert run.returncode in statuses
+
+
+ASCII_TERMINALS = [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}]
+
+
+@pytest.mark.parametrize("terminal", ASCII_TERMINALS, ids=str)
+@pytest.mark.parametrize(
+    ("option", "text"), [("--shape=1,1,12,16", "b?dy"), ("--json", "b\\u00f6dy"), ("--help", "?")]
+)
+def test_an_ascii_terminal_gets_no_traceback(
+    tmp_path: Path, terminal: dict[str, str], option: str, text: str
+) -> None:
+    path = tmp_path / "model.onnx"
+    proto = parse(TEXT)
+    proto.graph.node[2].name = "bödy"
+    model_file.write(proto, path, None)
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUTF8"}
+    run = subprocess.run(
+        command(path, option), env={**environment, **terminal}, capture_output=True, check=True
+    )
+    assert text in run.stdout.decode("ascii")
+    assert run.stderr == b""

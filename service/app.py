@@ -37,7 +37,6 @@ from service.http.middleware import ID_HEADER, RequestMiddleware
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
-from service.telemetry.shared_counters import SharedCounters
 
 ROUTERS = (
     predictions,
@@ -85,15 +84,16 @@ class App(FastAPI):
 
 
 def create_app(
-    settings: Settings, services: Services | None = None, ledger: SharedCounters | None = None
+    settings: Settings, services: Services | None = None, metrics: Metrics | None = None
 ) -> FastAPI:
     """The app with these settings; it starts the services on its way up, unless they are given, and
     closes them.
 
-    What is counted is in `ledger`, or in that of the services, or in one of its own.
+    It counts in `metrics`, or in those of the services, or in some of its own.
     """
-    ledger = ledger or (SharedCounters() if services is None else services.ledger)
-    metrics, health = Metrics(ledger), DrainState()
+    metrics = metrics or (Metrics() if services is None else services.metrics)
+    metrics.worker_started()
+    health = DrainState()
     app = App(
         title="Fovea",
         version=_version(),
@@ -101,9 +101,9 @@ def create_app(
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        lifespan=_lifespan(settings, services, ledger, metrics, health),
+        lifespan=_lifespan(settings, services, metrics, health),
     )
-    app.state.metrics, app.state.health = metrics, health
+    app.state.health = health
     problems.install(app)
     for module in (*ROUTERS, *V2_ROUTERS):
         app.include_router(module.router)
@@ -136,7 +136,6 @@ def create_app(
 def _lifespan(
     settings: Settings,
     given: Services | None,
-    ledger: SharedCounters,
     metrics: Metrics,
     health: DrainState,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
@@ -145,7 +144,7 @@ def _lifespan(
         services = (
             given
             if given is not None
-            else await asyncio.to_thread(Services.start, settings, ledger)
+            else await asyncio.to_thread(Services.start, settings, metrics)
         )
         _announce(services)
         if isinstance(app, App):

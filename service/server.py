@@ -26,6 +26,7 @@ from service.http.protocol import HttpProtocol
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
+from service.telemetry.metrics import Metrics
 from service.telemetry.shared_counters import SharedCounters
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
@@ -140,7 +141,7 @@ def _started(settings: Settings, listener: socket.socket, folder: Path, place: i
 def _work(settings: Settings, listener: socket.socket, folder: Path, place: int) -> NoReturn:
     end_with_0_on_signals()
     configure(settings.log_format, settings.log_level)
-    sys.exit(run(create_app(settings, ledger=SharedCounters(folder, place)), listener))
+    sys.exit(run(create_app(settings, metrics=Metrics(SharedCounters(folder, place))), listener))
 
 
 def _start_and_stop(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from service.runtime.engine import CPU, Engine
 from service.runtime.process import Threads
 from service.scheduling.batcher import Batcher
 from service.settings import Settings
-from service.telemetry.shared_counters import SharedCounters
+from service.telemetry.metrics import Metrics
 from service.telemetry.statistics import Statistics
 
 INSTANCES_ON_CUDA = 2
@@ -42,17 +42,17 @@ class Services:
     predictor: Predictor
     inspector: Inspector
     batcher: Batcher
-    ledger: SharedCounters
+    metrics: Metrics
     statistics: Statistics
 
     @classmethod
-    def start(cls, settings: Settings, ledger: SharedCounters | None = None) -> "Services":
+    def start(cls, settings: Settings, metrics: Metrics | None = None) -> "Services":
         """Find the device and load the models; raises DeviceUnavailable or SettingsError.
 
-        What is counted is in `ledger`, or in one of its own.
+        It counts in `metrics`, or in some of its own.
         """
-        ledger = ledger or SharedCounters()
-        statistics = Statistics(ledger)
+        metrics = metrics or Metrics()
+        statistics = Statistics(metrics)
         crowd = [0.0]
         threads = Threads.share(settings.workers, settings.instances, settings.threads)
         engine = Engine(
@@ -60,15 +60,11 @@ class Services:
             threads.alone,
             cuda_of(settings),
             settings.max_batch,
-            built=ledger.block("sum", "sessions", (), 1),
+            built=metrics.sessions_built,
             threads_beside=threads.contended,
             crowd=crowd,
         )
-        counts, kept = (
-            ledger.block("sum", "layer sessions", (), 3),
-            ledger.block("now", "layer sessions now", (), 1),
-        )
-        loader = Loader(engine, LRUCache(settings.layer_sessions, counts, kept))
+        loader = Loader(engine, LRUCache(settings.layer_sessions, metrics.layer_sessions))
         control = ModelManager(
             settings.models,
             loader,
@@ -80,13 +76,14 @@ class Services:
             settings.input_store,
             settings.input_store_bytes,
             settings.input_store_seconds,
-            ledger.block("sum", "inputs", (), 4),
+            metrics.input_store,
         )
         workers = settings.instances or (
             threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA
         )
-        queue = ledger.block("now", "queue", (), 1)
-        batcher = Batcher(workers, settings.queue_size, engine.max_batch, queue, crowd)
+        batcher = Batcher(
+            workers, settings.queue_size, engine.max_batch, metrics.queue_length, crowd
+        )
         prepared = DecodedInputCache(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":
@@ -101,7 +98,7 @@ class Services:
             predictor,
             Inspector(statistics),
             batcher,
-            ledger,
+            metrics,
             statistics,
         )
 

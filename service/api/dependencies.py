@@ -15,7 +15,7 @@ from service.errors import DeadlinePassed, FoveaError, NotReady, QueueFull
 from service.repository.model import Model
 from service.scheduling.work_item import Completed
 from service.services import Services
-from service.telemetry.statistics import Reason
+from service.telemetry.metrics import Reason
 
 Result = TypeVar("Result")
 

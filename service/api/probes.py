@@ -11,7 +11,7 @@ from service.api.responses import as_json
 from service.api.schemas import Status
 from service.errors import NotReady
 from service.services import Services
-from service.telemetry.metrics import CONTENT_TYPE, Metrics, Snapshot
+from service.telemetry.prometheus import CONTENT_TYPE, Snapshot, render
 
 router = APIRouter(tags=["operations"])
 
@@ -53,22 +53,25 @@ async def readyz(request: Request, services: ServicesDependency) -> Response:
         }
     },
 )
-async def prometheus(request: Request, services: ServicesDependency) -> Response:
+async def prometheus(services: ServicesDependency) -> Response:
     """Requests, latencies, models, the queue, caches and processes; of all workers, whichever
     answers.
     """
-    own: Metrics = request.app.state.metrics
-    text = await asyncio.to_thread(lambda: own.text(_seen(services)))
+    text = await asyncio.to_thread(_scrape, services)
     return Response(text, media_type=CONTENT_TYPE)
 
 
-def _seen(services: Services) -> Snapshot:
+def _scrape(services: Services) -> bytes:
+    return render(services.metrics, services.statistics, _snapshot(services))
+
+
+def _snapshot(services: Services) -> Snapshot:
     engine, store = services.engine, services.store
     return Snapshot(
         provider=engine.provider,
         runtime=engine.version,
         served=[(model.name, model.version, model.provider) for model in services.repository],
-        refused=len(services.repository.refused),
+        rejected=len(services.repository.refused),
         stored=store.usage(),
-        room=services.settings.input_store_bytes,
+        store_limit=services.settings.input_store_bytes,
     )

@@ -165,7 +165,7 @@ class FastPath:
                 status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body
             )
             seconds = time.monotonic() - each.came
-            self._metrics.request("POST", PATH, status, seconds)
+            self._metrics.request_answered("POST", PATH, status, seconds)
             lines.append(logged("POST", PATH, status, seconds, name))
         access.write(logging.INFO, lines)
 

@@ -56,7 +56,7 @@ class RequestMiddleware:
 
     def _count(self, step: int) -> None:
         self._health.in_flight += step
-        self._metrics.in_flight(self._health.in_flight)
+        self._metrics.requests_in_flight.set(self._health.in_flight)
 
     async def _answer(self, exchange: "_RequestContext", receive: Receive, work: bool) -> None:
         answering: RequestTask | None = exchange.scope.get(REQUEST_TASK)
@@ -96,7 +96,7 @@ class RequestMiddleware:
         seconds = time.monotonic() - exchange.started
         scope, status = exchange.scope, exchange.status or CLIENT_GONE
         method = exchange.method if exchange.method in _METHODS else "other"
-        self._metrics.request(method, _template(scope), status, seconds)
+        self._metrics.request_answered(method, _template(scope), status, seconds)
         access.write(
             logging.INFO if work else logging.DEBUG,
             [logged(exchange.method, scope["path"], status, seconds, exchange.request_id)],

@@ -23,7 +23,8 @@ from pathlib import Path
 import structlog
 
 from service.errors import SettingsError, UnknownInput
-from service.telemetry.shared_counters import Numbers
+from service.telemetry.instruments import Counter
+from service.telemetry.metrics import InputStoreMetrics
 
 ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
 INCOMING = ".incoming-"
@@ -32,7 +33,6 @@ SHARE = 16
 AT_ONCE_BYTES = 16_384
 """What the system writes in one call, so that nobody meets half of it but in that moment."""
 BEING_WRITTEN_SECONDS = 0.01
-_HITS, _MISSES, _WRITES, _EVICTIONS = range(4)
 LOOK_SHARE = 50
 """How many times as long as it takes to look through the folder it is not looked through again."""
 # Of the files that this process writes: no two at once have one name, whichever thread they come
@@ -57,14 +57,17 @@ class _Kept:
 class InputStore:
     """At most `max_bytes` of inputs in `folder`, each for `max_seconds` after its last use.
 
-    `counts` are those of inputs asked for that were there, of others, of inputs written and of
-    inputs deleted. Raises SettingsError if the folder cannot be made, or is somebody else's.
+    Raises SettingsError if the folder cannot be made, or is somebody else's.
     """
 
     def __init__(
-        self, folder: Path, max_bytes: int, max_seconds: float, counts: Numbers | None = None
+        self,
+        folder: Path,
+        max_bytes: int,
+        max_seconds: float,
+        metrics: InputStoreMetrics | None = None,
     ) -> None:
-        self._counts = [0.0] * 4 if counts is None else counts
+        self._metrics = metrics or InputStoreMetrics()
         self._counting = threading.Lock()
         self._folder = folder
         self._max_bytes = max_bytes
@@ -116,7 +119,7 @@ class InputStore:
                 "this is not an input id; post the input and use the input_id of the answer"
             )
         data = self._read(self._folder / input_id)
-        self._count(_MISSES if data is None else _HITS)
+        self._count(self._metrics.misses if data is None else self._metrics.hits)
         if data is None:
             raise UnknownInput(_gone(input_id))
         return data
@@ -128,12 +131,12 @@ class InputStore:
             if time.time() - os.stat(path).st_mtime <= self._max_seconds:  # noqa: PTH116
                 with contextlib.suppress(OSError):
                     os.utime(path)
-                self._count(_HITS)
+                self._count(self._metrics.hits)
                 return
             self._drop(Path(path))
         except OSError:
             pass
-        self._count(_MISSES)
+        self._count(self._metrics.misses)
         raise UnknownInput(_gone(input_id))
 
     def _read(self, path: Path) -> bytes | None:
@@ -177,7 +180,7 @@ class InputStore:
     def _write(self, name: str, data: bytes) -> None:
         self._make_room(len(data))
         _write(self._prefix, name, data)
-        self._count(_WRITES)
+        self._count(self._metrics.writes)
 
     def _make_room(self, size: int) -> None:
         with self._sweeping:
@@ -203,11 +206,11 @@ class InputStore:
 
     def _drop(self, path: Path) -> None:
         _remove(path)
-        self._count(_EVICTIONS)
+        self._count(self._metrics.evictions)
 
-    def _count(self, place: int) -> None:
+    def _count(self, counter: Counter) -> None:
         with self._counting:
-            self._counts[place] += 1.0
+            counter.inc()
 
 
 def _gone(input_id: str) -> str:

@@ -170,8 +170,8 @@ class Model:
         kept = self._sessions
         if (
             tensor not in self._at_once
-            or kept.has(tensor, self)
-            or (not kept.has(ALL, self) and kept.room(self) > 0)
+            or (tensor, self) in kept
+            or ((ALL, self) not in kept and kept.capacity_left(self) > 0)
         ):
             return self.tap(tensor)
         self._asked[tensor] += 1

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from service.runtime.process import trim_heap
-from service.telemetry.shared_counters import Numbers
+from service.telemetry.shared_counters import Values
 
 SEVERAL = 2
 """So many workers with something to do, and each run has its share of the threads."""
@@ -25,7 +25,7 @@ class ContendedSession:
     takes memory.
     """
 
-    def __init__(self, build: Callable[[], Any], crowd: Numbers) -> None:
+    def __init__(self, build: Callable[[], Any], crowd: Values) -> None:
         self._build = build
         self._crowd = crowd
         self._begun = threading.Lock()

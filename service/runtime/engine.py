@@ -26,7 +26,8 @@ from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
 from service.runtime.cuda import Cuda
 from service.runtime.placement import Placement
 from service.runtime.watchdog import Watchdog
-from service.telemetry.shared_counters import Numbers
+from service.telemetry.instruments import Counter
+from service.telemetry.shared_counters import Values
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -154,9 +155,9 @@ class Engine:
         threads: int = 0,
         cuda: Cuda | None = None,
         max_batch: int | None = None,
-        built: Numbers | None = None,
+        built: Counter | None = None,
         threads_beside: int | None = None,
-        crowd: Numbers | None = None,
+        crowd: Values | None = None,
     ) -> None:
         self._runtime = _runtime()
         self._threads = threads
@@ -165,7 +166,7 @@ class Engine:
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
         self._watch = Watchdog()
-        self._built = [0.0] if built is None else built
+        self._built = built or Counter()
         self._sharing = False
         self.note = ""
         self.provider = self._choose(device)
@@ -185,7 +186,7 @@ class Engine:
     @property
     def sessions_built(self) -> int:
         """How many sessions were built since the start."""
-        return int(self._built[0])
+        return int(self._built.value)
 
     def load(
         self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False
@@ -203,7 +204,7 @@ class Engine:
             )
         session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
         with self._lock:
-            self._built[0] += 1.0
+            self._built.inc()
         return session
 
     def _share_memory(self) -> None:

@@ -26,7 +26,8 @@ from service.scheduling.work_item import (
     deliver,
     outcomes_of,
 )
-from service.telemetry.shared_counters import Numbers
+from service.telemetry.instruments import Gauge
+from service.telemetry.shared_counters import Values
 
 _wanted = attrgetter("wanted")
 
@@ -47,11 +48,11 @@ class Batcher:
         workers: int,
         waiting: int,
         most: int = 8,
-        length: Numbers | None = None,
-        crowd: Numbers | None = None,
+        length: Gauge | None = None,
+        crowd: Values | None = None,
         name: str = "run",
     ) -> None:
-        self._length = [0.0] if length is None else length
+        self._length = length or Gauge()
         self._crowd = [0.0] if crowd is None else crowd
         self._busy = 0
         self._limit = workers + waiting
@@ -208,7 +209,7 @@ class Batcher:
             self._tell()
 
     def _tell(self) -> None:
-        self._length[0] = self._total()
+        self._length.set(self._total())
         active = self._busy + len(self._waiting) + self._elsewhere.total()
         self._crowd[0] = min(active, self._workers)
 

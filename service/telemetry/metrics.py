@@ -1,181 +1,220 @@
-"""What Prometheus reads: requests, their latency, work in flight, models, caches, the store, and
-the processes.
+"""The instruments of an app, declared once with their names and help texts.
 
-Counting is a few additions to the numbers of a ledger, for it happens on every request;
-Prometheus's families are made of them when they are asked for, of all workers together. One
-`Metrics` per app, so that nothing is registered at import. Requests are counted on the event loop's
-thread only.
+A `Metrics` per app, so that nothing is registered at import. The parts of the service get the
+instruments that they change, and know nothing of Prometheus or of other workers.
 """
 
 import os
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import InfoMetricFamily, Metric
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
-from prometheus_client.registry import Collector
+from prometheus_client.core import Metric
 
-from service.telemetry import process_metrics, prometheus
-from service.telemetry.prometheus import OF_MODEL, Read, counter, gauge
-from service.telemetry.shared_counters import Key, Kind, Numbers, SharedCounters
-from service.telemetry.statistics import Statistics
+from service.telemetry.instruments import Counter, Gauge, Histogram, Reading, Registry
+from service.telemetry.shared_counters import SharedCounters
 
-CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
-BUCKETS = (
-    0.00025,
-    0.0005,
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-    30.0,
-)
-
-PID = Key("now", "pid", ())
-
-_SUMS = (
-    ("sessions", 0, "fovea_sessions_built", "ONNX Runtime sessions built"),
-    (
-        "layer sessions",
-        0,
-        "fovea_layer_session_hits",
-        "Questions to layers whose session was there",
-    ),
-    (
-        "layer sessions",
-        1,
-        "fovea_layer_session_misses",
-        "Questions to layers whose session had to be built",
-    ),
-    ("layer sessions", 2, "fovea_layer_session_evictions", "Sessions of layers dropped for others"),
-    ("inputs", 0, "fovea_input_store_hits", "Inputs asked for that were there"),
-    ("inputs", 1, "fovea_input_store_misses", "Inputs asked for that were not there"),
-    ("inputs", 2, "fovea_input_store_writes", "Inputs written"),
-    (
-        "inputs",
-        3,
-        "fovea_input_store_evictions",
-        "Inputs deleted, for their age or for want of room",
-    ),
-    ("workers", 0, "fovea_worker_starts", "Processes that began to serve"),
-)
-"""Counters without labels: the name of their block and their place in it, their own name, what they
-are.
+Stage = Literal["queue", "decode", "run", "encode"]
+Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
+"""Why a request failed: rejected before it ran or past its deadline, cancelled by the caller, or
+failed in the run; `OTHER` for the rest.
 """
 
-_NOW = (
-    ("in flight", "fovea_requests_in_flight", "Requests being answered"),
-    ("queue", "fovea_queue_length", "Work that is running or waiting"),
-    ("layer sessions now", "fovea_layer_sessions", "Sessions of layers that are kept"),
+STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
+MODEL_LABELS = ("model", "version")
+# In seconds.
+REQUEST_BOUNDS = (
+    *(0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
+    *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
+)
+STAGE_BOUNDS = (
+    *(1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3),
+    *(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0),
 )
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """What is not counted but looked at: the same for all workers, or of the machine."""
+@dataclass(frozen=True, slots=True)
+class CacheMetrics:
+    """What a cache counts; without a registry it counts for itself."""
 
-    provider: str = ""
-    runtime: str = ""
-    served: Sequence[tuple[str, str, str]] = ()
-    """Of each model version its name, the version and the provider."""
-    refused: int = 0
-    stored: tuple[int, int] = (0, 0)
-    """Files and bytes of inputs that are kept."""
-    room: int = 0
-    """Bytes of inputs that may be kept."""
+    hits: Counter = field(default_factory=Counter)
+    misses: Counter = field(default_factory=Counter)
+    evictions: Counter = field(default_factory=Counter)
+    size: Gauge = field(default_factory=Gauge)
+
+    @classmethod
+    def of_layer_sessions(cls, registry: Registry) -> "CacheMetrics":
+        """The cache of sessions for single layers."""
+        return cls(
+            registry.counter(
+                "fovea_layer_session_hits", "Layer queries answered by a session in the cache"
+            ),
+            registry.counter(
+                "fovea_layer_session_misses", "Layer queries that had to build a session"
+            ),
+            registry.counter(
+                "fovea_layer_session_evictions", "Layer sessions dropped to make room for others"
+            ),
+            registry.gauge("fovea_layer_sessions", "Layer sessions in the cache"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InputStoreMetrics:
+    """What the input store counts; without a registry it counts for itself."""
+
+    hits: Counter = field(default_factory=Counter)
+    misses: Counter = field(default_factory=Counter)
+    writes: Counter = field(default_factory=Counter)
+    evictions: Counter = field(default_factory=Counter)
+
+    @classmethod
+    def declare(cls, registry: Registry) -> "InputStoreMetrics":
+        """The instruments of the input store."""
+        return cls(
+            registry.counter("fovea_input_store_hits", "Lookups of inputs that were stored"),
+            registry.counter("fovea_input_store_misses", "Lookups of inputs that were not stored"),
+            registry.counter("fovea_input_store_writes", "Inputs written"),
+            registry.counter(
+                "fovea_input_store_evictions",
+                "Inputs deleted because of their age or lack of space",
+            ),
+        )
+
+
+class ModelMetrics:
+    """What is counted of each model version; `statistics` says what counts as what."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.successes = registry.counters(
+            "fovea_inference_request_success", "Inference requests answered", MODEL_LABELS
+        )
+        self.failures = registry.counters(
+            "fovea_inference_request_failure",
+            "Inference requests that failed, by reason",
+            (*MODEL_LABELS, "reason"),
+        )
+        self.failure_seconds = registry.counters(
+            "failure_seconds", "Time of requests that failed", MODEL_LABELS, exposed=False
+        )
+        self.inferences = registry.counters(
+            "fovea_inference_count", "Inputs that went through the network", MODEL_LABELS
+        )
+        self.executions = registry.counters(
+            "fovea_inference_exec_count", "Runs of the network", MODEL_LABELS
+        )
+        self.stage_seconds = registry.histograms(
+            "fovea_stage_seconds",
+            f"Time of a prediction in each stage: {', '.join(STAGES)}",
+            ("stage", *MODEL_LABELS),
+            STAGE_BOUNDS,
+        )
+        self.last_inference = registry.gauges(
+            "last_inference_timestamp_seconds",
+            "When the network ran last",
+            MODEL_LABELS,
+            aggregation="max",
+            exposed=False,
+        )
+        self._declare_batches(registry)
+        self._declare_layer_runs(registry)
+
+    def _declare_batches(self, registry: Registry) -> None:
+        labels = (*MODEL_LABELS, "size")
+        self.batch_executions = registry.counters(
+            "batch_executions", "Runs of the network, by batch size", labels, exposed=False
+        )
+        self.batch_seconds = registry.counters(
+            "batch_seconds",
+            "Time of runs of the network, by batch size and stage",
+            (*labels, "stage"),
+            exposed=False,
+        )
+
+    def _declare_layer_runs(self, registry: Registry) -> None:
+        self.layer_runs = registry.counters(
+            "fovea_layer_runs", "Runs for the activations of a layer", MODEL_LABELS
+        )
+        self.layer_run_seconds = registry.counters(
+            "fovea_layer_run_seconds", "Time of runs for the activations of a layer", MODEL_LABELS
+        )
 
 
 class Metrics:
-    """The metrics of one app, counted in this ledger."""
+    """The instruments of one app, over memory that it shares with the other workers."""
 
-    def __init__(self, ledger: SharedCounters | None = None) -> None:
-        self._ledger = ledger or SharedCounters()
-        self._statistics = Statistics(self._ledger)
-        self._parent = os.getppid() if self._ledger.shared else None
-        self._requests: dict[tuple[str, str, int], tuple[Numbers, Numbers]] = {}
-        self._in_flight = self._ledger.block("now", "in flight", (), 1)
-        self._ledger.block("now", PID.name, PID.labels, 1)[0] = os.getpid()
-        self._ledger.block("sum", "workers", (), 1)[0] += 1.0
+    def __init__(self, shared: SharedCounters | None = None) -> None:
+        shared = shared or SharedCounters()
+        registry = self._registry = Registry(shared)
+        self.parent = os.getppid() if shared.shared else None
+        """The process that watches over the workers, if there is one."""
+        self._requests = registry.counters(
+            "fovea_requests", "Requests answered", ("method", "route", "status")
+        )
+        self._request_seconds = registry.histograms(
+            "fovea_request_seconds",
+            "Time from the head of a request to the end of its response",
+            ("method", "route"),
+            REQUEST_BOUNDS,
+        )
+        self._request_series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self.requests_in_flight = registry.gauge(
+            "fovea_requests_in_flight", "Requests being answered"
+        )
+        self.models = ModelMetrics(registry)
+        self.queue_length = registry.gauge(
+            "fovea_queue_length", "Work items that are running or waiting"
+        )
+        self.other_queue_seconds = registry.histogram(
+            "fovea_other_queue_seconds",
+            "Queue time of work other than predictions, such as layers, kernels and samples",
+            STAGE_BOUNDS,
+        )
+        self.sessions_built = registry.counter(
+            "fovea_sessions_built", "ONNX Runtime sessions built, for models and for layers"
+        )
+        self.layer_sessions = CacheMetrics.of_layer_sessions(registry)
+        self.input_store = InputStoreMetrics.declare(registry)
+        self._declare_workers(registry)
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
-        """Count an answered request."""
+    def _declare_workers(self, registry: Registry) -> None:
+        self._workers = registry.gauge("fovea_workers", "Worker processes that serve")
+        self._worker_starts = registry.counter(
+            "fovea_worker_starts", "Worker processes started, replacements included"
+        )
+        self._pids = registry.gauges("pid", "Process id of each worker", (), exposed=False)
+
+    def worker_started(self) -> None:
+        """Count this process as a worker that serves."""
+        self._workers.set(1)
+        self._worker_starts.inc()
+        self._pids.labels().set(os.getpid())
+
+    def request_answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; on the thread of the event loop only."""
         key = method, route, status
-        counts, latency = self._requests.get(key) or self._new(key)
-        counts[0] += 1.0
-        latency[0] += seconds
-        latency[1 + bisect_left(BUCKETS, seconds)] += 1.0
+        counter, latency = self._request_series.get(key) or self._new_request_series(key)
+        counter.inc()
+        latency.observe(seconds)
 
-    def in_flight(self, count: int) -> None:
-        """Say how many requests are being answered."""
-        self._in_flight[0] = count
+    @property
+    def pids(self) -> list[int]:
+        """The processes that serve, this one first."""
+        return [int(pid) for pid in self._pids.read_each() if pid]
 
-    def text(self, seen: Snapshot) -> bytes:
-        """All of it in Prometheus' text format, of all workers at this moment."""
-        registry = CollectorRegistry(auto_describe=False)
-        registry.register(_StaticCollector(self._families(seen)))
-        return generate_latest(registry)
+    def read(self) -> Reading:
+        """The values of all workers at this moment."""
+        return self._registry.read()
 
-    def _new(self, key: tuple[str, str, int]) -> tuple[Numbers, Numbers]:
+    def collect(self, reading: Reading) -> Iterator[Metric]:
+        """The instruments as Prometheus reads them."""
+        return self._registry.collect(reading)
+
+    def _new_request_series(self, key: tuple[str, str, int]) -> tuple[Counter, Histogram]:
         method, route, status = key
-        counts = self._ledger.block("sum", "requests", (method, route, str(status)), 1)
-        latency = self._ledger.block("sum", "latency", (method, route), len(BUCKETS) + 2)
-        self._requests[key] = counts, latency
-        return counts, latency
-
-    def _families(self, seen: Snapshot) -> Iterator[Metric]:
-        read = self._ledger.read()
-        pids = [int(pid) for (pid,) in self._ledger.each(PID) if pid]
-        yield from prometheus.requests(read, BUCKETS)
-        yield from prometheus.models(list(self._statistics.all()))
-        yield from prometheus.waits(read)
-        for block, place, name, text in _SUMS:
-            yield counter(name, text, (), [((), _number(read, "sum", block, place))])
-        for block, name, text in _NOW:
-            yield gauge(name, text, (), [((), _number(read, "now", block, 0))])
-        yield gauge("fovea_workers", "Processes that serve", (), [((), len(pids))])
-        yield from _seen(seen)
-        yield from process_metrics.families(pids, self._parent)
-
-
-class _StaticCollector(Collector):
-    """Families that were made already."""
-
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-def _number(read: Read, kind: Kind, block: str, place: int) -> float:
-    values = read.get(Key(kind, block, ()), ())
-    return values[place] if place < len(values) else 0.0
-
-
-def _seen(seen: Snapshot) -> Iterator[Metric]:
-    yield InfoMetricFamily(
-        "fovea_engine",
-        "What runs the networks",
-        {"provider": seen.provider, "onnxruntime": seen.runtime},
-    )
-    states = [(("served",), len(seen.served)), (("refused",), seen.refused)]
-    yield gauge("fovea_models", "Model versions, by state", ("state",), states)
-    rows = ((labels, 1.0) for labels in seen.served)
-    yield gauge("fovea_model_info", "Model versions that answer", (*OF_MODEL, "provider"), rows)
-    files, size = seen.stored
-    yield gauge("fovea_input_store_files", "Inputs that are kept", (), [((), files)])
-    yield gauge("fovea_input_store_bytes", "Bytes of the inputs that are kept", (), [((), size)])
-    yield gauge(
-        "fovea_input_store_limit_bytes", "Bytes of inputs that may be kept", (), [((), seen.room)]
-    )
+        series = (
+            self._requests.labels(method, route, str(status)),
+            self._request_seconds.labels(method, route),
+        )
+        self._request_series[key] = series
+        return series

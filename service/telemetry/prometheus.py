@@ -1,153 +1,146 @@
-"""What was counted as families of metrics, as Prometheus has them: pure functions of a ledger's
-numbers.
+"""The page that Prometheus scrapes: the instruments of all workers, and what is derived from them
+or looked up at the moment of the scrape.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import accumulate
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from service.telemetry import process_metrics
+from service.telemetry.metric_families import (
+    Description,
+    Distribution,
+    counter_family,
+    gauge_family,
+    histogram_family,
 )
-from prometheus_client.utils import floatToGoString
+from service.telemetry.metrics import MODEL_LABELS, Metrics
+from service.telemetry.shared_counters import Labels
+from service.telemetry.statistics import Duration, ModelStatistics, Statistics
 
-from service.telemetry.shared_counters import Key, Labels
-from service.telemetry.statistics import BOUNDS, STAGES, Duration, ModelStatistics
-
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 NANO = 1e-9
-OF_MODEL = ("model", "version")
-BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+BATCH_BOUNDS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
-Read = Mapping[Key, tuple[float, ...]]
-Rows = Iterable[tuple[Labels, float]]
-
-
-def under(read: Read, name: str) -> dict[Labels, tuple[float, ...]]:
-    """The numbers of this name by their labels, in order."""
-    return {key.labels: values for key, values in sorted(read.items()) if key.name == name}
-
-
-def counter(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """A family of counters."""
-    family = CounterMetricFamily(name, text, labels=labels)
-    for values, count in rows:
-        family.add_metric(values, count)
-    return family
-
-
-def gauge(name: str, text: str, labels: Sequence[str], rows: Rows) -> Metric:
-    """A family of gauges."""
-    family = GaugeMetricFamily(name, text, labels=labels)
-    for values, value in rows:
-        family.add_metric(values, value)
-    return family
-
-
-class Histograms:
-    """A family of histograms whose buckets end at `bounds`."""
-
-    def __init__(
-        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
-    ) -> None:
-        self.family: Metric = HistogramMetricFamily(name, text, labels=labels)
-        self._bounds = (*map(floatToGoString, bounds), "+Inf")
-
-    def add(self, labels: Labels, counts: Iterable[float], total: float) -> None:
-        """One histogram: how many are in each bucket or in a smaller one."""
-        buckets = list(zip(self._bounds, counts, strict=True))
-        self.family.add_metric(labels, buckets, total)  # type: ignore[attr-defined]
+_BATCH_SIZE = Description("fovea_batch_size", "Inputs in one run of the network", MODEL_LABELS)
+_DURATIONS: tuple[tuple[str, str, Callable[[ModelStatistics], Duration]], ...] = (
+    (
+        "request",
+        "Time of answered inference requests, from the queue to the output",
+        lambda model: model.success,
+    ),
+    ("queue", "Time of inference requests in the queue", lambda model: model.queue),
+    (
+        "compute_input",
+        "Time of inference requests to make the input ready: decode, crop, resize",
+        lambda model: model.compute_input,
+    ),
+    (
+        "compute_infer",
+        "Time of inference requests in the network",
+        lambda model: model.compute_infer,
+    ),
+    (
+        "compute_output",
+        "Time of inference requests to turn the output into the response",
+        lambda model: model.compute_output,
+    ),
+)
 
 
-def requests(read: Read, bounds: Sequence[float]) -> Iterator[Metric]:
-    """Requests answered, and how long they took."""
-    counts = under(read, "requests").items()
-    yield counter(
-        "fovea_requests",
-        "Requests answered",
-        ("method", "route", "status"),
-        ((labels, values[0]) for labels, values in counts),
+@dataclass(frozen=True)
+class Snapshot:
+    """What is looked up at a scrape instead of being counted: the same for all workers, or of the
+    machine.
+    """
+
+    provider: str = ""
+    runtime: str = ""
+    served: Sequence[tuple[str, str, str]] = ()
+    """The name, the version and the provider of each model version."""
+    rejected: int = 0
+    stored: tuple[int, int] = (0, 0)
+    """How many inputs are stored, and their bytes."""
+    store_limit: int = 0
+    """Bytes of inputs that may be stored."""
+
+
+def render(metrics: Metrics, statistics: Statistics, snapshot: Snapshot) -> bytes:
+    """Everything in Prometheus' text format, of all workers at this moment."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_StaticCollector(_families(metrics, statistics, snapshot)))
+    return generate_latest(registry)
+
+
+class _StaticCollector(Collector):
+    """Families that were made already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def _families(metrics: Metrics, statistics: Statistics, snapshot: Snapshot) -> Iterator[Metric]:
+    yield from metrics.collect(metrics.read())
+    models = list(statistics.all())
+    yield from _durations(models)
+    yield _batch_sizes(models)
+    yield from _engine_and_models(snapshot)
+    yield from _input_store(snapshot)
+    yield from process_metrics.families(metrics.pids, metrics.parent)
+
+
+def _durations(models: Sequence[ModelStatistics]) -> Iterator[Metric]:
+    for name, text, duration_of in _DURATIONS:
+        description = Description(f"fovea_inference_{name}_duration_seconds", text, MODEL_LABELS)
+        rows: dict[Labels, float] = {
+            (model.name, model.version): duration_of(model).ns * NANO for model in models
+        }
+        yield counter_family(description, rows)
+
+
+def _batch_sizes(models: Sequence[ModelStatistics]) -> Metric:
+    rows: dict[Labels, Distribution] = {
+        (model.name, model.version): _batch_distribution(model) for model in models
+    }
+    return histogram_family(_BATCH_SIZE, BATCH_BOUNDS, rows)
+
+
+def _batch_distribution(model: ModelStatistics) -> Distribution:
+    counts = [(batch.batch_size, batch.compute_infer.count) for batch in model.batch_stats]
+    cumulative = [sum(count for size, count in counts if size <= bound) for bound in BATCH_BOUNDS]
+    return Distribution(model.inference_count, [*cumulative, model.execution_count])
+
+
+def _engine_and_models(snapshot: Snapshot) -> Iterator[Metric]:
+    yield InfoMetricFamily(
+        "fovea_engine",
+        "What runs the networks",
+        {"provider": snapshot.provider, "onnxruntime": snapshot.runtime},
     )
-    text = "From the request's head to the answer's end"
-    latency = Histograms("fovea_request_seconds", text, ("method", "route"), bounds)
-    for labels, (total, *buckets) in under(read, "latency").items():
-        latency.add(labels, accumulate(buckets), total)
-    yield latency.family
-
-
-def waits(read: Read) -> Iterator[Metric]:
-    """How long work waited that is no prediction."""
-    text = "Wait in the queue of work that is no prediction"
-    found = Histograms("fovea_other_queue_seconds", text, (), BOUNDS)
-    for labels, (total, *buckets) in under(read, "waits").items():
-        found.add(labels, accumulate(buckets), total)
-    yield found.family
-
-
-def models(found: Sequence[ModelStatistics]) -> Iterator[Metric]:
-    """What each model version did."""
-    yield counter(
-        "fovea_inference_request_success", "Requests answered", OF_MODEL, _each(found, "success")
+    yield gauge_family(
+        Description("fovea_models", "Model versions, by state", ("state",)),
+        {("served",): len(snapshot.served), ("refused",): snapshot.rejected},
     )
-    yield counter(
-        "fovea_inference_request_failure",
-        "Requests failed",
-        (*OF_MODEL, "reason"),
-        (
-            ((each.name, each.version, reason), count)
-            for each in found
-            for reason, count in each.failures.items()
+    yield gauge_family(
+        Description(
+            "fovea_model_info", "Model versions that are served", (*MODEL_LABELS, "provider")
         ),
+        dict.fromkeys(snapshot.served, 1.0),
     )
-    inferences = (((each.name, each.version), each.inference_count) for each in found)
-    yield counter(
-        "fovea_inference_count", "Inputs that went through the network", OF_MODEL, inferences
-    )
-    executions = (((each.name, each.version), each.execution_count) for each in found)
-    yield counter("fovea_inference_exec_count", "Runs of the network", OF_MODEL, executions)
-    for name, attribute, text in (
-        ("request", "success", "From the queue to the output, of requests answered"),
-        ("queue", "queue", "In the queue"),
-        ("compute_input", "compute_input", "Making the input ready: decode, crop, resize"),
-        ("compute_infer", "compute_infer", "In the network"),
-        ("compute_output", "compute_output", "Making the answer of the output"),
+
+
+def _input_store(snapshot: Snapshot) -> Iterator[Metric]:
+    files, size = snapshot.stored
+    for name, text, value in (
+        ("files", "Inputs that are stored", files),
+        ("bytes", "Bytes of the inputs that are stored", size),
+        ("limit_bytes", "Bytes of inputs that may be stored", snapshot.store_limit),
     ):
-        rows = _each(found, attribute, seconds=True)
-        yield counter(f"fovea_inference_{name}_duration_seconds", text, OF_MODEL, rows)
-    yield counter(
-        "fovea_layer_runs", "Runs for a layer's activations", OF_MODEL, _each(found, "layer_runs")
-    )
-    rows = _each(found, "layer_runs", seconds=True)
-    yield counter(
-        "fovea_layer_run_seconds", "Time of runs for a layer's activations", OF_MODEL, rows
-    )
-    yield _stages(found)
-    yield _batches(found)
-
-
-def _each(
-    found: Sequence[ModelStatistics], attribute: str, *, seconds: bool = False
-) -> Iterator[tuple[Labels, float]]:
-    for each in found:
-        duration: Duration = getattr(each, attribute)
-        yield (each.name, each.version), duration.ns * NANO if seconds else duration.count
-
-
-def _stages(found: Sequence[ModelStatistics]) -> Metric:
-    text = "Parts of a prediction: " + ", ".join(STAGES)
-    stages = Histograms("fovea_stage_seconds", text, ("stage", *OF_MODEL), BOUNDS)
-    for each in found:
-        totals = (each.queue, each.compute_input, each.compute_infer, each.compute_output)
-        for stage, total in zip(STAGES, totals, strict=True):
-            stages.add((stage, each.name, each.version), each.stages[stage], total.ns * NANO)
-    return stages.family
-
-
-def _batches(found: Sequence[ModelStatistics]) -> Metric:
-    sizes = Histograms("fovea_batch_size", "Inputs in a run of the network", OF_MODEL, BATCHES)
-    for each in found:
-        counts = [(batch.batch_size, batch.compute_infer.count) for batch in each.batch_stats]
-        upto = [sum(count for size, count in counts if size <= bound) for bound in BATCHES]
-        sizes.add((each.name, each.version), [*upto, each.execution_count], each.inference_count)
-    return sizes.family
+        yield gauge_family(Description(f"fovea_input_store_{name}", text), {(): value})

@@ -1,12 +1,13 @@
-"""Numbers that outlive the process that counts them, and that its siblings can read: memory-mapped
-doubles.
+"""Memory-mapped doubles that outlive the process that counts them and that its siblings can read.
 
-A process has a place, and the place two files in a folder that the processes share: the numbers,
-and a line of text for each block of them that says whose they are. Only the process in that place
-writes them, without a system call and without waiting for anybody; a number is written in one
-piece, so that readers need no lock. Who takes the place of a process that died goes on counting
-where it ended, and what was true of the dead one only is forgotten. A ledger without a folder is
-memory of this process only.
+Each worker has a slot, and each slot two files in a folder that the workers share: the doubles, and
+a line of text for each block of them that names its series. Only the worker in that slot writes
+them, without a system call and without a lock between processes; a double is written in one piece,
+so readers need no lock either. The successor of a worker that died takes its slot and goes on
+counting where it ended, and the gauges of the dead worker are set to zero. Without a folder the
+doubles are memory of this process only.
+
+Only the instruments of `service.telemetry.instruments` read and write these doubles.
 """
 
 import contextlib
@@ -21,183 +22,203 @@ from typing import Literal, NamedTuple, Protocol
 
 import structlog
 
-CELLS = 1 << 17
-"""Numbers that a process can count: a mebibyte."""
+CAPACITY = 1 << 17
+"""Doubles that a worker can count in: a mebibyte."""
+DOUBLE_BYTES = 8
 
 Labels = tuple[str, ...]
-Kind = Literal["sum", "now", "latest"]
-"""What several processes' numbers make together: their sum, for `now` that of the living ones, or
-the largest.
+Aggregation = Literal["sum", "livesum", "max"]
+"""How the values of several workers are put together, in the words of prometheus_client: their sum,
+the sum of the workers that live, or the largest.
 """
 
 log = structlog.get_logger(__name__)
 
 
-class Numbers(Protocol):
-    """A few numbers that can be changed in place, such as a list or a part of a ledger."""
+class Values(Protocol):
+    """The doubles of one series, changed in place."""
 
-    def __getitem__(self, place: int, /) -> float:
+    def __getitem__(self, index: int, /) -> float:
         """One of them."""
 
-    def __setitem__(self, place: int, value: float, /) -> None:
+    def __setitem__(self, index: int, value: float, /) -> None:
         """Change one of them."""
 
 
 class Key(NamedTuple):
-    """Whose numbers a block holds, and how those of several processes are put together."""
+    """Names a series, and says how its values of several workers are put together."""
 
-    kind: Kind
+    aggregation: Aggregation
     name: str
     labels: Labels
 
 
+Reading = Mapping[Key, tuple[float, ...]]
+"""The values of every series, read at one moment."""
+
+
 class SharedCounters:
-    """The numbers of the process in one place of `folder`; raises OSError if the files cannot be
-    made.
+    """The doubles of the worker in one slot of `folder`.
+
+    Raises OSError if the files cannot be made.
     """
 
-    def __init__(self, folder: Path | None = None, place: int = 0) -> None:
+    def __init__(self, folder: Path | None = None, slot: int = 0) -> None:
         self._folder = folder
-        self._place = place
+        self._slot = slot
         self._lock = threading.Lock()
-        self._reading = threading.Lock()
+        self._read_lock = threading.Lock()
         self._blocks: dict[Key, memoryview[float]] = {}
-        self._lost: dict[Key, list[float]] = {}
-        self._siblings: dict[str, _Reader] = {}
+        self._dropped: dict[Key, list[float]] = {}
+        self._siblings: dict[str, _Sibling] = {}
         self._used = 0
-        self._cells = _anonymous() if folder is None else _mapped(folder / f"{place}.cells")
-        if folder is not None:
-            self._go_on(folder / f"{place}.keys")
+        if folder is None:
+            self._doubles = _private_memory()
+        else:
+            self._doubles = _mapped_file(_values_file(folder, str(slot)))
+            self._restore(_keys_file(folder, str(slot)))
 
     @property
     def shared(self) -> bool:
-        """Whether other processes count too."""
+        """Whether other workers count too."""
         return self._folder is not None
 
-    def block(self, kind: Kind, name: str, labels: Labels, size: int) -> Numbers:
-        """The `size` numbers of this key, zero at first; the same ones each time."""
-        key = Key(kind, name, labels)
+    def values(self, key: Key, size: int) -> Values:
+        """The `size` doubles of this series, zero at first and the same ones each time.
+
+        Where no more doubles fit, they are memory that nobody reads.
+        """
         with self._lock:
-            return self._blocks.get(key) or self._lost.get(key) or self._taken(key, size)
+            return self._blocks.get(key) or self._dropped.get(key) or self._allocate(key, size)
 
-    def read(self) -> Mapping[Key, tuple[float, ...]]:
-        """The numbers of all processes together."""
+    def read(self) -> Reading:
+        """The values of all workers put together."""
         with self._lock:
-            whole = {key: tuple(block) for key, block in self._blocks.items()}
-        for found in self._read_others():
-            for key, values in found.items():
-                whole[key] = _together(key, whole[key], values) if key in whole else values
-        return whole
+            totals = {key: tuple(block) for key, block in self._blocks.items()}
+        for reading in self._read_siblings():
+            for key, values in reading.items():
+                totals[key] = _aggregate(key, totals[key], values) if key in totals else values
+        return totals
 
-    def each(self, key: Key) -> list[tuple[float, ...]]:
-        """The numbers of this key in each process that has them, its own first."""
+    def read_each(self, key: Key) -> list[tuple[float, ...]]:
+        """The values of this series in each worker that has it, this one first."""
         with self._lock:
-            own = self._blocks.get(key)
-        return (
-            []
-            if own is None
-            else [tuple(own)] + [found[key] for found in self._read_others() if key in found]
-        )
+            block = self._blocks.get(key)
+        if block is None:
+            return []
+        of_siblings = [reading[key] for reading in self._read_siblings() if key in reading]
+        return [tuple(block), *of_siblings]
 
-    def _read_others(self) -> list[Mapping[Key, tuple[float, ...]]]:
-        with self._reading:
-            return [sibling.read() for sibling in self._others()]
-
-    def _taken(self, key: Key, size: int) -> Numbers:
+    def _allocate(self, key: Key, size: int) -> Values:
         try:
-            self._note(key, size)
+            self._declare(key, size)
         except OSError as error:
-            log.warning("not counted", name=key.name, labels=key.labels, reason=error.strerror)
-            self._lost[key] = [0.0] * size
-            return self._lost[key]
-        return self._next(key, size)
+            log.warning("metric dropped", name=key.name, labels=key.labels, reason=error.strerror)
+            self._dropped[key] = [0.0] * size
+            return self._dropped[key]
+        return self._next_block(key, size)
 
-    def _note(self, key: Key, size: int) -> None:
-        if self._used + size > CELLS:
+    def _declare(self, key: Key, size: int) -> None:
+        """Tell the siblings whose the next doubles are; raises OSError where they do not fit."""
+        if self._used + size > CAPACITY:
             raise OSError(errno.ENOSPC, "too many different numbers")
         if self._folder is not None:
-            _append(self._folder / f"{self._place}.keys", key, size)
+            _append_key(_keys_file(self._folder, str(self._slot)), key, size)
 
-    def _next(self, key: Key, size: int) -> "memoryview[float]":
-        block = self._blocks[key] = self._cells[self._used : self._used + size]
+    def _next_block(self, key: Key, size: int) -> "memoryview[float]":
+        block = self._blocks[key] = self._doubles[self._used : self._used + size]
         self._used += size
         return block
 
-    def _go_on(self, path: Path) -> None:
-        """Take over what was counted in this place before."""
-        lines = _lines(path, 0)
-        for key, size in map(_parsed, lines):
-            self._next(key, size)
-        if path.exists():
+    def _restore(self, keys_file: Path) -> None:
+        """Take over what was counted in this slot before."""
+        lines = _complete_lines(keys_file, 0)
+        for key, size in map(_parse_key, lines):
+            self._next_block(key, size)
+        if keys_file.exists():
             # A process that was killed may have left half a line.
-            os.truncate(path, sum(len(line) + 1 for line in lines))
-        self._forget()
+            os.truncate(keys_file, sum(len(line) + 1 for line in lines))
+        self._reset_gauges()
 
-    def _forget(self) -> None:
-        """Set to zero what is only true of a process that lives."""
-        for block in (block for key, block in self._blocks.items() if key.kind == "now"):
-            for place in range(len(block)):
-                block[place] = 0.0
+    def _reset_gauges(self) -> None:
+        for key, block in self._blocks.items():
+            if key.aggregation == "livesum":
+                for index in range(len(block)):
+                    block[index] = 0.0
 
-    def _others(self) -> "list[_Reader]":
+    def _read_siblings(self) -> list[Reading]:
+        with self._read_lock:
+            return [sibling.read() for sibling in self._find_siblings()]
+
+    def _find_siblings(self) -> "list[_Sibling]":
         if self._folder is None:
             return []
-        names = {path.stem for path in self._folder.glob("*.cells")} - {str(self._place)}
-        for name in names - self._siblings.keys():
+        slots = {path.stem for path in self._folder.glob("*.values")} - {str(self._slot)}
+        for slot in slots - self._siblings.keys():
             with contextlib.suppress(OSError, ValueError):
-                self._siblings[name] = _Reader(self._folder, name)
-        return [self._siblings[name] for name in sorted(names & self._siblings.keys())]
+                self._siblings[slot] = _Sibling(self._folder, slot)
+        return [self._siblings[slot] for slot in sorted(slots & self._siblings.keys())]
 
 
-class _Reader:
-    """The numbers of a sibling."""
+class _Sibling:
+    """Reads the doubles of another worker."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        self._path = folder / f"{name}.keys"
-        with (folder / f"{name}.cells").open("rb") as file:
-            self._cells = memoryview(
-                mmap.mmap(file.fileno(), CELLS * 8, access=mmap.ACCESS_READ)
-            ).cast("d")
-        self._read = self._used = 0
+    def __init__(self, folder: Path, slot: str) -> None:
+        self._keys_file = _keys_file(folder, slot)
+        with _values_file(folder, slot).open("rb") as file:
+            mapped = mmap.mmap(file.fileno(), CAPACITY * DOUBLE_BYTES, access=mmap.ACCESS_READ)
+        self._doubles = memoryview(mapped).cast("d")
+        self._bytes_read = 0
+        self._used = 0
         self._blocks: dict[Key, memoryview[float]] = {}
 
-    def read(self) -> Mapping[Key, tuple[float, ...]]:
-        for line in _lines(self._path, self._read):
-            self._read += len(line) + 1
-            key, size = _parsed(line)
-            self._blocks[key] = self._cells[self._used : self._used + size]
+    def read(self) -> Reading:
+        """The values of every series that the worker has by now."""
+        for line in _complete_lines(self._keys_file, self._bytes_read):
+            self._bytes_read += len(line) + 1
+            key, size = _parse_key(line)
+            self._blocks[key] = self._doubles[self._used : self._used + size]
             self._used += size
         return {key: tuple(block) for key, block in self._blocks.items()}
 
 
-def _anonymous() -> "memoryview[float]":
-    return memoryview(mmap.mmap(-1, CELLS * 8)).cast("d")
+def _values_file(folder: Path, slot: str) -> Path:
+    return folder / f"{slot}.values"
 
 
-def _mapped(path: Path) -> "memoryview[float]":
-    number = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+def _keys_file(folder: Path, slot: str) -> Path:
+    return folder / f"{slot}.keys"
+
+
+def _private_memory() -> "memoryview[float]":
+    return memoryview(mmap.mmap(-1, CAPACITY * DOUBLE_BYTES)).cast("d")
+
+
+def _mapped_file(path: Path) -> "memoryview[float]":
+    size = CAPACITY * DOUBLE_BYTES
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
-        # Room on the disk is had now or never: a write to mapped memory that finds none ends the
+        # The disk's blocks are reserved now: a write to mapped memory that finds none kills the
         # process.
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(number, 0, CELLS * 8)
+            os.posix_fallocate(descriptor, 0, size)
         else:
-            os.ftruncate(number, CELLS * 8)
-        return memoryview(mmap.mmap(number, CELLS * 8)).cast("d")
+            os.ftruncate(descriptor, size)
+        return memoryview(mmap.mmap(descriptor, size)).cast("d")
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
-def _append(path: Path, key: Key, size: int) -> None:
-    number = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+def _append_key(path: Path, key: Key, size: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
-        os.write(number, json.dumps([*key, size]).encode() + b"\n")
+        os.write(descriptor, json.dumps([*key, size]).encode() + b"\n")
     finally:
-        os.close(number)
+        os.close(descriptor)
 
 
-def _lines(path: Path, start: int) -> list[bytes]:
-    """The whole lines from here on."""
+def _complete_lines(path: Path, start: int) -> list[bytes]:
+    """The lines from this byte on, without a last one that is still being written."""
     try:
         with path.open("rb") as file:
             file.seek(start)
@@ -206,14 +227,12 @@ def _lines(path: Path, start: int) -> list[bytes]:
         return []
 
 
-def _parsed(line: bytes) -> tuple[Key, int]:
-    kind, name, labels, size = json.loads(line)
-    return Key(kind, name, tuple(labels)), size
+def _parse_key(line: bytes) -> tuple[Key, int]:
+    aggregation, name, labels, size = json.loads(line)
+    return Key(aggregation, name, tuple(labels)), size
 
 
-def _together(key: Key, one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
-    return tuple(map(max if key.kind == "latest" else _sum, one, other))
-
-
-def _sum(one: float, other: float) -> float:
-    return one + other
+def _aggregate(key: Key, one: tuple[float, ...], other: tuple[float, ...]) -> tuple[float, ...]:
+    if key.aggregation == "max":
+        return tuple(map(max, one, other))
+    return tuple(a + b for a, b in zip(one, other, strict=True))

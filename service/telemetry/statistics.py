@@ -1,64 +1,38 @@
 """What each model version did: counts and times with the meanings of Triton's statistics, over all
 workers.
 
-An execution is one run of the network, of one request or of several. Each of its requests is
-charged with its own wait and with the whole execution's times, for that is what it waited for;
+An execution is one run of the network, for one request or for several. Each of its requests is
+charged with its own wait and with the times of the whole execution, for that is what it waited for;
 `batch_stats` counts each execution once. Runs for the activations of a layer are counted apart.
 """
 
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Literal
+from dataclasses import dataclass, field
 
-from service.telemetry.shared_counters import Labels, Numbers, SharedCounters
-
-Stage = Literal["queue", "decode", "run", "encode"]
-Reason = Literal["REJECTED", "CANCELED", "BACKEND", "OTHER"]
-"""Why a request failed: refused before it ran or run out of time, given up by the caller, failed in
-the run, other.
-"""
-
-STAGES: tuple[Stage, ...] = ("queue", "decode", "run", "encode")
-BOUNDS = (
-    1e-5,
-    2.5e-5,
-    5e-5,
-    1e-4,
-    2.5e-4,
-    5e-4,
-    1e-3,
-    2.5e-3,
-    5e-3,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    10.0,
+from service.telemetry.instruments import Counter, Reading
+from service.telemetry.metric_families import Distribution
+from service.telemetry.metrics import (
+    STAGE_BOUNDS,
+    STAGES,
+    Metrics,
+    ModelMetrics,
+    Reason,
+    Stage,
 )
-"""Of the histograms of the stages, in seconds; what takes longer than the last is counted behind
-it.
-"""
 
-SIZES = 256
+MAX_BATCH_SIZES = 256
 """Different batch sizes of a model that are told apart; callers may choose any."""
+_NOTHING = Distribution(0.0, (0.0,) * (len(STAGE_BOUNDS) + 1))
 
-# The numbers of a model version: requests, inferences, executions, the seconds of each stage, the
-# stages' buckets.
-_REQUESTS, _INFERENCES, _EXECUTIONS, _QUEUE, _DECODE, _RUN, _ENCODE, _BUCKETS = range(8)
-_WIDTH = len(BOUNDS) + 1
+ModelKey = tuple[str, str]
+"""Name and version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """How often, and the nanoseconds of all times together."""
+    """How often something was done, and the nanoseconds that all of it took."""
 
     count: int
     ns: int
@@ -76,8 +50,8 @@ class BatchStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatistics:
-    """Of one model version, since the service started; `last_inference` in milliseconds since 1970,
-    0 for never.
+    """What one model version did since the service started; `last_inference` in milliseconds since
+    1970, 0 for never.
 
     `success` lasts from the request's arrival in the queue until its output is there, and so is the
     sum of `queue` and the three parts of the computation. `inference_count` over `execution_count`
@@ -99,19 +73,18 @@ class ModelStatistics:
     failures: Mapping[Reason, int]
     layer_runs: Duration
     stages: Mapping[Stage, Sequence[int]]
-    """How many requests took how long in a stage: up to each of the BOUNDS, and in all."""
+    """How many requests took how long in a stage: up to each of the STAGE_BOUNDS, and in all."""
 
 
 class Statistics:
-    """Of all models of this process, kept in its ledger and told of all processes. Safe to use from
-    any thread.
+    """Counts what the models of this process do, and tells what those of all workers did. Safe to
+    use from any thread.
     """
 
-    def __init__(self, ledger: SharedCounters | None = None) -> None:
-        self._ledger = ledger or SharedCounters()
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
         self._lock = threading.Lock()
-        self._models: dict[tuple[str, str], _Record] = {}
-        self._waits = self._ledger.block("sum", "waits", (), 1 + _WIDTH)
+        self._records: dict[ModelKey, _ModelRecord] = {}
 
     def record(
         self,
@@ -130,143 +103,171 @@ class Statistics:
         ready, in the network, and to make of its output what the requests asked for.
         """
         key = name, version
-        record = self._models.get(key) or self._model(key)
+        record = self._records.get(key) or self._record_of(key)
+        count = len(waits)
         with self._lock:
-            numbers, count, queued = record.numbers, len(waits), 0.0
-            for wait in waits:
-                queued += wait
-                numbers[_BUCKETS + bisect_left(BOUNDS, wait)] += 1.0
-            numbers[_REQUESTS] += count
-            numbers[_INFERENCES] += size
-            numbers[_EXECUTIONS] += 1.0
-            numbers[_QUEUE] += queued
-            numbers[_DECODE] += count * decode
-            numbers[_RUN] += count * run
-            numbers[_ENCODE] += count * encode
-            numbers[_BUCKETS + _WIDTH + bisect_left(BOUNDS, decode)] += count
-            numbers[_BUCKETS + 2 * _WIDTH + bisect_left(BOUNDS, run)] += count
-            numbers[_BUCKETS + 3 * _WIDTH + bisect_left(BOUNDS, encode)] += count
-            record.latest[0] = time.time()
+            record.queue.observe_each(waits)
+            record.decode.observe_times(decode, count)
+            record.run.observe_times(run, count)
+            record.encode.observe_times(encode, count)
+            record.successes.inc(count)
+            record.inferences.inc(size)
+            record.executions.inc()
+            record.last_inference.set(time.time())
             batch = record.batches.get(size) or record.batch(size)
-            batch[0] += 1.0
-            batch[1] += decode
-            batch[2] += run
-            batch[3] += encode
+            batch.executions.inc()
+            batch.decode.inc(decode)
+            batch.run.inc(run)
+            batch.encode.inc(encode)
 
     def failed(self, name: str, version: str, reason: Reason, seconds: float) -> None:
         """Count a request that this model did not answer, and how long that took."""
-        numbers = self._ledger.block("sum", "failure", (name, version, reason), 2)
+        record = self._record_of((name, version))
+        failures = self._metrics.models.failures.labels(name, version, reason)
         with self._lock:
-            numbers[0] += 1.0
-            numbers[1] += seconds
+            failures.inc()
+            record.failure_seconds.inc(seconds)
 
     def layer_run(self, name: str, version: str, seconds: float) -> None:
         """Count a run for the activations of a layer, and how long it took."""
-        numbers = self._ledger.block("sum", "layer", (name, version), 2)
+        record = self._record_of((name, version))
         with self._lock:
-            numbers[0] += 1.0
-            numbers[1] += seconds
+            record.layer_runs.inc()
+            record.layer_run_seconds.inc(seconds)
 
     def waited(self, seconds: float) -> None:
         """Count the wait in the queue of work that is no prediction."""
         with self._lock:
-            self._waits[0] += seconds
-            self._waits[1 + bisect_left(BOUNDS, seconds)] += 1.0
+            self._metrics.other_queue_seconds.observe(seconds)
 
     def of(self, name: str, version: str) -> ModelStatistics:
-        """What this model version did so far, in all processes; zeros for one that was never asked."""
-        return _Book(self._ledger).model(name, version)
+        """What this model version did so far, in all workers; zeros if it was never asked."""
+        return self._totals().model((name, version))
 
     def all(self) -> Iterator[ModelStatistics]:
         """What each model version did that was asked ever."""
-        book = _Book(self._ledger)
-        return (book.model(*key) for key in book.models())
+        totals = self._totals()
+        return map(totals.model, totals.keys())
 
-    def _model(self, key: tuple[str, str]) -> "_Record":
-        with self._lock:
-            return self._models.setdefault(key, _Record(self._ledger, key))
+    def _totals(self) -> "_Totals":
+        return _Totals(self._metrics.models, self._metrics.read())
+
+    def _record_of(self, key: ModelKey) -> "_ModelRecord":
+        record = self._records.get(key)
+        if record is None:
+            with self._lock:
+                record = self._records.setdefault(key, _ModelRecord(self._metrics.models, key))
+        return record
 
 
-class _Record:
-    """Where the numbers of a model version are in this process's ledger."""
+class _ModelRecord:
+    """The instruments of one model version in this process."""
 
-    def __init__(self, ledger: SharedCounters, key: Labels) -> None:
-        self._ledger = ledger
+    def __init__(self, metrics: ModelMetrics, key: ModelKey) -> None:
+        self._metrics = metrics
         self._key = key
-        self.numbers = ledger.block("sum", "model", key, _BUCKETS + len(STAGES) * _WIDTH)
-        self.latest = ledger.block("latest", "latest", key, 1)
-        self.batches: dict[int, Numbers] = {}
+        self.successes = metrics.successes.labels(*key)
+        self.failure_seconds = metrics.failure_seconds.labels(*key)
+        self.inferences = metrics.inferences.labels(*key)
+        self.executions = metrics.executions.labels(*key)
+        self.last_inference = metrics.last_inference.labels(*key)
+        self.queue, self.decode, self.run, self.encode = (
+            metrics.stage_seconds.labels(stage, *key) for stage in STAGES
+        )
+        self.layer_runs = metrics.layer_runs.labels(*key)
+        self.layer_run_seconds = metrics.layer_run_seconds.labels(*key)
+        self.batches: dict[int, _BatchRecord] = {}
 
-    def batch(self, size: int) -> Numbers:
-        """The numbers of a batch size that is new here; those of none where there are too many."""
-        if len(self.batches) >= SIZES:
-            return [0.0] * 4
-        found = self.batches[size] = self._ledger.block("sum", "batch", (*self._key, str(size)), 4)
-        return found
+    def batch(self, size: int) -> "_BatchRecord":
+        """The counters of a batch size that is new here; where there are too many, some that nobody
+        reads.
+        """
+        if len(self.batches) >= MAX_BATCH_SIZES:
+            return _BatchRecord()
+        labels = *self._key, str(size)
+        seconds = self._metrics.batch_seconds
+        record = _BatchRecord(
+            self._metrics.batch_executions.labels(*labels),
+            seconds.labels(*labels, "decode"),
+            seconds.labels(*labels, "run"),
+            seconds.labels(*labels, "encode"),
+        )
+        self.batches[size] = record
+        return record
 
 
-class _Book:
-    """What all processes counted, read at one moment."""
+@dataclass(frozen=True, slots=True)
+class _BatchRecord:
+    """The counters of one batch size."""
 
-    def __init__(self, ledger: SharedCounters) -> None:
-        self._by_name: dict[str, dict[Labels, tuple[float, ...]]] = {}
-        for key, values in ledger.read().items():
-            self._by_name.setdefault(key.name, {})[key.labels] = values
+    executions: Counter = field(default_factory=Counter)
+    decode: Counter = field(default_factory=Counter)
+    run: Counter = field(default_factory=Counter)
+    encode: Counter = field(default_factory=Counter)
 
-    def models(self) -> list[tuple[str, str]]:
+
+class _Totals:
+    """What all workers counted, read at one moment."""
+
+    def __init__(self, metrics: ModelMetrics, reading: Reading) -> None:
+        self._successes = metrics.successes.read(reading)
+        self._failures = metrics.failures.read(reading)
+        self._failure_seconds = metrics.failure_seconds.read(reading)
+        self._inferences = metrics.inferences.read(reading)
+        self._executions = metrics.executions.read(reading)
+        self._last_inference = metrics.last_inference.read(reading)
+        self._stages = metrics.stage_seconds.read(reading)
+        self._batch_executions = metrics.batch_executions.read(reading)
+        self._batch_seconds = metrics.batch_seconds.read(reading)
+        self._layer_runs = metrics.layer_runs.read(reading)
+        self._layer_run_seconds = metrics.layer_run_seconds.read(reading)
+
+    def keys(self) -> list[ModelKey]:
         """Names and versions, in order."""
-        found = {
-            labels[:2]
-            for name in ("model", "failure", "layer")
-            for labels in self._by_name.get(name, ())
-        }
-        return sorted((name, version) for name, version in found)
+        return [(name, version) for name, version in self._successes]
 
-    def model(self, name: str, version: str) -> ModelStatistics:
-        key = name, version
-        numbers = self._one("model", key, _BUCKETS + len(STAGES) * _WIDTH)
-        requests = round(numbers[_REQUESTS])
-        times = [numbers[place] for place in (_QUEUE, _DECODE, _RUN, _ENCODE)]
-        queue, decode, run, encode = (_duration(requests, seconds) for seconds in times)
-        failures = self._under("failure", key)
+    def model(self, key: ModelKey) -> ModelStatistics:
+        """The statistics of one model version."""
+        requests = self._successes.get(key, 0)
+        failures = self._failures_of(key)
+        stages = {stage: self._stages.get((stage, *key), _NOTHING) for stage in STAGES}
+        durations = {stage: _duration(requests, stages[stage].total) for stage in STAGES}
         return ModelStatistics(
-            name,
-            version,
-            round(numbers[_INFERENCES]),
-            round(numbers[_EXECUTIONS]),
-            int(self._one("latest", key, 1)[0] * 1000),
-            _duration(requests, sum(times)),
-            _duration(
-                sum(each[0] for each in failures.values()),
-                sum(each[1] for each in failures.values()),
-            ),
-            queue,
-            decode,
-            run,
-            encode,
-            tuple(
-                _batch(int(size), values)
-                for size, values in sorted(self._under("batch", key).items(), key=_size)
-            ),
-            {_reason(reason): round(values[0]) for reason, values in sorted(failures.items())},
-            _duration(*self._one("layer", key, 2)),
-            {stage: _cumulated(numbers, place) for place, stage in enumerate(STAGES)},
+            *key,
+            inference_count=round(self._inferences.get(key, 0)),
+            execution_count=round(self._executions.get(key, 0)),
+            last_inference=int(self._last_inference.get(key, 0) * 1000),
+            success=_duration(requests, sum(stage.total for stage in stages.values())),
+            fail=_duration(sum(failures.values()), self._failure_seconds.get(key, 0)),
+            queue=durations["queue"],
+            compute_input=durations["decode"],
+            compute_infer=durations["run"],
+            compute_output=durations["encode"],
+            batch_stats=self._batches_of(key),
+            failures=failures,
+            layer_runs=_duration(self._layer_runs.get(key, 0), self._layer_run_seconds.get(key, 0)),
+            stages={stage: tuple(map(round, stages[stage].cumulative)) for stage in STAGES},
         )
 
-    def _one(self, name: str, key: Labels, size: int) -> tuple[float, ...]:
-        return self._by_name.get(name, {}).get(key, (0.0,) * size)
-
-    def _under(self, name: str, key: Labels) -> dict[str, tuple[float, ...]]:
-        """By what follows the model and the version among the labels."""
+    def _failures_of(self, key: ModelKey) -> dict[Reason, int]:
         return {
-            labels[2]: values
-            for labels, values in self._by_name.get(name, {}).items()
-            if labels[:2] == key
+            _reason(reason): round(count)
+            for (*model, reason), count in self._failures.items()
+            if tuple(model) == key
         }
 
+    def _batches_of(self, key: ModelKey) -> tuple[BatchStatistics, ...]:
+        sizes = [int(size) for *model, size in self._batch_executions if tuple(model) == key]
+        return tuple(self._batch(key, size) for size in sorted(sizes))
 
-def _size(item: tuple[str, tuple[float, ...]]) -> int:
-    return int(item[0])
+    def _batch(self, key: ModelKey, size: int) -> BatchStatistics:
+        labels = *key, str(size)
+        executions = self._batch_executions[labels]
+        decode, run, encode = (
+            _duration(executions, self._batch_seconds.get((*labels, stage), 0))
+            for stage in ("decode", "run", "encode")
+        )
+        return BatchStatistics(size, decode, run, encode)
 
 
 def _reason(text: str) -> Reason:
@@ -276,17 +277,6 @@ def _reason(text: str) -> Reason:
         "BACKEND": "BACKEND",
     }
     return known.get(text, "OTHER")
-
-
-def _cumulated(numbers: Sequence[float], stage: int) -> tuple[int, ...]:
-    start = _BUCKETS + stage * _WIDTH
-    return tuple(map(round, accumulate(numbers[start : start + _WIDTH])))
-
-
-def _batch(size: int, values: Sequence[float]) -> BatchStatistics:
-    count, *times = values
-    decode, run, encode = (_duration(count, seconds) for seconds in times)
-    return BatchStatistics(size, decode, run, encode)
 
 
 def _duration(count: float, seconds: float) -> Duration:

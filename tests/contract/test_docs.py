@@ -10,7 +10,9 @@ import pytest
 from service.api.problems import FRAMEWORK, KINDS
 from service.app import create_app
 from service.settings import Settings, variable
-from service.telemetry.metrics import Metrics, Snapshot
+from service.telemetry.metrics import Metrics
+from service.telemetry.prometheus import Snapshot, render
+from service.telemetry.statistics import Statistics
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(
@@ -119,8 +121,8 @@ def test_every_problem_type_is_documented_under_its_status_and_no_other() -> Non
 
 def test_every_metric_is_documented_and_no_other() -> None:
     metrics = Metrics()
-    metrics.request("GET", "/layers", 200, 0.1)
-    exposed = set(re.findall(r"^# TYPE (\w+)", metrics.text(Snapshot()).decode(), re.MULTILINE))
+    text = render(metrics, Statistics(metrics), Snapshot()).decode()
+    exposed = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
     named = {name for name in exposed if name.startswith("fovea_")}
     assert "fovea_requests_total" in named
     assert {

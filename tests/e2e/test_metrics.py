@@ -224,7 +224,7 @@ def test_what_is_counted_goes_away_with_the_service(tmp_path: Path, two_workers:
 
 def mapped(pid: int) -> list[str]:
     """The files of counts that a process has mapped into its memory."""
-    return re.findall(r"\S+\.cells$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE)
+    return re.findall(r"\S+\.values$", Path(f"/proc/{pid}/maps").read_text(), re.MULTILINE)
 
 
 def expressions() -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 
 from service import server
 from service.errors import SettingsError
-from service.telemetry.shared_counters import CELLS, SharedCounters
+from service.telemetry.shared_counters import CAPACITY, Key, SharedCounters
 
 
 def test_each_worker_has_room_of_its_own_and_all_of_it_goes_away(
@@ -16,10 +16,10 @@ def test_each_worker_has_room_of_its_own_and_all_of_it_goes_away(
     with server.counts(2) as folder:
         assert folder.parent == tmp_path
         assert {path.name: path.stat().st_size for path in folder.iterdir()} == {
-            "0.cells": 8 * CELLS,
-            "1.cells": 8 * CELLS,
+            "0.values": 8 * CAPACITY,
+            "1.values": 8 * CAPACITY,
         }
-        SharedCounters(folder, 1).block("sum", "things", (), 1)
+        SharedCounters(folder, 1).values(Key("sum", "things", ()), 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -26,10 +26,12 @@ from model_build.datasets.split import Split
 from model_build.experiments.experiments import EXPERIMENTS, Experiment
 from model_build.export import Signature, trainable
 from model_build.nn import initial
+from model_build.training.network import InputSpec
 from model_build.training.runner import Runner
 from model_build.training.sessions import processors
-from model_build.training.step_graph import COUNT, LABELS, RATE, build
-from model_build.training.train import Example, train
+from model_build.training.step_graph import build
+from model_build.training.step_tensors import LABELS, LEARNING_RATE, STEP_NUMBER
+from model_build.training.train import train
 
 WARM_UP = 10
 
@@ -41,7 +43,7 @@ def main() -> None:
     threads = options.threads or processors()
     result: dict[str, Any] = {
         "course": course.name,
-        "batch": course.plan.batch,
+        "batch": course.hyperparameters.batch_size,
         "threads": threads,
         "machine": machine(),
         "onnxruntime": onnxruntime.__version__,
@@ -79,7 +81,7 @@ def machine() -> str:
     )
 
 
-def noise(example: Example, count: int) -> Split:
+def noise(example: InputSpec, count: int) -> Split:
     """Examples of the right shape and type: what is in them changes no time."""
     random = np.random.default_rng(0)
     inputs = random.integers(0, 256, (count, *example.shape)).astype(example.dtype.numpy())
@@ -88,9 +90,11 @@ def noise(example: Example, count: int) -> Split:
 
 def as_it_trains(course: Experiment, steps: int, threads: int) -> dict[str, float]:
     """The loop itself, with augmentation and the preparation of batches."""
-    batch = course.plan.batch
-    examples = noise(course.network.learns_from or course.network.takes, batch * steps)
-    trained = train(course.network, examples, replace(course.plan, epochs=1), threads=threads)
+    batch = course.hyperparameters.batch_size
+    examples = noise(course.network.training_input, batch * steps)
+    trained = train(
+        course.network, examples, replace(course.hyperparameters, epochs=1), threads=threads
+    )
     return {
         "images_per_second": round(batch * steps / trained.seconds, 1),
         "share_outside_onnxruntime": round(trained.outside, 4),
@@ -117,24 +121,24 @@ def beside_torch(course: Experiment, steps: int, threads: int) -> dict[str, floa
 
 def our_step(course: Experiment, threads: int) -> Callable[[], object]:
     """One step of the plain network: the graph that training runs."""
-    takes, batch = course.network.takes, course.plan.batch
+    example, batch = course.network.input, course.hyperparameters.batch_size
     module = course.network.make()
     arrays = initial(module, 0)
     forward = trainable(
-        module, Signature("examples", takes.dtype, ("N", *takes.shape), "logits"), course.name
+        module, Signature("examples", example.dtype, ("N", *example.shape), "logits"), course.name
     )
-    step = build(forward, arrays, course.plan.recipe, batch)
-    stepper = Runner(step, step.start(arrays), threads=threads)
-    examples = noise(takes, batch)
+    step = build(forward, arrays, course.hyperparameters.step, batch)
+    runner = Runner(step, step.initial_state(arrays), threads=threads)
+    examples = noise(example, batch)
     feeds = {
         "examples": examples.inputs,
         LABELS: examples.labels,
-        RATE: np.array(0.01, np.float32),
-        COUNT: np.array(1, np.float64),
+        LEARNING_RATE: np.array(0.01, np.float32),
+        STEP_NUMBER: np.array(1, np.float64),
     }
-    for turn in (0, 1):
-        stepper.fill(turn, feeds)
-    return stepper.advance
+    for buffer in (0, 1):
+        runner.fill(buffer, feeds)
+    return runner.advance
 
 
 def torch_step(course: Experiment, threads: int) -> Callable[[], object]:
@@ -145,15 +149,15 @@ def torch_step(course: Experiment, threads: int) -> Callable[[], object]:
     from torch.nn import functional  # noqa: PLC0415
 
     torch.set_num_threads(threads)
-    takes, batch = course.network.takes, course.plan.batch
+    example, batch = course.network.input, course.hyperparameters.batch_size
     network = _torch_network(course)
     average = _torch_network(course)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
-    examples = noise(takes, batch)
+    examples = noise(example, batch)
     floats = torch.tensor(examples.inputs.astype(np.float32))
-    inputs = floats.movedim(-1, 1).contiguous() if takes.dtype.numpy() == np.uint8 else floats
+    inputs = floats.movedim(-1, 1).contiguous() if example.dtype.numpy() == np.uint8 else floats
     labels = torch.tensor(examples.labels)
 
     def step() -> float:

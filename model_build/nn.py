@@ -214,25 +214,22 @@ class Softmax(Module):
 
 
 class Normalise(Module):
-    """Pixels to network input: uint8 [N, spatial..., C] -> float32 [N, C, spatial...], (x - mean) /
-    deviation.
+    """Pixels to network input: uint8 [N, spatial..., C] -> float32 [N, C, spatial...], (x - mean) / std.
 
-    `mean` and `deviation` are in pixel values (0 to 255), one number or one per channel.
+    `mean` and `std` are in pixel values (0 to 255), one number or one per channel.
     """
 
-    def __init__(self, mean: Sequence[float], deviation: Sequence[float]) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
         super().__init__()
-        if not all(value > 0 for value in deviation):
-            raise ShapeError(f"Normalise: expected deviations above 0, got {list(deviation)}")
+        if not all(value > 0 for value in std):
+            raise ShapeError(f"Normalise: expected std above 0, got {list(std)}")
         self.mean = nn.Parameter([len(mean)], data=ir.tensor(np.array(mean, np.float32)))
-        self.deviation = nn.Parameter(
-            [len(deviation)], data=ir.tensor(np.array(deviation, np.float32))
-        )
+        self.std = nn.Parameter([len(std)], data=ir.tensor(np.array(std, np.float32)))
 
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
         """uint8, channels last -> float32, channels first."""
         rank = len(_sizes(x))
-        scaled = op.Div(op.Sub(op.Cast(x, to=ir.DataType.FLOAT), self.mean), self.deviation)
+        scaled = op.Div(op.Sub(op.Cast(x, to=ir.DataType.FLOAT), self.mean), self.std)
         return op.Transpose(scaled, perm=[0, rank - 1, *range(1, rank - 1)])
 
 

@@ -11,7 +11,11 @@ from anatomy.cards.card import Resize
 def add_out(parser: argparse.ArgumentParser) -> None:
     """Add the option that says where the folder of models is."""
     parser.add_argument(
-        "--out", type=Path, default=Path("models"), help="folder of models (%(default)s)"
+        "--out",
+        type=Path,
+        default=Path("models"),
+        metavar="DIR",
+        help="folder of models (%(default)s)",
     )
 
 

@@ -17,15 +17,17 @@ from anatomy.model_file import write
 from model_build.datasets.split import DataError, Split
 from model_build.evaluate import Scores, evaluate
 from model_build.experiments.experiments import EXPERIMENTS, Experiment, LogCallback
+from model_build.experiments.hyperparameters import changed
 from model_build.experiments.plots import Curve, confusion_matrix, kernel_sheet, training_curve
 from model_build.export import Signature, export
 from model_build.nn import load
 from model_build.quantising.report import CalibrationData, examples
 from model_build.samples import FOLDER, write_examples
 from model_build.training.checkpoint import CheckpointError
+from model_build.training.loop import Trained, TrainError
 from model_build.training.progress import Progress, Report
 from model_build.training.sessions import Device, DeviceError
-from model_build.training.train import Trained, TrainError, train
+from model_build.training.train import train
 from model_build.zoo.small import Probabilities
 
 LEARNING_ERRORS = (DataError, TrainError, CheckpointError, DeviceError)
@@ -83,9 +85,7 @@ def _summary(result: TrainingResult) -> str:
 def chosen(options: argparse.Namespace) -> Experiment:
     """The experiment with what the command line changes of it."""
     experiment = EXPERIMENTS[options.experiment]
-    plan = experiment.plan
-    plan = replace(plan, seed=options.seed, epochs=options.epochs or plan.epochs)
-    return replace(experiment, plan=plan)
+    return replace(experiment, hyperparameters=changed(experiment.hyperparameters, options))
 
 
 def learn(
@@ -103,11 +103,11 @@ def learn(
     `data` is the folder of the data set, where it is not in the cache. Raises one of
     LEARNING_ERRORS.
     """
-    splits = experiment.lesson(data, log)
+    splits = experiment.load(data, log)
     training = train(
         experiment.network,
-        splits.learned,
-        experiment.plan,
+        splits.train,
+        experiment.hyperparameters,
         held_out=splits.held_out,
         path=checkpoint,
         device=device,
@@ -119,7 +119,7 @@ def learn(
     card = replace(
         experiment.card,
         scores=_card_scores(scores),
-        history=_history(experiment, training, len(splits.learned), device),
+        history=_history(experiment, training, len(splits.train), device),
     )
     return TrainingResult(model, card, scores, training, splits.test)
 
@@ -127,7 +127,7 @@ def learn(
 def _exported(experiment: Experiment, training: Trained) -> onnx.ModelProto:
     network = experiment.network.make()
     load(network, training.weights)
-    example = experiment.network.takes
+    example = experiment.network.input
     kind = "input" if experiment.card.input is None else experiment.card.input.kind
     signature = Signature(kind, example.dtype, ("N", *example.shape), "probabilities")
     return export(Probabilities(network), signature, experiment.name)
@@ -146,15 +146,20 @@ def _card_scores(scores: Scores) -> dict[str, float]:
 def _history(
     experiment: Experiment, training: Trained, examples: int, device: Device
 ) -> dict[str, Any]:
-    plan = experiment.plan
+    hyperparameters = experiment.hyperparameters
+    step = hyperparameters.step
     seconds = max(training.seconds, 1e-9)
     return {
-        "seed": plan.seed,
+        "seed": hyperparameters.seed,
         "epochs": [dict(record) for record in training.history],
         "examples": examples,
-        "batch": plan.batch,
+        "batch": hyperparameters.batch_size,
+        "learning_rate": hyperparameters.schedule.learning_rate,
+        "weight_decay": step.optimiser.weight_decay,
+        "label_smoothing": step.label_smoothing,
+        "ema_decay": step.ema_decay,
         "seconds": round(training.seconds, 1),
-        "images_per_second": round(examples * plan.epochs / seconds, 1),
+        "images_per_second": round(examples * hyperparameters.epochs / seconds, 1),
         "device": device,
         "weights": sum(weight.size for weight in training.weights.values()),
     }
@@ -162,7 +167,7 @@ def _history(
 
 def draw(experiment: Experiment, result: TrainingResult, folder: Path) -> None:
     """Draw the training curve, the confusion matrix and the kernels of the first layer as PNG."""
-    title = f"{experiment.card.title}, seed {experiment.plan.seed}"
+    title = f"{experiment.card.title}, seed {experiment.hyperparameters.seed}"
     training_curve(_curve(result.training), title, folder / CURVE)
     confusion_matrix(result.scores, experiment.card.labels, title, folder / CONFUSION)
     graph = Graph(result.model)
@@ -185,5 +190,5 @@ def calibration_data(
     name: str, data: Path | None, log: LogCallback, _model: object
 ) -> CalibrationData:
     """What calibrates and measures the quantised variant of a learned network; raises DataError."""
-    splits = EXPERIMENTS[name].lesson(data, log)
+    splits = EXPERIMENTS[name].load(data, log)
     return examples(splits.held_out.inputs, splits.test.inputs, splits.test.labels)

@@ -46,7 +46,7 @@ class Classifier(Module):
 
     def __init__(self, network: EfficientNetLite0) -> None:
         super().__init__()
-        self.preprocess = Normalise(mean=[127.0], deviation=[128.0])
+        self.preprocess = Normalise(mean=[127.0], std=[128.0])
         self.network = network
         self.softmax = Softmax()
 

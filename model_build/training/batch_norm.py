@@ -1,5 +1,4 @@
-"""Batch norms as they are trained: normalised by the batch at hand, whose statistics are outputs of
-their own.
+"""Batch norms in training: normalised by their batch, whose statistics are outputs of their own.
 
 Ioffe and Szegedy 2015. The variance is the biased one, as ONNX has it.
 """
@@ -15,9 +14,7 @@ from model_build.training.flat_parameters import write_as
 
 
 class RunningStatistics(NamedTuple):
-    """A batch norm's running mean and variance, which are inputs, and the tensors of those of the
-    batch.
-    """
+    """Tensors of a batch norm: its running mean and variance (inputs), and those of the batch."""
 
     mean: str
     variance: str
@@ -30,32 +27,33 @@ def batch_norms(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
     return [node for node in graph.node if node.op_type == "BatchNormalization"]
 
 
-def train_norms(graph: onnx.GraphProto) -> list[RunningStatistics]:
-    """Put every batch norm into its training form, in place; with momentum 0 it gives the batch's
-    own statistics.
+def set_training_mode(graph: onnx.GraphProto) -> list[RunningStatistics]:
+    """Put every batch norm into training mode, in place.
+
+    With momentum 0 its statistics are those of the batch alone.
     """
-    found = []
+    statistics = []
     for node in batch_norms(graph):
-        kept = [attribute for attribute in node.attribute if attribute.name == "epsilon"]
+        epsilon = [attribute for attribute in node.attribute if attribute.name == "epsilon"]
         del node.attribute[:]
         node.attribute.extend(
             [
-                *kept,
+                *epsilon,
                 helper.make_attribute("training_mode", 1),
                 helper.make_attribute("momentum", 0.0),
             ]
         )
         node.output.extend([f"{node.output[0]}.batch_mean", f"{node.output[0]}.batch_variance"])
-        found.append(
+        statistics.append(
             RunningStatistics(node.input[3], node.input[4], node.output[1], node.output[2])
         )
-    return found
+    return statistics
 
 
-def spread_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
-    """Write every training batch norm as simpler operators, in place: CUDA refuses the one operator
-    in training mode.
+def decompose_batch_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
+    """Write every training batch norm as simpler operators, in place.
 
+    CUDA refuses the one operator in training mode.
     `ranks` has the number of axes of each batch norm's input.
     """
     nodes: list[onnx.NodeProto] = []
@@ -64,14 +62,14 @@ def spread_norms(graph: onnx.GraphProto, ranks: dict[str, int]) -> None:
             nodes.append(node)
             continue
         builder = Builder(f"{node.output[0]}:")
-        _spread(node, ranks[node.input[0]], builder)
+        _decompose(node, ranks[node.input[0]], builder)
         graph.initializer.extend(builder.initializers)
         nodes.extend(builder.nodes)
     del graph.node[:]
     graph.node.extend(nodes)
 
 
-def _spread(node: onnx.NodeProto, rank: int, builder: Builder) -> None:
+def _decompose(node: onnx.NodeProto, rank: int, builder: Builder) -> None:
     x, scale, bias = (Value(name, np.dtype(np.float32), builder) for name in node.input[:3])
     epsilon = next(
         (attribute.f for attribute in node.attribute if attribute.name == "epsilon"), 1e-5

@@ -1,7 +1,6 @@
-"""Batches in an order that the seed decides: what a step reads follows from its number, so resuming
-needs no more.
+"""Batches in an order that the seed decides.
 
-A remainder that fills no batch is left out; the next epoch's order leaves out others.
+What a step reads follows from its number, so that resuming needs no more. A remainder that fills no batch is left out; the next epoch's order leaves out others.
 """
 
 from collections.abc import Mapping
@@ -34,11 +33,9 @@ class Batches:
         return len(self.examples) // self.size
 
     def at(self, step: int) -> tuple[NDArray[Any], NDArray[np.int64], Mapping[str, NDArray[Any]]]:
-        """Examples and labels of a step, counted from 0, and the random numbers of its
-        augmentation.
-        """
-        epoch, place = divmod(step, self.per_epoch)
-        chosen = self._order(epoch)[place * self.size : (place + 1) * self.size]
+        """Examples, labels and the augmentation's random numbers of a step, counted from 0."""
+        epoch, position = divmod(step, self.per_epoch)
+        chosen = self._order(epoch)[position * self.size : (position + 1) * self.size]
         random = np.random.default_rng([self.seed, _AUGMENTATION, step])
         numbers = self.augmentation.draw(random, self.size) if self.augmentation else {}
         return self.examples.inputs[chosen], self.examples.labels[chosen], numbers

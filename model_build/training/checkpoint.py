@@ -1,8 +1,8 @@
 """A training on disk: everything that is needed to go on as if it had never stopped.
 
 One `.npz` file: the vectors of the state, and a JSON document with the step, the history and what
-tells this training from others. It is written beside its place and then renamed: whatever kills the
-process, the file is a whole one.
+tells this training from others. It is written under another name and then renamed: whatever kills
+the process, the file is complete.
 """
 
 import io
@@ -69,27 +69,29 @@ def read(
     try:
         arrays = _arrays(path)
         about = json.loads(str(arrays.pop(_ABOUT)))
-        found = Checkpoint(state=arrays, **{**about, "history": tuple(about["history"])})
+        saved = Checkpoint(state=arrays, **{**about, "history": tuple(about["history"])})
     except FileNotFoundError:
         return None
     except (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise CheckpointError(
             f"{path} is no whole checkpoint ({error}); delete it to begin anew"
         ) from None
-    wanted = json.loads(json.dumps(identity))
-    if differing := sorted(
-        key for key in {*wanted, *found.identity} if wanted.get(key) != found.identity.get(key)
-    ):
-        raise CheckpointError(
-            f"{path} is of another training: {', '.join(differing)} differ; go on as it began or "
-            "delete it"
-        )
+    _check_identity(path, saved.identity, json.loads(json.dumps(identity)))
     sizes = {name: (layout.size,) for name, layout in layouts.items()}
     if {name: array.shape for name, array in arrays.items()} != sizes:
         raise CheckpointError(
             f"{path} holds other vectors than the training has; delete it to begin anew"
         )
-    return found
+    return saved
+
+
+def _check_identity(path: Path, saved: Mapping[str, Any], expected: Mapping[str, Any]) -> None:
+    names = sorted({*expected, *saved})
+    if differing := [name for name in names if expected.get(name) != saved.get(name)]:
+        raise CheckpointError(
+            f"{path} is of another training: {', '.join(differing)} differ; go on as it began or "
+            "delete it"
+        )
 
 
 def _arrays(path: Path) -> dict[str, Any]:

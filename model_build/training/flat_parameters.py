@@ -1,5 +1,6 @@
-"""Many tensors as one vector: a step then updates all weights with a dozen operators, not a dozen
-for each tensor.
+"""Many tensors as one vector.
+
+A step then updates all weights with a dozen operators, not a dozen for each tensor.
 """
 
 import math
@@ -18,9 +19,7 @@ Vector = NDArray[np.float32]
 
 
 class ParameterLayoutError(ValueError):
-    """The arrays are not those that the layout has room for; the message names the first that
-    differs.
-    """
+    """The arrays are not those of the layout; the message names the first that differs."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,16 @@ class ParameterLayout:
         return sum(self.sizes)
 
     def pack(self, arrays: Mapping[str, NDArray[Any]]) -> Vector:
-        """The vector of these arrays; raises LayoutError unless they are exactly those of the
-        layout.
+        """The vector of these arrays.
+
+        Raises ParameterLayoutError unless they are exactly those of the layout.
         """
-        found = {name: array.shape for name, array in arrays.items()}
-        wanted = dict(zip(self.names, self.shapes, strict=True))
-        for name in [*wanted, *found]:
-            if found.get(name) != wanted.get(name):
+        actual = {name: array.shape for name, array in arrays.items()}
+        expected = dict(zip(self.names, self.shapes, strict=True))
+        for name in [*expected, *actual]:
+            if actual.get(name) != expected.get(name):
                 raise ParameterLayoutError(
-                    f"{name}: expected {_text(wanted.get(name))}, got {_text(found.get(name))}"
+                    f"{name}: expected {_text(expected.get(name))}, got {_text(actual.get(name))}"
                 )
         parts = [np.ravel(arrays[name]).astype(np.float32) for name in self.names]
         return np.concatenate(parts) if parts else np.empty(0, np.float32)
@@ -71,7 +71,7 @@ class ParameterLayout:
         }
 
     def write_unpack(self, builder: Builder, vector: Value) -> None:
-        """Write the nodes that make the tensors, under their own names, of a vector in the graph."""
+        """Write nodes that split a vector of the graph into the tensors, under their own names."""
         parts = builder.ops(
             "Split", vector, builder.integers(self.sizes), types=[None] * len(self.names), axis=0
         )
@@ -80,7 +80,7 @@ class ParameterLayout:
 
 
 def write_pack(builder: Builder, tensors: Sequence[str]) -> Value:
-    """Write the nodes that make one vector of float32 tensors in the graph."""
+    """Write nodes that join float32 tensors of the graph into one vector."""
     flat = builder.integers([-1])
     parts = [
         builder.op("Reshape", Value(name, np.dtype(np.float32), builder), flat) for name in tensors

@@ -1,6 +1,4 @@
-"""Softmax cross-entropy with label smoothing, its gradient and the number of right answers, as ONNX
-operators.
-"""
+"""Softmax cross-entropy with label smoothing, its gradient and the number of right answers."""
 
 from typing import NamedTuple
 
@@ -13,8 +11,10 @@ FLOAT, WHOLE = np.dtype(np.float32), np.dtype(np.int64)
 
 
 class Loss(NamedTuple):
-    """Scalars `value` (the mean over the batch, in nats) and `correct`, and the gradient of `value`
-    by the logits.
+    """Tensors of the loss.
+
+    `value` is the mean over the batch in nats, `correct` the number of right answers, `gradient`
+    that of `value` by the logits.
     """
 
     value: Value
@@ -23,19 +23,18 @@ class Loss(NamedTuple):
 
 
 def cross_entropy(
-    builder: Builder, logits: str, labels: str, size: tuple[int, int], smoothing: float
+    builder: Builder, logits: str, labels: str, size: tuple[int, int], label_smoothing: float
 ) -> Loss:
-    """Write the loss of float32 `logits` [N, classes] given int64 `labels` [N]; `size` is (N,
-    classes).
+    """Write the loss of float32 `logits` [N, classes] and int64 `labels` [N] as ONNX operators.
 
-    The target is 1 - smoothing for the right class, and smoothing shared evenly by all (Szegedy et
-    al. 2016). The gradient is written as what it is, (softmax - target) / N: a walk through a
+    `size` is (N, classes). The target is 1 - label_smoothing for the right class, and
+    label_smoothing shared evenly by all (Szegedy et al. 2016). The gradient is written as what it is, (softmax - target) / N: a walk through a
     logarithm of a softmax costs more.
     """
     batch, classes = size
     z, y = Value(logits, FLOAT, builder), Value(labels, WHOLE, builder)
-    shared = smoothing / classes
-    values = builder.constant(np.array([shared, 1 - smoothing + shared], np.float32))
+    shared = label_smoothing / classes
+    values = builder.constant(np.array([shared, 1 - label_smoothing + shared], np.float32))
     target = builder.op(
         "OneHot", y, builder.constant(np.array(classes)), values, dtype=FLOAT, axis=-1
     )

@@ -1,5 +1,6 @@
-"""Where numbers first stopped being numbers: the layers of the step that failed, run once more one
-by one.
+"""Anomaly detection: where numbers first became NaN or infinite.
+
+The layers of the step that failed are computed once more, one by one.
 """
 
 from collections.abc import Mapping
@@ -10,29 +11,32 @@ from numpy.typing import NDArray
 
 from anatomy.graphs.subgraph import extract
 from model_build.training.sessions import run
-from model_build.training.step_graph import STATISTICS, WEIGHTS, Step
+from model_build.training.step_graph import Step
+from model_build.training.step_tensors import STATISTICS, WEIGHTS
 
 Feeds = Mapping[str, NDArray[Any]]
 
 
 def first_bad(step: Step, state: Feeds, batch: Feeds) -> str:
-    """What first held NaN or infinity, in words: the batch, a weight, a layer, the loss or the
-    gradient of a weight.
+    """What first held NaN or infinity, in words.
 
-    `state` is that before the step, `batch` what the step read beside it.
+    The weights, the input, a layer, the gradient of a weight or the loss. `state` is that before
+    the step, `batch` what the step read beside it.
     """
     for name in (WEIGHTS, STATISTICS):
-        if name in state and (
-            bad := _first(step.state[name].unpack(np.asarray(state[name], np.float32)))
-        ):
-            return f"the weights {bad!r}"
-    if bad := _first({name: array for name, array in batch.items() if array.dtype.kind == "f"}):
+        if name in state:
+            weights = step.state[name].unpack(np.asarray(state[name], np.float32))
+            if bad := _first_nonfinite(weights):
+                return f"the weights {bad!r}"
+    floats = {name: array for name, array in batch.items() if array.dtype.kind == "f"}
+    if bad := _first_nonfinite(floats):
         return f"the input {bad!r}"
     feeds = {**state, **batch}
-    if bad := _first(_computed(step, dict(step.layers), feeds)):
+    if bad := _first_nonfinite(_computed(step, dict(step.layers), feeds)):
         return f"layer {bad!r}"
     # The walk goes backwards: the last weight's gradient comes first.
-    if bad := _first(_computed(step, dict(reversed([*step.gradients.items()])), feeds)):
+    backwards = dict(reversed(list(step.gradients.items())))
+    if bad := _first_nonfinite(_computed(step, backwards, feeds)):
         return f"the gradient of {bad!r}"
     return "the loss"
 
@@ -42,5 +46,8 @@ def _computed(step: Step, tensors: Mapping[str, str], feeds: Feeds) -> dict[str,
     return dict(zip(tensors, run(model, feeds), strict=True))
 
 
-def _first(arrays: Mapping[str, NDArray[Any]]) -> str | None:
-    return next((name for name, array in arrays.items() if not np.isfinite(array).all()), None)
+def _first_nonfinite(arrays: Mapping[str, NDArray[Any]]) -> str | None:
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            return name
+    return None

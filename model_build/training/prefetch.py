@@ -1,4 +1,4 @@
-"""Work done ahead, in a thread, while the caller waits in the runtime with Python's lock released.
+"""Batches prefetched in a thread, while the caller waits in the runtime without Python's lock.
 
 Simpler than an executor, and for a reason: handing work to one takes locks that its thread holds as
 it wakes up, and the caller then waits for Python's lock before it reaches the runtime.
@@ -11,13 +11,11 @@ from typing import Self
 
 
 class Prefetch:
-    """One thread that does one piece of work at a time; `ask` never blocks, `wait` is for what was
-    asked for.
-    """
+    """One thread that prepares one batch at a time, in the order of `submit`."""
 
-    def __init__(self, work: Callable[[int, int], None]) -> None:
-        self._work = work
-        self._asked: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
+    def __init__(self, prepare: Callable[[int, int], None]) -> None:
+        self._prepare = prepare
+        self._submitted: SimpleQueue[tuple[int, int] | None] = SimpleQueue()
         self._done: SimpleQueue[BaseException | None] = SimpleQueue()
         self._thread = Thread(target=self._run, daemon=True)
 
@@ -26,22 +24,22 @@ class Prefetch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._asked.put(None)
+        self._submitted.put(None)
         self._thread.join()
 
-    def ask(self, first: int, second: int) -> None:
-        """Have the work done with these arguments."""
-        self._asked.put((first, second))
+    def submit(self, step: int, buffer: int) -> None:
+        """Have the batch of a step put into a buffer; never blocks."""
+        self._submitted.put((step, buffer))
 
     def wait(self) -> None:
-        """Return when the work that was asked for first is done; raises what it raised."""
+        """Wait for the batch that was submitted first; raises what its preparation raised."""
         if (error := self._done.get()) is not None:
             raise error
 
     def _run(self) -> None:
-        while (arguments := self._asked.get()) is not None:
+        while (arguments := self._submitted.get()) is not None:
             try:
-                self._work(*arguments)
+                self._prepare(*arguments)
             except BaseException as error:  # noqa: BLE001 - handed to the caller
                 self._done.put(error)
             else:

@@ -1,4 +1,4 @@
-"""What a training shows while it runs: a bar on a terminal, elsewhere a line for each epoch."""
+"""The progress of a training: a bar on a terminal, elsewhere a line for each epoch."""
 
 import sys
 import time
@@ -11,10 +11,10 @@ _EVERY = 0.2
 
 
 class Report(Protocol):
-    """What the loop tells."""
+    """What the training loop reports."""
 
-    def begin(self, steps: int, done: int, batch: int) -> None:
-        """The training has `steps` steps of `batch` examples, of which `done` are behind it."""
+    def begin(self, steps: int, done: int, batch_size: int) -> None:
+        """The training has `steps` steps of `batch_size` examples, of which `done` are behind it."""
 
     def step(self, loss: float, accuracy: float) -> None:
         """A step is done; the numbers are means over the epoch so far."""
@@ -26,7 +26,7 @@ class Report(Protocol):
 class Silence:
     """Shows nothing."""
 
-    def begin(self, steps: int, done: int, batch: int) -> None:
+    def begin(self, steps: int, done: int, batch_size: int) -> None:
         """Nothing."""
 
     def step(self, loss: float, accuracy: float) -> None:
@@ -37,14 +37,15 @@ class Silence:
 
 
 class Progress:
-    """A bar with loss, accuracy, images a second and the time left; a line an epoch where `stream`
-    is no terminal.
+    """A bar with loss, accuracy, images a second and the time left.
+
+    Where `stream` is no terminal, a line for each epoch.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stderr if stream is None else stream
         self._bar: tqdm | None = None
-        self._batch, self._waiting = 1, 0
+        self._batch_size, self._waiting = 1, 0
         self._images, self._since, self._shown = 0, time.monotonic(), 0.0
 
     def __enter__(self) -> Self:
@@ -55,13 +56,13 @@ class Progress:
             self._advance()
             self._bar.close()
 
-    def begin(self, steps: int, done: int, batch: int) -> None:
+    def begin(self, steps: int, done: int, batch_size: int) -> None:
         """Start the bar where the training stands."""
-        self._batch, self._since = batch, time.monotonic()
+        self._batch_size, self._since = batch_size, time.monotonic()
         if self._stream.isatty():
             self._bar = tqdm(
-                total=steps * batch,
-                initial=done * batch,
+                total=steps * batch_size,
+                initial=done * batch_size,
                 unit=" images",
                 unit_scale=True,
                 dynamic_ncols=True,
@@ -70,8 +71,8 @@ class Progress:
 
     def step(self, loss: float, accuracy: float) -> None:
         """Move on; the terminal is written to a few times a second only."""
-        self._images += self._batch
-        self._waiting += self._batch
+        self._images += self._batch_size
+        self._waiting += self._batch_size
         now = time.monotonic()
         if self._bar is not None and now - self._shown > _EVERY:
             self._shown = now

@@ -1,9 +1,8 @@
-"""Steps in a row: the state stays in the runtime's memory, on the device, and two sets of buffers
-change places.
+"""Runs steps one after another; the state stays in the runtime's memory, on the device.
 
-The step that reads set A writes set B, the next one the other way round. Both ways are bound once;
-a step is one call, and what Python handles of it are a batch, the learning rate and three numbers
-of the outcome.
+There are two sets of buffers: the step that reads set 0 writes set 1, the next one the other way
+round. Both ways are bound once; a step is one call, and what Python handles of it are a batch, the
+learning rate and three numbers of the result.
 """
 
 import time
@@ -18,15 +17,15 @@ from numpy.typing import NDArray
 
 from model_build.training.flat_parameters import Vector
 from model_build.training.sessions import Device, on_device, session
-from model_build.training.step_graph import CORRECT, LOSS, NORM, Step, StepError, new
+from model_build.training.step_graph import Step, StepError
+from model_build.training.step_tensors import CORRECT, GRADIENT_NORM, LOSS, new
 
 Feeds = Mapping[str, NDArray[Any]]
+RESULTS = (LOSS, CORRECT, GRADIENT_NORM)
 
 
-class Outcome(NamedTuple):
-    """What one step says: the mean loss of its batch, how many it had right, and the length of the
-    gradient.
-    """
+class StepResult(NamedTuple):
+    """The mean loss of a batch, how many of it were right, and the length of the gradient."""
 
     loss: float
     correct: int
@@ -39,20 +38,20 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class _Side:
+class _Buffers:
     """One of the two ways to run: the state it reads, where its batch goes, and its binding."""
 
     state: Mapping[str, onnxruntime.OrtValue]
     batch: Mapping[str, onnxruntime.OrtValue]
-    outcome: Mapping[str, onnxruntime.OrtValue]
+    results: Mapping[str, onnxruntime.OrtValue]
     binding: Any
 
 
 class Runner:
     """A training in motion.
 
-    `turn` is the set of buffers, 0 or 1, that the next step reads; `seconds` the time spent in the
-    runtime so far.
+    `buffer` is the index, 0 or 1, of the buffers that the next step reads; `seconds` the time spent
+    in the runtime so far.
     """
 
     def __init__(
@@ -64,71 +63,75 @@ class Runner:
     ) -> None:
         self._session = session(step.model, device, threads)
         self._device: Device = device
-        given = {
+        batch = {
             value.name: _empty(value)
             for value in step.model.graph.input
             if value.name not in step.state
         }
-        self._takes = {name: (array.shape, array.dtype) for name, array in given.items()}
-        sides = [self._side(step, state, given), self._side(step, state, given)]
-        for side, other in zip(sides, reversed(sides), strict=True):
-            for name, value in other.state.items():
-                side.binding.bind_ortvalue_output(new(name), value)
-        self._sides = sides
-        self.turn = 0
+        self._expected = {name: (array.shape, array.dtype) for name, array in batch.items()}
+        first, second = (self._buffers(step, state, batch) for _ in range(2))
+        _write_into(first, second)
+        _write_into(second, first)
+        self._both = (first, second)
+        self.buffer = 0
         self.seconds = 0.0
 
     @property
     def state(self) -> dict[str, Vector]:
         """A copy of the state as it is now."""
-        return {name: np.array(value.numpy()) for name, value in self.buffers.items()}
+        return {name: np.array(value.numpy()) for name, value in self.state_buffers.items()}
 
     @property
-    def buffers(self) -> Mapping[str, onnxruntime.OrtValue]:
+    def state_buffers(self) -> Mapping[str, onnxruntime.OrtValue]:
         """The state as it is now, where it lies; the step after the next overwrites it."""
-        return self._sides[self.turn].state
+        return self._both[self.buffer].state
 
-    def fill(self, turn: int, batch: Feeds) -> None:
-        """Put in place what the next step of this turn reads: examples, labels, rate, count.
+    def fill(self, buffer: int, batch: Feeds) -> None:
+        """Put into a buffer what a step reads: examples, labels, learning rate, step number.
 
-        Another thread may do so for one turn while the step of the other runs. Raises StepError for
+        Another thread may fill one buffer while the step of the other runs. Raises StepError for
         an array of another type or shape: the runtime would copy as many bytes as it has room for,
         whatever they are.
         """
         for name, array in batch.items():
-            shape, dtype = self._takes[name]
+            shape, dtype = self._expected[name]
             if (array.shape, array.dtype) != (shape, dtype):
                 raise StepError(
                     f"{name}: expected {dtype} {list(shape)}, got {array.dtype} {list(array.shape)}"
                 )
-            self._sides[turn].batch[name].update_inplace(array)
+            self._both[buffer].batch[name].update_inplace(array)
 
-    def advance(self) -> Outcome:
-        """Run one step; its batch was filled in. After one that is not finite the state is still
-        that before it.
+    def advance(self) -> StepResult:
+        """Run one step, whose batch was filled in.
+
+        After a step that is not finite the state is still that before it.
         """
-        side = self._sides[self.turn]
+        buffers = self._both[self.buffer]
         start = time.perf_counter()
-        self._session.run_with_iobinding(side.binding)
+        self._session.run_with_iobinding(buffers.binding)
         self.seconds += time.perf_counter() - start
-        loss, correct, norm = (float(side.outcome[name].numpy()) for name in (LOSS, CORRECT, NORM))
-        outcome = Outcome(loss, round(correct) if np.isfinite(correct) else 0, norm)
-        if outcome.finite:
-            self.turn = 1 - self.turn
-        return outcome
+        loss, correct, norm = (float(buffers.results[name].numpy()) for name in RESULTS)
+        result = StepResult(loss, round(correct) if np.isfinite(correct) else 0, norm)
+        if result.finite:
+            self.buffer = 1 - self.buffer
+        return result
 
-    def _side(self, step: Step, state: Mapping[str, Vector], given: Feeds) -> _Side:
+    def _buffers(self, step: Step, state: Mapping[str, Vector], batch: Feeds) -> _Buffers:
         binding = self._session.io_binding()
-        batch = {name: on_device(array, self._device) for name, array in given.items()}
+        inputs = {name: on_device(array, self._device) for name, array in batch.items()}
         vectors = {name: on_device(state[name], self._device) for name in step.state}
-        outcome = {
-            name: on_device(np.zeros([], np.float32), "cpu") for name in (LOSS, CORRECT, NORM)
-        }
-        for name, value in {**batch, **vectors}.items():
+        results = {name: on_device(np.zeros([], np.float32), "cpu") for name in RESULTS}
+        for name, value in {**inputs, **vectors}.items():
             binding.bind_ortvalue_input(name, value)
-        for name, value in outcome.items():
+        for name, value in results.items():
             binding.bind_ortvalue_output(name, value)
-        return _Side(vectors, batch, outcome, binding)
+        return _Buffers(vectors, inputs, results, binding)
+
+
+def _write_into(source: _Buffers, target: _Buffers) -> None:
+    """Bind the new state of one way to run to the buffers that the other one reads."""
+    for name, value in target.state.items():
+        source.binding.bind_ortvalue_output(new(name), value)
 
 
 def _empty(value: onnx.ValueInfoProto) -> NDArray[Any]:

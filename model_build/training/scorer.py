@@ -1,6 +1,4 @@
-"""Answers of the network as it is being trained: with the averaged weights, in their buffer on the
-device.
-"""
+"""Scores of a network while it is being trained, with the averaged weights on the device."""
 
 import numpy as np
 import onnx
@@ -12,15 +10,13 @@ from anatomy.graphs.builder import Builder, Value
 from model_build.datasets.split import Split
 from model_build.training.flat_parameters import ParameterLayout, write_as
 from model_build.training.sessions import Device, on_device, session
-from model_build.training.step_graph import AVERAGES, PREFIX
+from model_build.training.step_tensors import AVERAGES, PREFIX
 
 ANSWERS = f"{PREFIX}answers"
 
 
 class Scorer:
-    """The network that `export.trainable` gave, with running statistics, its parameters read from
-    one vector.
-    """
+    """The network that `export.trainable` gave, its parameters read from one vector."""
 
     def __init__(
         self,
@@ -34,19 +30,19 @@ class Scorer:
         self._examples = forward.graph.input[0].name
 
     def answers(
-        self, parameters: onnxruntime.OrtValue, examples: Split, batch: int = 500
+        self, parameters: onnxruntime.OrtValue, examples: Split, batch_size: int = 500
     ) -> NDArray[np.int64]:
         """The most probable class of each example."""
-        found = []
-        for start in range(0, len(examples), batch):
+        answers = []
+        for start in range(0, len(examples), batch_size):
             binding = self._session.io_binding()
             binding.bind_ortvalue_input(AVERAGES, parameters)
-            inputs = on_device(examples.inputs[start : start + batch], self._device)
+            inputs = on_device(examples.inputs[start : start + batch_size], self._device)
             binding.bind_ortvalue_input(self._examples, inputs)
             binding.bind_output(ANSWERS)
             self._session.run_with_iobinding(binding)
-            found.append(binding.copy_outputs_to_cpu()[0])
-        return np.concatenate(found)
+            answers.append(binding.copy_outputs_to_cpu()[0])
+        return np.concatenate(answers)
 
     def accuracy(self, parameters: onnxruntime.OrtValue, examples: Split) -> float:
         """The share of examples that are answered right."""

@@ -20,11 +20,10 @@ class DeviceError(RuntimeError):
 def session(
     model: onnx.ModelProto, device: Device = "cpu", threads: int | None = None
 ) -> onnxruntime.InferenceSession:
-    """A session on `device`, with as many threads as this process may have processors unless told
-    otherwise.
+    """A session on `device`; without `threads`, with one for each processor of this process.
 
     Raises DeviceError for `cuda` that cannot be had: training on the processor instead would be
-    found out hours later.
+    noticed hours later.
     """
     if device not in get_args(Device):
         raise DeviceError(
@@ -46,17 +45,17 @@ def session(
     options.log_severity_level = 3
     if device == "cuda":
         onnxruntime.preload_dlls()
-    made = onnxruntime.InferenceSession(
+    opened = onnxruntime.InferenceSession(
         model.SerializeToString(),
         options,
         providers=list(dict.fromkeys([provider, PROVIDERS["cpu"]])),
         enable_fallback=0,
     )
-    if made.get_providers()[0] != provider:
+    if opened.get_providers()[0] != provider:
         raise DeviceError(
             f"{provider} did not start; the GPU, its driver, CUDA or cuDNN is missing"
         )
-    return made
+    return opened
 
 
 def on_device(array: NDArray[Any], device: Device) -> onnxruntime.OrtValue:
@@ -68,8 +67,8 @@ def on_device(array: NDArray[Any], device: Device) -> onnxruntime.OrtValue:
 
 def run(model: onnx.ModelProto, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
     """All outputs of a model, computed once on the processor."""
-    found: list[NDArray[Any]] = session(model).run(None, dict(feeds))
-    return found
+    outputs: list[NDArray[Any]] = session(model).run(None, dict(feeds))
+    return outputs
 
 
 def processors() -> int:

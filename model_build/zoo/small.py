@@ -59,16 +59,16 @@ class Block(Module):
 
 
 class Standardise(Module):
-    """(x - mean) / deviation, of arrays with the channels first, as signals and volumes come."""
+    """(x - mean) / std, of arrays with the channels first, as signals and volumes come."""
 
-    def __init__(self, mean: float, deviation: float) -> None:
+    def __init__(self, mean: float, std: float) -> None:
         super().__init__()
         self.mean = nn.Parameter([], data=ir.tensor(np.array(mean, np.float32)))
-        self.deviation = nn.Parameter([], data=ir.tensor(np.array(deviation, np.float32)))
+        self.std = nn.Parameter([], data=ir.tensor(np.array(std, np.float32)))
 
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
         """Any shape -> the same shape."""
-        return op.Div(op.Sub(x, self.mean), self.deviation)
+        return op.Div(op.Sub(x, self.mean), self.std)
 
 
 class WithPreprocessing(Module):

@@ -77,8 +77,8 @@ def test_its_card_says_what_it_takes_where_it_comes_from_and_how_it_was_learned(
         course.card.provenance,
         course.card.licence,
     )
-    assert len(model.card.history["epochs"]) == course.plan.epochs
-    assert model.card.history["seed"] == course.plan.seed
+    assert len(model.card.history["epochs"]) == course.hyperparameters.epochs
+    assert model.card.history["seed"] == course.hyperparameters.seed
 
 
 def test_every_operator_has_a_receptive_field_rule_and_a_gradient(

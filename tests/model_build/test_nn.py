@@ -135,7 +135,7 @@ def test_modules_without_weights(module: Module, expected: Callable[[Array], Arr
 @pytest.mark.parametrize("axes", [1, 2, 3])
 def test_pixels_are_normalised_and_channels_come_first(axes: int) -> None:
     pixels = RANDOM.integers(0, 256, (2, *[4] * axes, 3), np.uint8)
-    module = Normalise(mean=[127.0, 100.0, 0.0], deviation=[128.0, 64.0, 2.0])
+    module = Normalise(mean=[127.0, 100.0, 0.0], std=[128.0, 64.0, 2.0])
     found = run(exported(module, "N", *[4] * axes, 3, dtype=ir.DataType.UINT8), pixels)
     expected = (pixels.astype(np.float32) - np.array([127, 100, 0], np.float32)) / np.array(
         [128, 64, 2], np.float32
@@ -206,7 +206,7 @@ def test_a_size_that_does_not_fit_is_noted_with_the_path_to_it() -> None:
             lambda: Conv(4, 8, [3, 3], padding=[1, 1]),
             "expected 4 pads for kernel \\[3, 3\\], got 2",
         ),
-        (lambda: Normalise([0.0], [0.0]), "expected deviations above 0"),
+        (lambda: Normalise([0.0], [0.0]), "expected std above 0"),
     ],
 )
 def test_a_module_that_cannot_be_is_refused_when_it_is_made(

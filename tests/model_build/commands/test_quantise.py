@@ -17,7 +17,7 @@ from model_build import __main__ as command
 from model_build.quantising import report
 from tests.conftest import Examples
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,9 @@ from onnxscript import OpBuilder
 from model_build.datasets.split import Split
 from model_build.export import Signature, trainable
 from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module, initial
-from model_build.training.step_graph import Step, StepConfig, build
-from model_build.training.train import Example, Network
+from model_build.training.hyperparameters import StepConfig
+from model_build.training.network import InputSpec, Network
+from model_build.training.step_graph import Step, build
 
 
 class Dense(Module):
@@ -39,19 +40,19 @@ class Convolved(Module):
         return self.last(op, self.flatten(op, self.pool(op, y)))
 
 
-DENSE = Network("dense", Dense, Example((2,)))
-CONVOLVED = Network("convolved", Convolved, Example((1, 6, 6)))
+DENSE = Network("dense", Dense, InputSpec((2,)))
+CONVOLVED = Network("convolved", Convolved, InputSpec((1, 6, 6)))
 
 
 def step_of(
-    network: Network, recipe: StepConfig, batch: int, *, spread: bool = False
+    network: Network, config: StepConfig, batch_size: int, *, decompose: bool = False
 ) -> tuple[Step, dict[str, np.ndarray]]:
     """A step and the state before the first one."""
     module = network.make()
     arrays = initial(module, 0)
-    signature = Signature("examples", network.takes.dtype, ("N", *network.takes.shape), "logits")
-    step = build(trainable(module, signature, network.name), arrays, recipe, batch, spread)
-    return step, dict(step.start(arrays))
+    signature = Signature("examples", network.input.dtype, ("N", *network.input.shape), "logits")
+    step = build(trainable(module, signature, network.name), arrays, config, batch_size, decompose)
+    return step, dict(step.initial_state(arrays))
 
 
 def blobs(count: int = 320, seed: int = 0) -> Split:

@@ -111,9 +111,9 @@ def loshchilov(first: float, second: float, epsilon: float, decay: float) -> Ite
     [
         (SGD(0.9), polyak(0.9, 0)),
         (SGD(0.0), polyak(0.0, 0)),
-        (SGD(0.8, decay=0.3), polyak(0.8, 0.3)),
+        (SGD(0.8, weight_decay=0.3), polyak(0.8, 0.3)),
         (SGD(0.9, nesterov=True), sutskever(0.9)),
-        (AdamW(decay=0), loshchilov(0.9, 0.999, 1e-8, 0)),
+        (AdamW(weight_decay=0), loshchilov(0.9, 0.999, 1e-8, 0)),
         (AdamW(0.8, 0.95, 1e-3, 0.4), loshchilov(0.8, 0.95, 1e-3, 0.4)),
     ],
     ids=["momentum", "plain", "decayed", "nesterov", "adam", "adamw"],
@@ -123,7 +123,9 @@ def test_steps_are_those_of_the_paper(optimiser: Optimiser, expected: Iterator[A
         assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda decay: SGD(decay=decay), lambda decay: AdamW(decay=decay)])
+@pytest.mark.parametrize(
+    "make", [lambda decay: SGD(weight_decay=decay), lambda decay: AdamW(weight_decay=decay)]
+)
 def test_decay_spares_what_is_no_kernel(make: Callable[[float], Optimiser]) -> None:
     with_decay, without = list(steps(make(0.5)))[-1], list(steps(make(0)))[-1]
     assert np.array_equal(with_decay[DECAYS == 0], without[DECAYS == 0])

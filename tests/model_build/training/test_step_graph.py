@@ -16,48 +16,48 @@ from onnxscript import OpBuilder
 
 from model_build.export import Signature, trainable
 from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module
+from model_build.training.hyperparameters import StepConfig
+from model_build.training.network import Network
 from model_build.training.optimiser import SGD, AdamW
 from model_build.training.runner import Runner
-from model_build.training.step_graph import (
+from model_build.training.step_graph import Step, StepError, build
+from model_build.training.step_tensors import (
     AVERAGES,
-    COUNT,
     LABELS,
+    LEARNING_RATE,
     PREFIX,
-    RATE,
     STATISTICS,
+    STEP_NUMBER,
     WEIGHTS,
-    Step,
-    StepConfig,
-    StepError,
-    build,
 )
-from model_build.training.train import Network
 from tests.model_build.training.small import CONVOLVED, DENSE, step_of
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(3)
-PLAIN = StepConfig(SGD(0.0), averaging=0.0)
+PLAIN = StepConfig(SGD(0.0), ema_decay=0.0)
 BATCH = 8
 
 
-def feeds(network: Network, classes: int, rate: float = 1.0, count: int = 1) -> dict[str, Array]:
+def feeds(
+    network: Network, classes: int, learning_rate: float = 1.0, number: int = 1
+) -> dict[str, Array]:
     return {
-        "examples": RANDOM.normal(size=(BATCH, *network.takes.shape)).astype(np.float32),
+        "examples": RANDOM.normal(size=(BATCH, *network.input.shape)).astype(np.float32),
         LABELS: RANDOM.integers(0, classes, BATCH),
-        RATE: np.array(rate, np.float32),
-        COUNT: np.array(count, np.float64),
+        LEARNING_RATE: np.array(learning_rate, np.float32),
+        STEP_NUMBER: np.array(number, np.float64),
     }
 
 
 def stepped(
     step: Step, state: dict[str, Array], *batches: dict[str, Array]
 ) -> tuple[Runner, list[float]]:
-    stepper = Runner(step, state)
+    runner = Runner(step, state)
     losses = []
     for batch in batches:
-        stepper.fill(stepper.turn, batch)
-        losses.append(stepper.advance().loss)
-    return stepper, losses
+        runner.fill(runner.buffer, batch)
+        losses.append(runner.advance().loss)
+    return runner, losses
 
 
 def dense(w: dict[str, Array], x: Array) -> Array:
@@ -84,23 +84,25 @@ def loss_of(logits: Array, labels: Array, smoothing: float) -> float:
     return float(-(target * np.log(p)).sum(axis=1).mean())
 
 
-@pytest.mark.parametrize("spread", [False, True])
+@pytest.mark.parametrize("decompose", [False, True])
 @pytest.mark.parametrize(
     ("network", "by_numpy", "classes"), [(DENSE, dense, 2), (CONVOLVED, convolved, 3)]
 )
 def test_a_plain_step_goes_down_the_slope_of_the_loss(
-    network: Network, by_numpy: Any, classes: int, spread: bool
+    network: Network, by_numpy: Any, classes: int, decompose: bool
 ) -> None:
-    step, state = step_of(network, StepConfig(SGD(0.0), smoothing=0.1), BATCH, spread=spread)
+    step, state = step_of(
+        network, StepConfig(SGD(0.0), label_smoothing=0.1), BATCH, decompose=decompose
+    )
     batch = feeds(network, classes)
-    stepper, (loss,) = stepped(step, state, batch)
+    runner, (loss,) = stepped(step, state, batch)
     x, labels = batch["examples"].astype(np.float64), batch[LABELS]
     before = {
         name: array.astype(np.float64)
         for name, array in step.weights.unpack(state[WEIGHTS]).items()
     }
     assert loss == pytest.approx(loss_of(by_numpy(before, x), labels, 0.1), rel=1e-5)
-    gradients = step.weights.unpack(state[WEIGHTS] - stepper.state[WEIGHTS])
+    gradients = step.weights.unpack(state[WEIGHTS] - runner.state[WEIGHTS])
     for name, gradient in gradients.items():
         for place in np.ndindex(*gradient.shape):
             ends = []
@@ -113,31 +115,31 @@ def test_a_plain_step_goes_down_the_slope_of_the_loss(
             ), (name, place)
 
 
-def test_the_outcome_has_the_right_answers_and_the_length_of_the_gradient() -> None:
+def test_the_result_has_the_right_answers_and_the_length_of_the_gradient() -> None:
     step, state = step_of(DENSE, PLAIN, BATCH)
     batch = feeds(DENSE, 2)
-    stepper = Runner(step, state)
-    stepper.fill(0, batch)
-    outcome = stepper.advance()
+    runner = Runner(step, state)
+    runner.fill(0, batch)
+    result = runner.advance()
     answers = dense(step.weights.unpack(state[WEIGHTS]), batch["examples"]).argmax(axis=1)
-    assert outcome.correct == (answers == batch[LABELS]).sum()
-    assert outcome.norm == pytest.approx(
-        np.linalg.norm(state[WEIGHTS] - stepper.state[WEIGHTS]), rel=1e-4
+    assert result.correct == (answers == batch[LABELS]).sum()
+    assert result.norm == pytest.approx(
+        np.linalg.norm(state[WEIGHTS] - runner.state[WEIGHTS]), rel=1e-4
     )
 
 
 def test_averages_are_the_moving_average_of_weights_and_statistics() -> None:
-    step, state = step_of(CONVOLVED, StepConfig(SGD(0.9), averaging=0.25), BATCH)
+    step, state = step_of(CONVOLVED, StepConfig(SGD(0.9), ema_decay=0.25), BATCH)
     expected = state[AVERAGES].astype(np.float64)
-    stepper = Runner(step, state)
+    runner = Runner(step, state)
     for count in range(1, 7):
-        stepper.fill(stepper.turn, feeds(CONVOLVED, 3, 0.1, count))
-        stepper.advance()
-        now = stepper.state
+        runner.fill(runner.buffer, feeds(CONVOLVED, 3, 0.1, count))
+        runner.advance()
+        now = runner.state
         decay = min(0.25, count / (count + 9))
         expected = decay * expected + (1 - decay) * np.concatenate([now[WEIGHTS], now[STATISTICS]])
         assert np.allclose(now[AVERAGES], expected, rtol=1e-5, atol=1e-6)
-    end = stepper.state
+    end = runner.state
     assert not np.allclose(end[AVERAGES][: step.weights.size], end[WEIGHTS], atol=1e-4)
 
 
@@ -147,19 +149,24 @@ def test_without_averaging_the_averages_are_the_weights() -> None:
     assert np.array_equal(now[AVERAGES], now[WEIGHTS])
 
 
-@pytest.mark.parametrize("spread", [False, True])
-def test_running_statistics_follow_those_of_the_batches(spread: bool) -> None:
-    step, state = step_of(CONVOLVED, StepConfig(SGD(0.0), running=0.75), BATCH, spread=spread)
-    stepper = Runner(step, state)
+@pytest.mark.parametrize("decompose", [False, True])
+def test_running_statistics_follow_those_of_the_batches(decompose: bool) -> None:
+    step, state = step_of(
+        CONVOLVED, StepConfig(SGD(0.0), batch_norm_momentum=0.75), BATCH, decompose=decompose
+    )
+    runner = Runner(step, state)
     mean, variance = np.zeros(4), np.ones(4)
     for count in range(1, 4):
         batch = feeds(CONVOLVED, 3, 0.1, count)
-        weights = step.weights.unpack(stepper.state[WEIGHTS])
-        _, of_batch, spread_of_batch = normed(weights, batch["examples"])
-        mean, variance = 0.75 * mean + 0.25 * of_batch, 0.75 * variance + 0.25 * spread_of_batch
-        stepper.fill(stepper.turn, batch)
-        stepper.advance()
-    found = step.state[STATISTICS].unpack(stepper.state[STATISTICS])
+        weights = step.weights.unpack(runner.state[WEIGHTS])
+        _, mean_of_batch, variance_of_batch = normed(weights, batch["examples"])
+        mean, variance = (
+            0.75 * mean + 0.25 * mean_of_batch,
+            0.75 * variance + 0.25 * variance_of_batch,
+        )
+        runner.fill(runner.buffer, batch)
+        runner.advance()
+    found = step.state[STATISTICS].unpack(runner.state[STATISTICS])
     assert np.allclose(found["norm.mean"], mean, atol=1e-5)
     assert np.allclose(found["norm.variance"], variance, atol=1e-5)
 
@@ -168,7 +175,7 @@ def test_decay_acts_on_kernels_and_matrices_only() -> None:
     batch = feeds(CONVOLVED, 3, 0.1)
     ends = []
     for decay in (0.0, 0.5):
-        step, state = step_of(CONVOLVED, StepConfig(AdamW(decay=decay)), BATCH)
+        step, state = step_of(CONVOLVED, StepConfig(AdamW(weight_decay=decay)), BATCH)
         ends.append(step.weights.unpack(stepped(step, state, batch)[0].state[WEIGHTS]))
     changed = {name for name, array in ends[0].items() if not np.array_equal(array, ends[1][name])}
     assert changed == {"conv.weight", "last.weight"}
@@ -176,7 +183,7 @@ def test_decay_acts_on_kernels_and_matrices_only() -> None:
 
 def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     step, state = step_of(CONVOLVED, StepConfig(AdamW()), BATCH)
-    stepper = Runner(step, state)
+    runner = Runner(step, state)
     copied: list[list[int]] = []
     to_numpy = onnxruntime.OrtValue.numpy
 
@@ -187,9 +194,9 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(onnxruntime.OrtValue, "numpy", watched)
     places: dict[str, list[int]] = {name: [] for name in step.state}
     for count in range(1, 7):
-        stepper.fill(stepper.turn, feeds(CONVOLVED, 3, 0.1, count))
-        stepper.advance()
-        for name, value in stepper.buffers.items():
+        runner.fill(runner.buffer, feeds(CONVOLVED, 3, 0.1, count))
+        runner.advance()
+        for name, value in runner.state_buffers.items():
             assert isinstance(value, onnxruntime.OrtValue)
             places[name].append(value.data_ptr())
     assert set(step.state) == {
@@ -210,13 +217,13 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
     step, state = step_of(DENSE, StepConfig(SGD(0.9)), BATCH)
-    stepper = Runner(step, state)
+    runner = Runner(step, state)
     batch = feeds(DENSE, 2)
-    stepper.fill(0, {**batch, "examples": np.full_like(batch["examples"], np.nan)})
-    assert not stepper.advance().finite
-    assert all(np.array_equal(stepper.state[name], state[name]) for name in state)
-    stepper.fill(stepper.turn, batch)
-    assert stepper.advance().finite
+    runner.fill(0, {**batch, "examples": np.full_like(batch["examples"], np.nan)})
+    assert not runner.advance().finite
+    assert all(np.array_equal(runner.state[name], state[name]) for name in state)
+    runner.fill(runner.buffer, batch)
+    assert runner.advance().finite
 
 
 @pytest.mark.parametrize(
@@ -239,9 +246,9 @@ def test_a_batch_of_another_type_or_shape_is_refused(name: str, array: Array, me
     """The runtime takes the bytes for what it expects: labels of one byte became others, from
     beyond their end.
     """
-    stepper = Runner(*step_of(DENSE, PLAIN, BATCH))
+    runner = Runner(*step_of(DENSE, PLAIN, BATCH))
     with pytest.raises(StepError, match=message):
-        stepper.fill(0, {**feeds(DENSE, 2), name: array})
+        runner.fill(0, {**feeds(DENSE, 2), name: array})
 
 
 class TwoNorms(Module):
@@ -265,18 +272,18 @@ class TwoNorms(Module):
 
 
 @pytest.mark.parametrize("value", [1.0, float("nan")])
-@pytest.mark.parametrize("spread", [False, True])
-def test_a_step_leaves_all_that_it_reads_as_it_was(spread: bool, value: float) -> None:
+@pytest.mark.parametrize("decompose", [False, True])
+def test_a_step_leaves_all_that_it_reads_as_it_was(decompose: bool, value: float) -> None:
     """ONNX Runtime writes the statistics of a batch over the mean and variance that a training
     batch norm is given.
     """
-    network = Network("two", TwoNorms, CONVOLVED.takes)
-    step, state = step_of(network, StepConfig(SGD(0.9)), BATCH, spread=spread)
-    stepper = Runner(step, state)
+    network = Network("two", TwoNorms, CONVOLVED.input)
+    step, state = step_of(network, StepConfig(SGD(0.9)), BATCH, decompose=decompose)
+    runner = Runner(step, state)
     batch = feeds(network, 3, 0.1)
-    stepper.fill(0, {**batch, "examples": value * batch["examples"]})
-    before, read = stepper.state, stepper.buffers
-    assert stepper.advance().finite == np.isfinite(value)
+    runner.fill(0, {**batch, "examples": value * batch["examples"]})
+    before, read = runner.state, runner.state_buffers
+    assert runner.advance().finite == np.isfinite(value)
     for name, vector in before.items():
         assert vector.tobytes() == read[name].numpy().tobytes(), name
 
@@ -286,14 +293,14 @@ def test_batch_norms_that_share_statistics_are_refused() -> None:
         StepError,
         match=r"several batch norms keep their statistics in 'norm.mean'; give each its own",
     ):
-        step_of(Network("shared", partial(TwoNorms, shared=True), CONVOLVED.takes), PLAIN, BATCH)
+        step_of(Network("shared", partial(TwoNorms, shared=True), CONVOLVED.input), PLAIN, BATCH)
 
 
-@pytest.mark.parametrize("name", ["smoothing", "averaging", "running"])
+@pytest.mark.parametrize("name", ["label_smoothing", "ema_decay", "batch_norm_momentum"])
 @pytest.mark.parametrize("value", [-0.1, 1.0, float("nan")])
 def test_shares_outside_0_to_1_are_refused(name: str, value: float) -> None:
     changed: dict[str, Any] = {name: value}
-    with pytest.raises(StepError, match=f"{name}: expected"):
+    with pytest.raises(ValueError, match=f"{name}: expected"):
         replace(StepConfig(), **changed)
 
 

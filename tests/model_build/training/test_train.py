@@ -23,20 +23,22 @@ from model_build.datasets.split import Split
 from model_build.export import Signature, export
 from model_build.nn import load
 from model_build.training.checkpoint import CheckpointError
+from model_build.training.hyperparameters import Hyperparameters, StepConfig
+from model_build.training.loop import Trained, TrainError
+from model_build.training.network import InputSpec, Network
 from model_build.training.optimiser import SGD, AdamW
 from model_build.training.progress import Progress
 from model_build.training.schedule import Cosine
 from model_build.training.sessions import DeviceError
-from model_build.training.step_graph import StepConfig
-from model_build.training.train import Example, Hyperparameters, Network, Trained, TrainError, train
+from model_build.training.train import train
 from tests.model_build.training.small import CONVOLVED, DENSE, Dense, blobs
 
 Array = NDArray[Any]
-PLAN = Hyperparameters(
+HYPERPARAMETERS = Hyperparameters(
     epochs=4,
-    batch=32,
+    batch_size=32,
     schedule=Cosine(0.05),
-    recipe=StepConfig(SGD(0.9), averaging=0.9),
+    step=StepConfig(SGD(0.9), ema_decay=0.9),
     checkpoint_every=7,
 )
 ROOT = Path(__file__).parents[3]
@@ -68,7 +70,7 @@ class Interrupting:
 
     left: int
 
-    def begin(self, steps: int, done: int, batch: int) -> None:
+    def begin(self, steps: int, done: int, batch_size: int) -> None:
         self.left -= done
 
     def step(self, loss: float, accuracy: float) -> None:
@@ -82,8 +84,8 @@ class Interrupting:
 
 @pytest.mark.parametrize("optimiser", [SGD(0.9), SGD(0.9, nesterov=True), AdamW()])
 def test_two_blobs_are_parted_without_an_error(optimiser: Any) -> None:
-    plan = replace(PLAN, epochs=12, recipe=StepConfig(optimiser, averaging=0.9))
-    trained = train(DENSE, blobs(), plan, held_out=blobs(seed=9))
+    hyperparameters = replace(HYPERPARAMETERS, epochs=12, step=StepConfig(optimiser, ema_decay=0.9))
+    trained = train(DENSE, blobs(), hyperparameters, held_out=blobs(seed=9))
     assert [record["epoch"] for record in trained.history] == list(range(1, 13))
     assert trained.history[-1]["score"] == 1
     assert trained.history[-1]["accuracy"] == 1
@@ -96,8 +98,8 @@ def test_two_blobs_are_parted_without_an_error(optimiser: Any) -> None:
 def test_the_same_seed_gives_the_same_bytes_and_another_others(
     network: Network, examples: Split
 ) -> None:
-    first, again = (train(network, examples, PLAN, held_out=examples) for _ in range(2))
-    other = train(network, examples, replace(PLAN, seed=1), held_out=examples)
+    first, again = (train(network, examples, HYPERPARAMETERS, held_out=examples) for _ in range(2))
+    other = train(network, examples, replace(HYPERPARAMETERS, seed=1), held_out=examples)
     assert same(first, again)
     assert not any(
         np.array_equal(first.weights[name], other.weights[name]) for name in first.weights
@@ -108,14 +110,21 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
     tmp_path: Path, stop: int
 ) -> None:
-    whole = train(DENSE, blobs(), PLAN, held_out=blobs(seed=9))
+    whole = train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9))
     path = tmp_path / "checkpoint.npz"
     with pytest.raises(Interrupted):
-        train(DENSE, blobs(), PLAN, held_out=blobs(seed=9), path=path, report=Interrupting(stop))
+        train(
+            DENSE,
+            blobs(),
+            HYPERPARAMETERS,
+            held_out=blobs(seed=9),
+            path=path,
+            report=Interrupting(stop),
+        )
     assert path.exists() == (stop > 7)
-    resumed = train(DENSE, blobs(), PLAN, held_out=blobs(seed=9), path=path)
+    resumed = train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9), path=path)
     assert same(resumed, whole)
-    assert same(train(DENSE, blobs(), PLAN, held_out=blobs(seed=9), path=path), whole)
+    assert same(train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9), path=path), whole)
 
 
 SCRIPT = """
@@ -124,13 +133,13 @@ from pathlib import Path
 from tests.model_build.training import test_train as t
 
 class Slow:
-    def begin(self, steps, done, batch): pass
+    def begin(self, steps, done, batch_size): pass
     def step(self, loss, accuracy): time.sleep(0.02)
     def epoch(self, record): pass
 
 t.train(t.CONVOLVED, t.maps(), t.LONG, path=Path(sys.argv[1]), report=Slow())
 """
-LONG = replace(PLAN, epochs=100, checkpoint_every=5)
+LONG = replace(HYPERPARAMETERS, epochs=100, checkpoint_every=5)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGKILL")
@@ -145,7 +154,7 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_end(tmp_
         time.sleep(0.13)
         process.kill()
     assert process.returncode == -9
-    steps = 100 * (len(maps()) // PLAN.batch)
+    steps = 100 * (len(maps()) // HYPERPARAMETERS.batch_size)
     with np.load(path) as file:
         assert f'"step": {steps},' not in str(file["about"])
     assert same(train(CONVOLVED, maps(), LONG, path=path), train(CONVOLVED, maps(), LONG))
@@ -156,33 +165,37 @@ def test_a_killed_training_goes_on_from_its_last_checkpoint_to_the_same_end(tmp_
     [
         ({"seed": 1}, blobs(), "seed"),
         ({"epochs": 5}, blobs(), "epochs"),
-        ({"schedule": Cosine(0.01)}, blobs(), "schedule"),
-        ({"recipe": StepConfig(AdamW())}, blobs(), "network, optimiser, recipe"),
+        ({"schedule": Cosine(0.01)}, blobs(), "learning_rate"),
+        (
+            {"step": StepConfig(SGD(0.9, weight_decay=0.1), ema_decay=0.9)},
+            blobs(),
+            "network, weight_decay",
+        ),
         ({}, blobs(seed=4), "examples"),
     ],
 )
-def test_a_changed_plan_or_other_examples_do_not_go_on(
+def test_changed_hyperparameters_or_other_examples_do_not_go_on(
     tmp_path: Path, changed: dict[str, Any], examples: Split, named: str
 ) -> None:
     path = tmp_path / "checkpoint.npz"
-    train(DENSE, blobs(), PLAN, path=path)
+    train(DENSE, blobs(), HYPERPARAMETERS, path=path)
     with pytest.raises(CheckpointError, match=f": {named} differ"):
-        train(DENSE, examples, replace(PLAN, **changed), path=path)
+        train(DENSE, examples, replace(HYPERPARAMETERS, **changed), path=path)
 
 
 def test_how_often_checkpoints_are_written_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint.npz"
     with pytest.raises(Interrupted):
-        train(DENSE, blobs(), PLAN, path=path, report=Interrupting(9))
+        train(DENSE, blobs(), HYPERPARAMETERS, path=path, report=Interrupting(9))
     assert same(
-        train(DENSE, blobs(), replace(PLAN, checkpoint_every=3), path=path),
-        train(DENSE, blobs(), PLAN),
+        train(DENSE, blobs(), replace(HYPERPARAMETERS, checkpoint_every=3), path=path),
+        train(DENSE, blobs(), HYPERPARAMETERS),
     )
 
 
 def test_the_exported_network_answers_with_the_averaged_weights() -> None:
     examples = maps()
-    trained = train(CONVOLVED, examples, replace(PLAN, epochs=20), held_out=examples)
+    trained = train(CONVOLVED, examples, replace(HYPERPARAMETERS, epochs=20), held_out=examples)
     module = CONVOLVED.make()
     load(module, trained.weights)
     model = export(module, Signature("x", ir.DataType.FLOAT, ("N", 1, 6, 6), "logits"), "convolved")
@@ -193,11 +206,11 @@ def test_the_exported_network_answers_with_the_averaged_weights() -> None:
 
 
 def test_numbers_that_run_away_stop_with_the_step_and_the_layer() -> None:
-    plan = replace(PLAN, schedule=Cosine(1e30, warmup=0.0))
+    hyperparameters = replace(HYPERPARAMETERS, schedule=Cosine(1e30, warmup=0.0))
     with pytest.raises(
         TrainError, match=r"step 2 of 40 gave loss (nan|inf).*: layer 'second' went bad first"
     ):
-        train(DENSE, blobs(), plan)
+        train(DENSE, blobs(), hyperparameters)
 
 
 def test_a_gradient_that_runs_away_stops_with_the_weight() -> None:
@@ -206,7 +219,7 @@ def test_a_gradient_that_runs_away_stops_with_the_weight() -> None:
     with pytest.raises(
         TrainError, match=r"step 1 of 40 gave .*gradient norm (nan|inf): .* went bad first"
     ):
-        train(DENSE, large, PLAN)
+        train(DENSE, large, HYPERPARAMETERS)
 
 
 def test_an_example_that_is_no_number_is_named() -> None:
@@ -215,7 +228,7 @@ def test_an_example_that_is_no_number_is_named() -> None:
     with pytest.raises(
         TrainError, match=r"step \d+ of 40 gave .*: the input 'examples' went bad first"
     ):
-        train(DENSE, examples, PLAN)
+        train(DENSE, examples, HYPERPARAMETERS)
 
 
 @pytest.mark.parametrize(
@@ -246,13 +259,13 @@ def test_examples_that_do_not_fit_are_refused_before_the_first_step(
     examples: Split, held_out: Split | None, message: str
 ) -> None:
     with pytest.raises(TrainError, match=message):
-        train(DENSE, examples, PLAN, held_out=held_out)
+        train(DENSE, examples, HYPERPARAMETERS, held_out=held_out)
 
 
-@pytest.mark.parametrize("changed", [{"epochs": 0}, {"batch": 0}, {"checkpoint_every": 0}])
-def test_a_plan_without_steps_is_refused(changed: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changed", [{"epochs": 0}, {"batch_size": 0}, {"checkpoint_every": 0}])
+def test_hyperparameters_without_steps_are_refused(changed: dict[str, Any]) -> None:
     with pytest.raises(TrainError):
-        train(DENSE, blobs(), replace(PLAN, **changed))
+        train(DENSE, blobs(), replace(HYPERPARAMETERS, **changed))
 
 
 @pytest.mark.skipif(
@@ -260,7 +273,7 @@ def test_a_plan_without_steps_is_refused(changed: dict[str, Any]) -> None:
 )
 def test_a_device_that_is_not_there_is_an_error() -> None:
     with pytest.raises(DeviceError, match="no CUDAExecutionProvider"):
-        train(DENSE, blobs(), PLAN, device="cuda")
+        train(DENSE, blobs(), HYPERPARAMETERS, device="cuda")
 
 
 @dataclass(frozen=True)
@@ -282,24 +295,33 @@ def test_an_augmentation_alters_what_is_learned_from_and_not_what_is_scored(tmp_
     whole = Split(np.round(blobs().inputs).astype(np.int8), blobs().labels)
     held_out = blobs(seed=9)
     network = Network(
-        "shifted", Dense, Example((2,)), Shifted(0.3), Example((2,), ir.DataType.INT8)
+        "shifted", Dense, InputSpec((2,)), Shifted(0.3), InputSpec((2,), ir.DataType.INT8)
     )
-    trained = train(network, whole, PLAN, held_out=held_out)
+    trained = train(network, whole, HYPERPARAMETERS, held_out=held_out)
     assert trained.history[-1]["score"] > 0.95
-    unmoved = train(replace(network, augmentation=Shifted(0)), whole, PLAN, held_out=held_out)
+    unmoved = train(
+        replace(network, augmentation=Shifted(0)), whole, HYPERPARAMETERS, held_out=held_out
+    )
     assert not same(trained, unmoved)
     with pytest.raises(Interrupted):
         train(
             network,
             whole,
-            PLAN,
+            HYPERPARAMETERS,
             held_out=held_out,
             path=tmp_path / "c.npz",
             report=Interrupting(20),
         )
-    assert same(train(network, whole, PLAN, held_out=held_out, path=tmp_path / "c.npz"), trained)
+    assert same(
+        train(network, whole, HYPERPARAMETERS, held_out=held_out, path=tmp_path / "c.npz"), trained
+    )
     with pytest.raises(CheckpointError, match=": augmentation differ"):
-        train(replace(network, augmentation=Shifted(0.2)), whole, PLAN, path=tmp_path / "c.npz")
+        train(
+            replace(network, augmentation=Shifted(0.2)),
+            whole,
+            HYPERPARAMETERS,
+            path=tmp_path / "c.npz",
+        )
 
 
 class Terminal(io.StringIO):
@@ -310,7 +332,9 @@ class Terminal(io.StringIO):
 def test_a_terminal_sees_a_bar_with_loss_accuracy_speed_and_time_left() -> None:
     screen = Terminal()
     with Progress(screen) as progress:
-        train(DENSE, blobs(), replace(PLAN, epochs=40), held_out=blobs(), report=progress)
+        train(
+            DENSE, blobs(), replace(HYPERPARAMETERS, epochs=40), held_out=blobs(), report=progress
+        )
     shown = screen.getvalue()
     for part in (
         "loss ",
@@ -328,7 +352,7 @@ def test_a_terminal_sees_a_bar_with_loss_accuracy_speed_and_time_left() -> None:
 def test_a_log_gets_a_line_an_epoch_and_no_bar() -> None:
     log = io.StringIO()
     with Progress(log) as progress:
-        train(DENSE, blobs(), PLAN, held_out=blobs(), report=progress)
+        train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(), report=progress)
     lines = log.getvalue().splitlines()
     assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3", "epoch 4"]
     assert all("loss " in line and "accuracy " in line and "images/s" in line for line in lines)

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from anatomy.fields.receptive_field import LayerField, ReceptiveFields, UnitError
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import LayerField, UnitError
 from anatomy.graphs.graph import Graph, GraphError
 from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import ModelFileError, read

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from anatomy.fields.receptive_field import Interval, LayerField, ReceptiveFields, UnitField
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import Interval, LayerField, UnitField
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, LayerTensor
 

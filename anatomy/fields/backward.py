@@ -1,9 +1,8 @@
-"""Which indices of each tensor reach given units, axis by axis: exactly as sets, and as intervals
-that ignore where tensors end.
+"""The walks of single units: which indices of each tensor reach them, axis by axis.
 
-Per tensor the sets of the axes stand for their product. A branch in which one axis is left with
-nothing (all of it padding, or the other part of a concatenation) drops out for that unit on every
-axis.
+Indices are kept exactly, as sets, and as intervals that ignore where tensors end. Per tensor the
+sets of the axes stand for their product. A branch in which one axis is left with nothing (all of it
+padding, or the other part of a concatenation) drops out for that unit on every axis.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -12,9 +11,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from anatomy.fields.axis_maps import Indices, UnknownSizeError
+from anatomy.fields.relations import relation
 from anatomy.fields.rule_table import dependencies
 from anatomy.fields.rules.base import AxisDependency
-from anatomy.fields.windows import Indices, UnknownSizeError, relation
 from anatomy.graphs.graph import Graph
 
 Mask = NDArray[np.bool_]
@@ -24,8 +24,10 @@ Axes = Mapping[str, frozenset[int]]
 
 @dataclass
 class Frontier:
-    """U units at one tensor: per axis the indices they read, `seen` [U, n], and the unbounded
-    interval `lo … hi` [U].
+    """U units at one tensor: per axis the indices that they depend on.
+
+    `seen` [U, n] marks the indices, `lo` and `hi` [U] are the ends of the unbounded interval.
+    `alive` are the units that still see anything, `spanned` those whose interval is not empty.
     """
 
     alive: Mask
@@ -36,73 +38,78 @@ class Frontier:
 
     def join(self, other: "Frontier") -> None:
         """Add what another branch reads."""
+        both = self.spanned & other.spanned
         for axis, seen in other.seen.items():
             self.seen[axis] |= seen
-            both = self.spanned & other.spanned
-            lo, hi = (
-                np.minimum(self.lo[axis], other.lo[axis]),
-                np.maximum(self.hi[axis], other.hi[axis]),
-            )
-            self.lo[axis] = np.where(
-                both, lo, np.where(self.spanned, self.lo[axis], other.lo[axis])
-            )
-            self.hi[axis] = np.where(
-                both, hi, np.where(self.spanned, self.hi[axis], other.hi[axis])
-            )
+            lo = np.minimum(self.lo[axis], other.lo[axis])
+            hi = np.maximum(self.hi[axis], other.hi[axis])
+            lo_of_one = np.where(self.spanned, self.lo[axis], other.lo[axis])
+            hi_of_one = np.where(self.spanned, self.hi[axis], other.hi[axis])
+            self.lo[axis] = np.where(both, lo, lo_of_one)
+            self.hi[axis] = np.where(both, hi, hi_of_one)
         self.alive |= other.alive
         self.spanned |= other.spanned
 
 
-def start(
+def unit_frontier(
     graph: Graph, tensor: str, axes: Sequence[int], positions: Sequence[Sequence[int]]
 ) -> Frontier:
     """Units at these positions [U, len(axes)] of a tensor."""
     points = np.asarray(positions, np.int64)
-    everyone = np.ones(len(points), np.bool_)
-    front = Frontier(everyone, everyone.copy())
+    every_unit = np.ones(len(points), np.bool_)
+    frontier = Frontier(every_unit, every_unit.copy())
     for column, axis in enumerate(axes):
         indices = points[:, column]
-        front.seen[axis] = np.arange(size_of(graph, tensor, axis)) == indices[:, None]
-        front.lo[axis], front.hi[axis] = indices, indices
-    return front
+        frontier.seen[axis] = np.arange(size_of(graph, tensor, axis)) == indices[:, None]
+        frontier.lo[axis], frontier.hi[axis] = indices, indices
+    return frontier
 
 
-def back(graph: Graph, tensor: str, front: Frontier, source: str, axes: Axes) -> Frontier:
-    """The front at the source of units at a tensor."""
-    return back_to(graph, tensor, front, {source}, axes)[source]
+def walk_back(graph: Graph, tensor: str, frontier: Frontier, source: str, axes: Axes) -> Frontier:
+    """The frontier at the source of units at a tensor."""
+    return walk_back_to(graph, tensor, frontier, {source}, axes)[source]
 
 
-def back_to(
-    graph: Graph, tensor: str, front: Frontier, kept: Collection[str], axes: Axes
+def walk_back_to(
+    graph: Graph, tensor: str, frontier: Frontier, targets: Collection[str], axes: Axes
 ) -> dict[str, Frontier]:
-    """The fronts of units at a tensor, at those of the kept tensors that they depend on."""
-    fronts = {tensor: front}
+    """The frontiers of units at a tensor, at those of the targets that they depend on."""
+    frontiers = {tensor: frontier}
     for node in reversed(graph.nodes):
         for output in node.outputs:
-            ahead = fronts.get(output) if output in kept else fronts.pop(output, None)
-            for position, rule in dependencies(node, graph, output).items() if ahead else ():
-                name = node.inputs[position]
-                if name in axes and ahead:
-                    part = _pulled(graph, output, ahead, name, rule, axes[name])
-                    fronts[name].join(part) if name in fronts else fronts.setdefault(name, part)
-    return fronts
-
-
-def ahead(graph: Graph, tensor: str, front: Frontier, target: str, axes: Axes) -> Frontier | None:
-    """The front at a later tensor of units that read those given; None if it does not depend on
-    them.
-    """
-    fronts = {tensor: front}
-    for node in graph.nodes:
-        for output in filter(axes.__contains__, node.outputs):
+            later = frontiers.get(output) if output in targets else frontiers.pop(output, None)
+            if later is None:
+                continue
             for position, rule in dependencies(node, graph, output).items():
                 name = node.inputs[position]
-                if name in fronts:
-                    part = _pushed(graph, name, fronts[name], output, rule, axes[output])
-                    fronts[output].join(part) if output in fronts else fronts.setdefault(
-                        output, part
-                    )
-    return fronts.get(target)
+                if name in axes:
+                    branch = _pull(graph, output, later, name, rule, axes[name])
+                    _add_branch(frontiers, name, branch)
+    return frontiers
+
+
+def walk_forward(
+    graph: Graph, tensor: str, frontier: Frontier, target: str, axes: Axes
+) -> Frontier | None:
+    """The frontier at a later tensor of the units that read these; None if none depends on them."""
+    frontiers = {tensor: frontier}
+    for node in graph.nodes:
+        for output in node.outputs:
+            if output not in axes:
+                continue
+            for position, rule in dependencies(node, graph, output).items():
+                name = node.inputs[position]
+                if name in frontiers:
+                    branch = _push(graph, name, frontiers[name], output, rule, axes[output])
+                    _add_branch(frontiers, output, branch)
+    return frontiers.get(target)
+
+
+def _add_branch(frontiers: dict[str, Frontier], name: str, branch: Frontier) -> None:
+    if name in frontiers:
+        frontiers[name].join(branch)
+    else:
+        frontiers[name] = branch
 
 
 def size_of(graph: Graph, tensor: str, axis: int) -> int:
@@ -114,53 +121,57 @@ def size_of(graph: Graph, tensor: str, axis: int) -> int:
     return size
 
 
-def _pulled(
+def _pull(
     graph: Graph,
     output: str,
-    front: Frontier,
+    later: Frontier,
     name: str,
     rule: Sequence[AxisDependency],
     axes: frozenset[int],
 ) -> Frontier:
-    part = Frontier(front.alive.copy(), front.spanned.copy())
+    """The frontier at an input of a node, from the one at its output."""
+    earlier = Frontier(later.alive.copy(), later.spanned.copy())
     for axis in axes:
-        read, size = rule[axis], size_of(graph, name, axis)
-        if read.axis is None or read.axis not in front.seen:
-            part.seen[axis] = np.ones((len(front.alive), size), np.bool_)
-            part.lo[axis] = np.zeros(len(front.alive), np.int64)
-            part.hi[axis] = part.lo[axis] + size - 1
+        dependency, size = rule[axis], size_of(graph, name, axis)
+        if dependency.axis is None or dependency.axis not in later.seen:
+            earlier.seen[axis] = np.ones((len(later.alive), size), np.bool_)
+            earlier.lo[axis] = np.zeros(len(later.alive), np.int64)
+            earlier.hi[axis] = earlier.lo[axis] + size - 1
             continue
-        connections = relation(read.map, size_of(graph, output, read.axis), size)
-        part.seen[axis] = connections.pull(front.seen[read.axis])
-        part.lo[axis], part.hi[axis] = read.map.span(front.lo[read.axis], front.hi[read.axis], size)
-        part.alive &= part.seen[axis].any(axis=1)
-        part.spanned &= part.lo[axis] <= part.hi[axis]
-    return _settled(part)
+        connections = relation(dependency.map, size_of(graph, output, dependency.axis), size)
+        earlier.seen[axis] = connections.pull(later.seen[dependency.axis])
+        lo, hi = later.lo[dependency.axis], later.hi[dependency.axis]
+        earlier.lo[axis], earlier.hi[axis] = dependency.map.span(lo, hi, size)
+        earlier.alive &= earlier.seen[axis].any(axis=1)
+        earlier.spanned &= earlier.lo[axis] <= earlier.hi[axis]
+    return _clear_dead_units(earlier)
 
 
-def _pushed(
+def _push(
     graph: Graph,
     name: str,
-    front: Frontier,
+    earlier: Frontier,
     output: str,
     rule: Sequence[AxisDependency],
     axes: frozenset[int],
 ) -> Frontier:
-    part = Frontier(front.alive.copy(), front.spanned.copy())
+    """The frontier at an output of a node, from the one at its input."""
+    later = Frontier(earlier.alive.copy(), earlier.spanned.copy())
     for axis in axes:
         size = size_of(graph, output, axis)
-        part.seen[axis] = np.ones((len(front.alive), size), np.bool_)
-        for followed in (i for i, read in enumerate(rule) if read.axis == axis and i in front.seen):
-            connections = relation(rule[followed].map, size, size_of(graph, name, followed))
-            part.seen[axis] &= connections.push(front.seen[followed])
-        part.alive &= part.seen[axis].any(axis=1)
-        part.lo[axis] = part.hi[axis] = np.zeros(len(front.alive), np.int64)
-    return _settled(part)
+        later.seen[axis] = np.ones((len(earlier.alive), size), np.bool_)
+        for input_axis, dependency in enumerate(rule):
+            if dependency.axis == axis and input_axis in earlier.seen:
+                connections = relation(dependency.map, size, size_of(graph, name, input_axis))
+                later.seen[axis] &= connections.push(earlier.seen[input_axis])
+        later.alive &= later.seen[axis].any(axis=1)
+        later.lo[axis] = later.hi[axis] = np.zeros(len(earlier.alive), np.int64)
+    return _clear_dead_units(later)
 
 
-def _settled(part: Frontier) -> Frontier:
-    for axis, seen in part.seen.items():
-        part.seen[axis] = seen & part.alive[:, None]
-        part.lo[axis] = np.where(part.spanned, part.lo[axis], 0)
-        part.hi[axis] = np.where(part.spanned, part.hi[axis], 0)
-    return part
+def _clear_dead_units(frontier: Frontier) -> Frontier:
+    for axis, seen in frontier.seen.items():
+        frontier.seen[axis] = seen & frontier.alive[:, None]
+        frontier.lo[axis] = np.where(frontier.spanned, frontier.lo[axis], 0)
+        frontier.hi[axis] = np.where(frontier.spanned, frontier.hi[axis], 0)
+    return frontier

@@ -1,6 +1,4 @@
-"""Size, stride and padding of a window as whole numbers along one axis, or the reason why there are
-none.
-"""
+"""Size, stride and padding of a window along one axis, or the reason why there are none."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -30,7 +28,10 @@ def _obstacle(window: Window) -> str | None:
     if window.lo is None:
         return "padding SAME depends on the size of the input, which the model leaves open"
     if _size_in_units(window) is None or window.lo.denominator != 1:
-        return f"the stride {window.stride} is no whole number, so sizes and steps alternate from unit to unit"
+        return (
+            f"the stride {window.stride} is no whole number, so sizes and steps alternate "
+            "from unit to unit"
+        )
     return None
 
 
@@ -40,12 +41,12 @@ def _size_in_units(window: Window) -> int | None:
         return int(window.extent) + 1
     if window.lo is None:
         return None
-    ends = [
-        (unit * window.stride + window.lo, unit * window.stride + window.lo + window.extent)
-        for unit in range(window.stride.denominator)
-    ]
-    counts = {floor(high) - ceil(low) + 1 for low, high in ends}
-    return counts.pop() if len(counts) == 1 else None
+    sizes: set[int] = set()
+    for unit in range(window.stride.denominator):
+        low = unit * window.stride + window.lo
+        high = low + window.extent
+        sizes.add(floor(high) - ceil(low) + 1)
+    return sizes.pop() if len(sizes) == 1 else None
 
 
 def _number(stride: Fraction) -> int | float:

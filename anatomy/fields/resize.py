@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anatomy.fields.windows import AxisMap, Blocks, IndexTable, Taps
+from anatomy.fields.axis_maps import AxisMap, Blocks, IndexTable, Taps
 from anatomy.graphs.graph import Dim
 
 _POSITIONS = {

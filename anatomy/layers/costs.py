@@ -3,17 +3,17 @@
 from collections.abc import Mapping
 from math import prod
 
-from anatomy.fields.forward import Reach
+from anatomy.fields.forward import TensorWindows
 from anatomy.graphs.graph import Graph, Node
 from anatomy.layers.kinds import KINDS, Kind
 
 
-def is_weight(name: str, reach: Mapping[str, Reach]) -> bool:
+def is_weight(name: str, reach: Mapping[str, TensorWindows]) -> bool:
     """Whether a tensor is there and does not depend on the input."""
     return bool(name) and name not in reach
 
 
-def parameters(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> int:
+def parameters(node: Node, graph: Graph, reach: Mapping[str, TensorWindows]) -> int:
     """Learned numbers of a node: weights and biases; running statistics and clipping bounds are not
     learned.
     """

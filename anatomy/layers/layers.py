@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anatomy.fields.forward import Reach, forward, spatial_axes
+from anatomy.fields.forward import TensorWindows, propagate_windows, spatial_axes
 from anatomy.fields.rule_table import BINARY, UNARY
 from anatomy.fields.rules.base import RuleNotApplicable, attribute_or_input
 from anatomy.fields.rules.sliding_window import (
@@ -67,7 +67,7 @@ class Layer:
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
     """Every layer that the first input reaches, in topological order."""
-    reach = forward(graph, graph.inputs[0], spatial_axes(graph))
+    reach = propagate_windows(graph, graph.inputs[0], spatial_axes(graph))
     owners: dict[str, str] = {}
     taken: Counter[str] = Counter()
     found: list[Layer] = []
@@ -87,7 +87,7 @@ def layers(graph: Graph) -> tuple[Layer, ...]:
     return tuple(found)
 
 
-def _kind(node: Node, graph: Graph, reach: Mapping[str, Reach]) -> Kind | None:
+def _kind(node: Node, graph: Graph, reach: Mapping[str, TensorWindows]) -> Kind | None:
     kind = KINDS.get(node.operator) if node.domain == "" and node.outputs[0] in reach else None
     computed = [name for name in node.inputs if name in reach]
     if kind == "merge" and len(computed) < 2:
@@ -108,7 +108,7 @@ def _pools_whole_map(node: Node, graph: Graph) -> bool:
     return rank > 2 and axes is not None and len(axes) == rank - 2
 
 
-def _followers(anchor: Node, graph: Graph, reach: Mapping[str, Reach]) -> Iterator[Node]:
+def _followers(anchor: Node, graph: Graph, reach: Mapping[str, TensorWindows]) -> Iterator[Node]:
     tensor = anchor.outputs[0]
     while following := _next(tensor, graph, reach):
         yield from following
@@ -120,7 +120,7 @@ def _real_valued(members: list[Node]) -> list[Node]:
     return _real_valued(members[:-1]) if members[-1].operator == "QuantizeLinear" else members
 
 
-def _next(tensor: str, graph: Graph, reach: Mapping[str, Reach]) -> list[Node]:
+def _next(tensor: str, graph: Graph, reach: Mapping[str, TensorWindows]) -> list[Node]:
     """The fewest element-wise nodes that alone read this tensor and join in one: a Relu, or what a
     Swish is made of.
     """
@@ -136,7 +136,7 @@ def _next(tensor: str, graph: Graph, reach: Mapping[str, Reach]) -> list[Node]:
 
 
 def _element_wise(
-    inside: set[str], joined: Mapping[str, Node], graph: Graph, reach: Mapping[str, Reach]
+    inside: set[str], joined: Mapping[str, Node], graph: Graph, reach: Mapping[str, TensorWindows]
 ) -> Node | None:
     """The first element-wise node, not joined yet, that computes on tensors inside alone."""
     readers = (node for name in inside for node in graph.consumers(name))
@@ -164,7 +164,7 @@ def _layer(
     kind: Kind,
     members: list[Node],
     graph: Graph,
-    reach: Mapping[str, Reach],
+    reach: Mapping[str, TensorWindows],
     owners: Mapping[str, str],
 ) -> Layer:
     anchor, served = members[0], _tensor(members[-1].outputs[0], graph, reach)
@@ -200,19 +200,19 @@ def _layer(
 WINDOWED = frozenset(("convolution", "transposed_convolution", "pool"))
 
 
-def _weights(anchor: Node, kind: Kind, reach: Mapping[str, Reach]) -> str | None:
+def _weights(anchor: Node, kind: Kind, reach: Mapping[str, TensorWindows]) -> str | None:
     if kind in ("pool", "merge"):
         return None
     operands = anchor.inputs[:2] if kind == "dense" else (anchor.inputs[weight_position(anchor)],)
     return next((name for name in operands if is_weight(name, reach)), None)
 
 
-def _tensor(name: str, graph: Graph, reach: Mapping[str, Reach]) -> LayerTensor:
+def _tensor(name: str, graph: Graph, reach: Mapping[str, TensorWindows]) -> LayerTensor:
     """Its channels are axis 1, unless that follows a spatial axis of the input and another does not
     (NHWC).
     """
     shape = graph.shape(name) or ()
-    followed = {track.axis for track in reach[name].tracks.values()}
+    followed = {windows.axis for windows in reach[name].axes.values()}
     free = [axis for axis in range(1, len(shape)) if axis not in followed]
     channel = next(iter(free), 1 if len(shape) > 1 else None)
     sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
@@ -249,7 +249,7 @@ def _geometry(
 
 
 def _feeding(
-    anchor: Node, graph: Graph, reach: Mapping[str, Reach], owners: Mapping[str, str]
+    anchor: Node, graph: Graph, reach: Mapping[str, TensorWindows], owners: Mapping[str, str]
 ) -> Iterator[str]:
     """The layers that an anchor reads, in the order of its inputs, through nodes that belong to no
     layer.
@@ -264,7 +264,7 @@ def _feeding(
             waiting.extend(reversed(producer.inputs))
 
 
-def _bias(anchor: Node, reach: Mapping[str, Reach]) -> str | None:
+def _bias(anchor: Node, reach: Mapping[str, TensorWindows]) -> str | None:
     place = BIASES.get(anchor.operator, len(anchor.inputs))
     name = anchor.inputs[place] if place < len(anchor.inputs) else ""
     return name if is_weight(name, reach) else None

@@ -11,7 +11,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
-from anatomy.fields.receptive_field import ReceptiveFields, UnitError
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import UnitError
 from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
 from service.api import field_schemas, problems

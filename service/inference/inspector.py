@@ -11,7 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from anatomy.fields.forward import spatial_axes
-from anatomy.fields.receptive_field import ReceptiveFields, UnitError
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import UnitError
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, LayerTensor
 from service.errors import Impossible, UnknownChannel

@@ -137,7 +137,7 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "anatomy", *map(str, arguments)]
 
 
-# Where standard output is not buffered, argparse itself passes over the broken pipe and ends with 0.
+# Where standard output is not buffered, argparse itself passes over the broken pipe: 0.
 @pytest.mark.parametrize(("option", "statuses"), [("--json", {141}), ("--help", {0, 141})])
 def test_a_reader_that_has_gone_ends_the_command_quietly(
     file: Path, option: str, statuses: set[int]

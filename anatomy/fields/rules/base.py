@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from anatomy.fields.windows import AxisMap, Taps
+from anatomy.fields.axis_maps import AxisMap, Taps
 from anatomy.graphs.graph import Graph, Node, Shape
 
 

@@ -8,6 +8,7 @@ followed as the digits of its index; an axis that is split in several is not fol
 from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 
+from anatomy.fields.axis_maps import Blocks, Digit, Taps
 from anatomy.fields.rules.base import (
     WHOLE_AXIS,
     WIDENED,
@@ -15,7 +16,6 @@ from anatomy.fields.rules.base import (
     AxisDependency,
     shape_of,
 )
-from anatomy.fields.windows import Blocks, Digit, Taps
 from anatomy.graphs.graph import Dim, Graph, Node, Shape
 
 Group = tuple[list[int], list[int]]

@@ -4,6 +4,7 @@ them in place.
 
 from collections.abc import Mapping
 
+from anatomy.fields.axis_maps import Blocks, ConcatInput, IndexTable, Taps
 from anatomy.fields.resize import resize_maps
 from anatomy.fields.rules.base import (
     WHOLE_AXIS,
@@ -17,7 +18,6 @@ from anatomy.fields.rules.base import (
     size_at,
 )
 from anatomy.fields.rules.reductions import without
-from anatomy.fields.windows import Blocks, ConcatInput, IndexTable, Taps
 from anatomy.graphs.graph import Dim, Graph, Node
 
 

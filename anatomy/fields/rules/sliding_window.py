@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from anatomy.fields.axis_maps import Scatter, Taps
 from anatomy.fields.rules.base import (
     WHOLE_AXIS,
     AxisDependencies,
@@ -9,7 +10,6 @@ from anatomy.fields.rules.base import (
     RuleNotApplicable,
     shape_of,
 )
-from anatomy.fields.windows import Scatter, Taps
 from anatomy.graphs.graph import Dim, Graph, GraphError, Node
 
 

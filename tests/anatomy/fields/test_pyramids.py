@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anatomy.fields.receptive_field import LayerLike, ReceptiveFields, UnitError
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import LayerLike, UnitError
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import read

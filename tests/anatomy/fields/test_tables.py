@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from anatomy.fields.receptive_field import FieldTable, Interval, ReceptiveFields, UnitError
-from anatomy.fields.tables import MOST_CELLS
+from anatomy.fields.receptive_field import ReceptiveFields
+from anatomy.fields.results import FieldTable, Interval, UnitError
+from anatomy.fields.tables import MAX_CELLS
 from anatomy.graphs.graph import Graph
 from anatomy.layers.layers import Layer, layers
 from anatomy.model_file import read
@@ -242,7 +243,7 @@ def test_fields_that_are_no_product_of_axes_have_no_table(name: str) -> None:
 
 
 def test_a_map_too_large_for_a_table_is_refused_while_its_units_are_answered() -> None:
-    length = int(MOST_CELLS**0.5)
+    length = int(MAX_CELLS**0.5)
     text = (
         "(float[1,1,{0}] x) => (float[1,1,{0}] y) <float[1,1,3] v> {{ y = Conv<pads=[1,1]>(x, v) }}"
     )

@@ -160,14 +160,14 @@ def _lifespan(
 
 def _announce(services: Services) -> None:
     """Say once what was found: the provider, each model, and each that was refused."""
-    engine, repository = services.engine, services.repository
+    engine, repository = services.engine, services.catalogue
     log.info(
         "engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None
     )
     for model in repository:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))
     for each in repository.refused:
-        log.error("model refused", model=each.name, version=each.version, reason=each.reason)
+        log.error("model rejected", model=each.name, version=each.version, reason=each.reason)
     if repository.without_default:
         log.warning("default model not served", reason=repository.without_default)
     if repository.trouble:

@@ -35,8 +35,8 @@ class Services:
 
     settings: Settings
     engine: Engine
-    repository: Catalogue
-    control: ModelManager
+    catalogue: Catalogue
+    manager: ModelManager
     store: InputStore
     prepared: DecodedInputCache
     predictor: Predictor
@@ -65,7 +65,7 @@ class Services:
             crowd=crowd,
         )
         loader = Loader(engine, LRUCache(settings.layer_sessions, metrics.layer_sessions))
-        control = ModelManager(
+        manager = ModelManager(
             settings.models,
             loader,
             settings.model_control,
@@ -87,12 +87,12 @@ class Services:
         prepared = DecodedInputCache(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":
-            control.watch(settings.poll_seconds)
+            manager.watch(settings.poll_seconds)
         return cls(
             settings,
             engine,
-            control.repository,
-            control,
+            manager.catalogue,
+            manager,
             store,
             prepared,
             predictor,
@@ -104,5 +104,5 @@ class Services:
 
     def close(self) -> None:
         """Finish the work that is running, then end the threads."""
-        self.control.close()
+        self.manager.close()
         self.batcher.close()

@@ -37,7 +37,7 @@ ModelSpec = Annotated[
 
 async def chosen_model(services: ServicesDependency, model: ModelSpec = None) -> Model:
     """The model that the request names, or the default one."""
-    return services.repository.get(model)
+    return services.catalogue.get(model)
 
 
 ModelDependency = Annotated[Model, Depends(chosen_model)]

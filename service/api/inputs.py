@@ -69,7 +69,7 @@ async def posted(
                 else recognise(given.data).media_type
             )
             return Response(given.data, headers=GUARDED | {"Content-Type": kind})
-        feed = services.prepared.get(services.repository.get(model), input_id)
+        feed = services.prepared.get(services.catalogue.get(model), input_id)
         if feed.prepared is None:
             return as_npy(feed.array[0], GUARDED)
         return as_png(as_picture(feed.array[0]), GUARDED)

@@ -24,7 +24,7 @@ async def models(services: ServicesDependency) -> Response:
     """Each model by its newest version, with its card and the provider really in use; and the files
     refused.
     """
-    repository = services.repository
+    repository = services.catalogue
     served = [_summary(repository, versions) for versions in repository.models.values()]
     refused = [
         {"name": each.name, "version": each.version, "reason": each.reason}
@@ -41,9 +41,9 @@ async def models(services: ServicesDependency) -> Response:
 )
 async def model(services: ServicesDependency, name: str) -> Response:
     """The newest version of a model; `NAME:VERSION` asks for another."""
-    model = services.repository.get(name)
+    model = services.catalogue.get(name)
     return as_json(
-        _summary(services.repository, services.repository.models.get(model.name, {}), model)
+        _summary(services.catalogue, services.catalogue.models.get(model.name, {}), model)
     )
 
 

@@ -32,9 +32,9 @@ async def readyz(request: Request, services: ServicesDependency) -> Response:
     """200 if a model is served; 503 if none is, or while the service is shutting down."""
     if request.app.state.health.draining:
         raise NotReady("draining: the service is shutting down")
-    if services.repository.trouble:
-        raise NotReady(services.repository.trouble)
-    repository = services.repository
+    if services.catalogue.trouble:
+        raise NotReady(services.catalogue.trouble)
+    repository = services.catalogue
     refused = "; ".join(f"{each.name}:{each.version}: {each.reason}" for each in repository.refused)
     notes = [
         note for note in (repository.without_default, refused and f"refused: {refused}") if note
@@ -70,8 +70,8 @@ def _snapshot(services: Services) -> Snapshot:
     return Snapshot(
         provider=engine.provider,
         runtime=engine.version,
-        served=[(model.name, model.version, model.provider) for model in services.repository],
-        rejected=len(services.repository.refused),
+        served=[(model.name, model.version, model.provider) for model in services.catalogue],
+        rejected=len(services.catalogue.refused),
         stored=store.usage(),
         store_limit=services.settings.input_store_bytes,
     )

@@ -32,7 +32,7 @@ async def listed(services: ServicesDependency, name: str) -> Response:
     """The files in the folder `samples` of the model's version, by name; each can be posted as it
     is.
     """
-    model = services.repository.get(name)
+    model = services.catalogue.get(name)
 
     def work() -> Response:
         found = samples(model.file.path, services.settings.max_bytes)
@@ -58,7 +58,7 @@ async def sample(
     file: Annotated[str, Path(description="as the list names it", examples=["7.png"])],
 ) -> Response:
     """The bytes of a sample, in its media type."""
-    path = services.repository.get(name).file.path
+    path = services.catalogue.get(name).file.path
 
     def work() -> Response:
         found = find(samples(path, services.settings.max_bytes), file)

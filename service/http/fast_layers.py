@@ -51,7 +51,7 @@ def route(scope: Scope) -> FastRoute | None:
 
 async def _answer(wanted: ActivationsQuery, request: Request, services: Services) -> Response:
     asked = ActivationsRequest.of(
-        services.repository.get(wanted.model), wanted.n, wanted.selection, NPY
+        services.catalogue.get(wanted.model), wanted.n, wanted.selection, NPY
     )
     if wanted.input_id is None:
         return await of_posted(

@@ -120,7 +120,7 @@ class FastPath:
         if self._health.draining or plan.length > services.settings.max_bytes:
             return False
         try:
-            model = services.repository.get(plan.asked.model)
+            model = services.catalogue.get(plan.asked.model)
         except FoveaError:
             return False
         given: RawInput = (

@@ -35,7 +35,7 @@ def route(scope: Scope) -> FastRoute | None:
 
 
 async def _answer(asked: PredictQuery, request: Request, services: Services) -> Response:
-    model = services.repository.get(asked.model)
+    model = services.catalogue.get(asked.model)
     given = await request_bodies.read_all(request, limits_of(services))
     return await predicted(services, model, given, asked.top_k)
 

@@ -1,1 +1,1 @@
-"""Model files on disk become loaded models, and loaded models become the catalogue that is served."""
+"""Model files on disk become loaded models, and loaded models the catalogue that is served."""

@@ -1,84 +1,58 @@
-"""The models that are served. What is on disk is the folder's matter, when it is loaded that of the
-control.
+"""The models that are served, and the files that were refused. What is on disk is the scan's
+matter, when it is loaded that of the manager.
 
 A file that cannot be served is refused with its name and the reason, and the others are served. The
 highest version answers where a request names none. What is served at one moment is one value that
-is replaced whole: a request sees all of a change or nothing of it, and keeps the model that it got.
+is replaced as a whole: a request sees all of a change or nothing of it, and keeps the model that it
+got.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from service.errors import NotReady, SettingsError, UnknownModel
-from service.repository.loader import Loader, Refused
+from service.repository.entry import Entries
+from service.repository.loader import Refused
 from service.repository.model import Model, short
-from service.repository.scan import Entry, ModelKey, scan
-from service.repository.session_cache import LRUCache
-from service.runtime.engine import Engine
+from service.repository.scan import ModelKey
 
 PREFERRED = "imagenet"
 ModelControl = Literal["none", "poll", "explicit"]
 
 
 @dataclass(frozen=True)
-class ModelEntry:
-    """A version that was loaded or refused: the model that answers, if any, and why its file was
-    refused, if so.
-
-    Both are there where a file was replaced by a bad one: the former model goes on. `digest` is of
-    the files of the model; `gone` says that the file is no more.
-    """
-
-    entry: Entry
-    model: Model | None
-    reason: str = ""
-    digest: str = ""
-    gone: bool = False
-
-    @classmethod
-    def of(cls, entry: Entry, found: Model | Refused, digest: str = "") -> "ModelEntry":
-        """What came of loading it for the first time."""
-        return (
-            cls(entry, None, found.reason)
-            if isinstance(found, Refused)
-            else cls(entry, found, digest=digest)
-        )
-
-
-@dataclass(frozen=True)
 class _Served:
     """What is served at one moment."""
 
-    held: Mapping[ModelKey, ModelEntry]
+    entries: Entries
     models: Mapping[str, Mapping[str, Model]]
     newest: Mapping[str, Model]
     refused: tuple[Refused, ...]
     preferred: str | None
 
     @classmethod
-    def of(cls, held: Mapping[ModelKey, ModelEntry]) -> "_Served":
-        """What follows from what is held."""
-        ordered = {key: held[key] for key in sorted(held, key=lambda key: (key[0], int(key[1])))}
+    def of(cls, entries: Entries) -> "_Served":
+        """What follows from these entries."""
+        entries = {key: entries[key] for key in sorted(entries, key=_by_number)}
         models: dict[str, dict[str, Model]] = {}
-        for (name, version), each in ordered.items():
-            if each.model is not None:
-                models.setdefault(name, {})[version] = each.model
-        refused = tuple(Refused(*key, each.reason) for key, each in ordered.items() if each.reason)
-        preferred = PREFERRED if PREFERRED in models else min(models, default=None)
+        for (name, version), entry in entries.items():
+            if entry.model is not None:
+                models.setdefault(name, {})[version] = entry.model
         return cls(
-            ordered,
+            entries,
             models,
-            {name: each[newest(each)] for name, each in models.items()},
-            refused,
-            preferred,
+            {name: versions[newest(versions)] for name, versions in models.items()},
+            tuple(Refused(*key, entry.reason) for key, entry in entries.items() if entry.reason),
+            PREFERRED if PREFERRED in models else min(models, default=None),
         )
 
     def find(self, spec: str) -> Model | None:
         """The model `NAME` or `NAME:VERSION`."""
         name, _, version = spec.partition(":")
-        return self.models.get(name, {}).get(version) if version else self.newest.get(name)
+        if version:
+            return self.models.get(name, {}).get(version)
+        return self.newest.get(name)
 
 
 class Catalogue:
@@ -90,49 +64,28 @@ class Catalogue:
 
     def __init__(
         self,
-        held: Mapping[ModelKey, ModelEntry],
+        entries: Entries,
         default: str | None = None,
         control: ModelControl = "none",
     ) -> None:
-        self._wanted = default or None
+        self._default = default or None
         self._control = control
-        self._served = _Served.of(held)
+        self._served = _Served.of(entries)
         if control == "none" and self.without_default:
-            why, known = self._why(str(default).partition(":")[0]), _names(self.models)
+            reason, known = self._reason_of(str(default)), _names(self.models)
             raise SettingsError(
-                f"FOVEA_DEFAULT_MODEL is '{default}', which is not served{why}; known models: "
-                f"{known}"
+                f"FOVEA_DEFAULT_MODEL is '{default}', which is not served{reason}; "
+                f"known models: {known}"
             )
 
-    @classmethod
-    def load(
-        cls,
-        folder: Path,
-        engine: Engine | Loader,
-        default: str | None = None,
-        kept_sessions: int = 8,
-    ) -> "Catalogue":
-        """Read and load every version of every model under `folder` once; nothing there is no
-        error.
-        """
-        loader = engine if isinstance(engine, Loader) else Loader(engine, LRUCache(kept_sessions))
-        try:
-            entries = scan(folder).entries
-        except OSError:
-            entries = {}
-        return cls(
-            {key: ModelEntry.of(entry, loader.load(entry)) for key, entry in entries.items()},
-            default,
-        )
-
-    def replace(self, held: Mapping[ModelKey, ModelEntry]) -> None:
+    def replace(self, entries: Entries) -> None:
         """Serve this from now on; requests that have begun end with the models that they got."""
-        self._served = _Served.of(held)
+        self._served = _Served.of(entries)
 
     @property
-    def held(self) -> Mapping[ModelKey, ModelEntry]:
+    def entries(self) -> Entries:
         """Every version that was loaded or refused."""
-        return self._served.held
+        return self._served.entries
 
     @property
     def models(self) -> Mapping[str, Mapping[str, Model]]:
@@ -140,8 +93,8 @@ class Catalogue:
         return self._served.models
 
     @property
-    def answering(self) -> Mapping[str, Model]:
-        """Of each name the version that answers for it, the highest."""
+    def newest(self) -> Mapping[str, Model]:
+        """The highest version of each name, which answers for it."""
         return self._served.newest
 
     @property
@@ -154,7 +107,7 @@ class Catalogue:
         """`NAME` or `NAME:VERSION` of what answers where no model is named; None where nothing is
         served.
         """
-        return self._wanted or self._served.preferred
+        return self._default or self._served.preferred
 
     def get(self, spec: str | None = None) -> Model:
         """The model `NAME` or `NAME:VERSION`, or the default one.
@@ -162,19 +115,14 @@ class Catalogue:
         Raises UnknownModel, and NotReady if none is served or the default one is not.
         """
         served = self._served
-        wanted = spec or self._wanted or served.preferred
-        model = None if wanted is None else served.find(wanted)
+        reference = spec or self._default or served.preferred
+        model = None if reference is None else served.find(reference)
         if model is not None:
             return model
-        if not spec or not (served.models or self._control == "explicit"):
-            raise NotReady(self.without_default if served.models else self._empty)
-        name, _, version = spec.partition(":")
-        if name in served.models:
-            versions = _names(served.models[name])
-            raise UnknownModel(
-                f"model '{name}' has no version '{short(version)}'; served are {versions}"
-            )
-        raise UnknownModel(f"there is no model '{short(name)}'; served are {_names(served.models)}")
+        loads_on_request = self._control == "explicit"
+        if spec and (served.models or loads_on_request):
+            raise UnknownModel(_unknown(spec, served.models))
+        raise NotReady(self.without_default if served.models else self._empty)
 
     @property
     def trouble(self) -> str:
@@ -188,10 +136,10 @@ class Catalogue:
         """Why requests that name no model are refused while others are answered; empty if they are
         answered.
         """
-        if self._wanted is None or self._served.find(self._wanted) is not None:
+        if self._default is None or self._served.find(self._default) is not None:
             return ""
-        why = self._why(self._wanted.partition(":")[0])
-        return f"the default model '{self._wanted}' is not served{why}; served are {_names(self.models)}"
+        reason, known = self._reason_of(self._default), _names(self.models)
+        return f"the default model '{self._default}' is not served{reason}; served are {known}"
 
     @property
     def counts(self) -> tuple[int, int]:
@@ -206,20 +154,37 @@ class Catalogue:
     def _empty(self) -> str:
         if self._control == "explicit":
             return "no model is loaded; load one with POST /v2/repository/models/NAME/load"
-        why = "; ".join(
-            f"{each.name}:{each.version} was refused: {each.reason}" for each in self.refused
-        )
+        reasons = [
+            f"{refused.name}:{refused.version} was refused: {refused.reason}"
+            for refused in self.refused
+        ]
         hint = "the models folder holds none; build one with python -m model_build imagenet"
-        return f"no model is served: {why or hint}"
+        return f"no model is served: {'; '.join(reasons) or hint}"
 
-    def _why(self, name: str) -> str:
-        return next((f" ({each.reason})" for each in self.refused if each.name == name), "")
+    def _reason_of(self, spec: str) -> str:
+        """Why the model `NAME` or `NAME:VERSION` was refused, in brackets; empty if it was not."""
+        name = spec.partition(":")[0]
+        reasons = [refused.reason for refused in self.refused if refused.name == name]
+        return f" ({reasons[0]})" if reasons else ""
 
 
-def newest(versions: Mapping[str, object]) -> str:
+def newest(versions: Iterable[str]) -> str:
     """The highest of these version numbers."""
     return max(versions, key=int)
 
 
-def _names(names: Mapping[str, object]) -> str:
+def _unknown(spec: str, models: Mapping[str, Mapping[str, Model]]) -> str:
+    name, _, version = spec.partition(":")
+    if name not in models:
+        return f"there is no model '{short(name)}'; served are {_names(models)}"
+    served = _names(models[name])
+    return f"model '{name}' has no version '{short(version)}'; served are {served}"
+
+
+def _names(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)) or "none"
+
+
+def _by_number(key: ModelKey) -> tuple[str, int]:
+    name, version = key
+    return name, int(version)

@@ -1,5 +1,5 @@
-"""From a model file to a loaded model: read, checked, its layers listed, and run once before
-anybody waits for it.
+"""From a model file to a loaded model: read, checked, its layers listed, and run once before the
+first request.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import structlog
 from anatomy.cards.card import ImageInput
 from anatomy.graphs.graph import GraphError
 from anatomy.layers.layers import layers
-from anatomy.model_file import ModelFileError, read
+from anatomy.model_file import ModelFile, ModelFileError, read
 from service.errors import Impossible
 from service.repository.model import Model
-from service.repository.scan import Entry
+from service.repository.scan import ModelFiles
 from service.repository.session_cache import LRUCache
 from service.runtime.engine import Engine, RunFailed, Session, UnloadableModel
 from service.runtime.process import trim_heap
@@ -34,7 +34,7 @@ class Refused:
 
 
 class Loader:
-    """Loads files on one engine; all models share one cache of sessions of single tensors, of eight
+    """Loads files on one engine; all models share one cache of sessions for single layers, of eight
     unless given.
     """
 
@@ -42,31 +42,31 @@ class Loader:
         self._engine = engine
         self._sessions = LRUCache[Session](8) if sessions is None else sessions
 
-    def load(self, entry: Entry) -> Model | Refused:
-        """The model in a file, ready to answer, or why it cannot be served."""
-        engine = self._engine
+    def load(self, files: ModelFiles) -> Model | Refused:
+        """The model in these files, ready to answer, or why it cannot be served."""
+        name, version = files.key
         try:
-            file = read(entry.path)
-            heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
-            lean = engine.load(file.proto, by_load=True, spins=heavy)
-            model = Model(
-                entry.name, entry.version, file, lean, engine.provider, engine, self._sessions
-            )
-            _warm(model)
+            model = self._model(files, read(files.path))
+            _warm_up(model)
             trim_heap()
         except (ModelFileError, GraphError, UnloadableModel) as error:
-            return Refused(entry.name, entry.version, str(error))
+            return Refused(name, version, str(error))
         except Exception as error:
             # A stranger's file must not keep the others from being served, whatever it makes a
             # reader of graphs raise.
-            log.exception("model not understood", model=entry.name, version=entry.version)
-            return Refused(
-                entry.name, entry.version, f"its graph is not understood ({type(error).__name__})"
-            )
+            log.exception("model load failed", model=name, version=version)
+            reason = f"its graph is not understood ({type(error).__name__})"
+            return Refused(name, version, reason)
         return model
 
+    def _model(self, files: ModelFiles, file: ModelFile) -> Model:
+        engine = self._engine
+        heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
+        session = engine.load(file.proto, by_load=True, spins=heavy)
+        return Model(*files.key, file, session, engine.provider, engine, self._sessions)
 
-def _warm(model: Model) -> None:
+
+def _warm_up(model: Model) -> None:
     """List the layers and run once now: the first request does not pay for it, and a graph that
     never runs is found.
     """
@@ -75,34 +75,28 @@ def _warm(model: Model) -> None:
     zeros = _zeros(model)
     if zeros is None:
         return
-    # The largest first, for the memory that it takes is enough for the others.
+    # The largest first: the memory that it takes is enough for the others.
     for size in reversed(model.sizes or (1,)):
         try:
             # The first run also lays out the memory of the others.
             model.run([zeros] * size)
             model.run([zeros] * size)
         except (Impossible, RunFailed) as error:
-            several = f" of {size} inputs" if size > 1 else ""
-            raise ModelFileError(f"a first run{several} failed: {error}") from error
+            inputs = f" of {size} inputs" if size > 1 else ""
+            raise ModelFileError(f"a first run{inputs} failed: {error}") from error
 
 
 def _zeros(model: Model) -> np.ndarray | None:
     """A black picture, or zeros of the input's shape; None where the file leaves a size open."""
     if model.input_shape is not None:
-        return np.zeros(
-            model.input_shape, np.uint8 if isinstance(model.card.input, ImageInput) else np.float32
-        )
-    shape, dtype = (
-        model.file.graph.shape(model.file.input),
-        model.file.graph.dtype(model.file.input),
-    )
+        is_image = isinstance(model.card.input, ImageInput)
+        return np.zeros(model.input_shape, np.uint8 if is_image else np.float32)
+    graph, name = model.file.graph, model.file.input
+    shape, dtype = graph.shape(name), graph.dtype(name)
+    if shape is None or dtype is None:
+        return None
     batch, *others = shape or (None,)
-    sizes = [
-        batch if isinstance(batch, int) else 1,
-        *(size for size in others if isinstance(size, int)),
-    ]
-    return (
-        None
-        if shape is None or dtype is None or len(sizes) < len(shape)
-        else np.zeros(sizes, dtype)
-    )
+    sizes = [size for size in others if isinstance(size, int)]
+    if len(sizes) < len(others):
+        return None
+    return np.zeros((batch if isinstance(batch, int) else 1, *sizes), dtype)

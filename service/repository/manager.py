@@ -1,53 +1,45 @@
-"""When models are loaded and dropped: at start-up only, as their files change, or when somebody
-asks for it by name.
+"""When models are loaded and dropped: at start-up only, as their files change, or when a caller asks
+for it by name.
 
-A new model is read, loaded and run once before it takes the place of the former one, in one step;
-requests keep the model that they began with, and its memory is free when the last of them is done.
-A file that cannot be served changes nothing but what is told about it. All of this waits for files
-and for the runtime: it is no work for the event loop.
+A new model is read, loaded and run once before it replaces the former one, in one step; requests
+keep the model that they began with, and its memory is free when the last of them is done. A file
+that cannot be served changes nothing but what is said about it. All of this waits for files and for
+the runtime: it is no work for the event loop.
 """
 
 import threading
-from collections.abc import Collection, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import structlog
 
 from service.errors import ModelRefused, NotAllowed, SettingsError, UnknownModel
-from service.repository import scan
-from service.repository.catalogue import Catalogue, ModelControl, ModelEntry
+from service.repository.catalogue import Catalogue, ModelControl
+from service.repository.changes import Changes, changes_of_missing, needs_loading, settled
+from service.repository.entry import (
+    NOT_LOADED,
+    Entries,
+    IndexEntry,
+    ModelEntry,
+    index_entry,
+    log_change,
+    log_dropped,
+    log_swaps,
+)
 from service.repository.loader import Loader, Refused
 from service.repository.model import short
-from service.repository.scan import Entry, ModelKey, Scan
+from service.repository.scan import ModelFiles, ModelKey, Scan, digest, unchanged
+from service.repository.scanner import FolderScanner
 
-EVERYTHING = "*"
-CHANGING = "its files are still being written; try again later"
-GONE = "its file is gone; it goes on until another version of the model can be loaded"
-NOT_LOADED = "not loaded"
-_NOTHING = Scan({})
-
-State = Literal["READY", "UNAVAILABLE"]
+ALL_MODELS = "*"
+BEING_WRITTEN = "its files are still being written; try again later"
+_EMPTY = Scan({})
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True)
-class IndexEntry:
-    """A version of a model, whether it answers, and what else there is to say: why not, or what
-    became of its file.
-    """
-
-    name: str
-    version: str
-    state: State
-    reason: str
-
-
 class ModelManager:
-    """Keeps `repository` as the folder and the callers want it; every method may be called from any
+    """Keeps `catalogue` as the folder and the callers want it; every method may be called from any
     thread.
 
     `at_start` names what is loaded at start-up if models are loaded on request only. Raises
@@ -62,25 +54,24 @@ class ModelManager:
         default: str | None = None,
         at_start: Sequence[str] = (),
     ) -> None:
-        self._folder = models
         self._loader = loader
         self._mode = mode
+        self._scanner = FolderScanner(models, warns=mode != "none")
         self._lock = threading.Lock()
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
-        self._unread, self._unreadable = "", frozenset[str]()
-        self._held: Mapping[ModelKey, ModelEntry] = {}
-        self._before = self._look()
-        self._held = self._first(self._before or _NOTHING, at_start)
-        self.repository = Catalogue(self._held, default, mode)
+        self._entries: Entries = {}
+        self._last_scan = self._scan()
+        self._entries = self._load_at_start(at_start)
+        self.catalogue = Catalogue(self._entries, default, mode)
 
     def index(self) -> list[IndexEntry]:
         """Every version that is loaded, was refused, or could be loaded, by name and number."""
-        found = {key: _listed(each) for key, each in self.repository.held.items()}
+        index = {key: index_entry(entry) for key, entry in self._entries.items()}
         if self._mode == "explicit":
-            for key in (self._look() or _NOTHING).entries:
-                found.setdefault(key, IndexEntry(*key, "UNAVAILABLE", NOT_LOADED))
-        return sorted(found.values(), key=lambda each: (each.name, int(each.version)))
+            for key in self._scan().files:
+                index.setdefault(key, IndexEntry(*key, "UNAVAILABLE", NOT_LOADED))
+        return sorted(index.values(), key=lambda entry: (entry.name, int(entry.version)))
 
     def load(self, name: str) -> None:
         """Load the model of this name as it is on disk now, all its versions; what did not change
@@ -92,22 +83,16 @@ class ModelManager:
         """
         self._check_allowed()
         with self._lock:
-            entries = self._on_disk(name)
-            found = {
-                key: self._load(entry)
-                for key, entry in entries.items()
-                if self._is_new(entry, again=True)
+            on_disk = self._on_disk(name)
+            loaded = {
+                key: self._load(files)
+                for key, files in on_disk.items()
+                if needs_loading(files, self._entries.get(key), retry=True)
             }
-            held = {key: each for key, each in found.items() if each is not None}
-            kept, dropped = self._missing(name, entries.keys(), held)
-            self._publish({**held, **kept}, dropped)
-        reasons = {
-            version: CHANGING if each is None else each.reason
-            for (_, version), each in found.items()
-        }
-        bad = [f"version {version}: {reason}" for version, reason in reasons.items() if reason]
-        if bad:
-            raise ModelRefused(f"not all of model '{name}' could be loaded: {'; '.join(bad)}")
+            entries = _without_unsettled(loaded)
+            missing = changes_of_missing(name, on_disk.keys(), {**self._entries, **entries})
+            self._publish(Changes({**entries, **missing.changed}, missing.dropped))
+        _raise_refused(name, loaded)
 
     def unload(self, name: str) -> None:
         """Serve no version of this model any more; nothing happens if none is.
@@ -117,36 +102,36 @@ class ModelManager:
         """
         self._check_allowed()
         with self._lock:
-            mine = {key for key in self._held if key[0] == name}
-            if not mine:
+            versions = frozenset(key for key in self._entries if key[0] == name)
+            if not versions:
                 self._on_disk(name)
-            self._publish({}, mine)
+            self._publish(Changes(dropped=versions))
 
-    def look(self) -> None:
-        """Load what is new and kept still since the last look, and drop what was missing in both."""
+    def poll(self) -> None:
+        """Load what is new and did not change since the last poll, and drop what was missing in
+        both.
+        """
         with self._lock:
-            now, before = self._look(), self._before or _NOTHING
+            now, before = self._scanner.scan(), self._last_scan
             if now is None:
                 return
-            self._before = now
-            for key, entry in now.entries.items():
-                was = before.entries.get(key)
-                if was is not None and was.signature == entry.signature and self._is_new(entry):
-                    held = self._load(entry)
-                    self._publish({} if held is None else {key: held})
-            present = now.entries.keys() | before.entries.keys()
-            for name in {name for name, _ in self._held} - now.unreadable:
-                self._publish(*self._missing(name, present))
+            self._last_scan = now
+            for files in settled(now, before):
+                if needs_loading(files, self._entries.get(files.key)):
+                    self._publish(Changes(_without_unsettled({files.key: self._load(files)})))
+            present = now.files.keys() | before.files.keys()
+            for name in {name for name, _ in self._entries} - now.unreadable:
+                self._publish(changes_of_missing(name, present, self._entries))
 
     def watch(self, seconds: float) -> None:
-        """Look every so many seconds, in a thread of its own, until `close`."""
+        """Poll every so many seconds, in a thread of its own, until `close`."""
         self._thread = threading.Thread(
             target=self._watch, args=(seconds,), name="fovea-models", daemon=True
         )
         self._thread.start()
 
     def close(self) -> None:
-        """Look no more; waits for a model that is being loaded."""
+        """Stop polling; waits for a model that is being loaded."""
         self._closing.set()
         if self._thread is not None:
             self._thread.join()
@@ -154,11 +139,10 @@ class ModelManager:
     def _watch(self, seconds: float) -> None:
         while not self._closing.wait(seconds):
             try:
-                self.look()
+                self.poll()
             except Exception:
-                # Whatever is wrong with one look: what is served goes on, and the next look may be
-                # better.
-                log.exception("models not looked at")
+                # Whatever went wrong in one poll: what is served goes on, and the next may succeed.
+                log.exception("models poll failed")
 
     def _check_allowed(self) -> None:
         if self._mode != "explicit":
@@ -167,153 +151,81 @@ class ModelManager:
                 "and not 'explicit'"
             )
 
-    def _first(self, found: Scan, names: Sequence[str]) -> Mapping[ModelKey, ModelEntry]:
-        """What is held at start-up."""
-        wanted = self._mode != "explicit" or EVERYTHING in names
+    def _load_at_start(self, names: Sequence[str]) -> Entries:
+        everything = self._mode != "explicit" or ALL_MODELS in names
+        scan = self._last_scan
         loaded = {
-            key: self._load(entry)
-            for key, entry in found.entries.items()
-            if wanted or key[0] in names
+            key: self._load(files)
+            for key, files in scan.files.items()
+            if everything or key[0] in names
         }
-        held = {key: each for key, each in loaded.items() if each is not None}
-        served = {name for (name, _), each in held.items() if each.model is not None}
+        entries = _without_unsettled(loaded)
         for name in names:
-            if name not in served and name != EVERYTHING:
-                reasons = "; ".join(
-                    f"version {key[1]}: {each.reason}"
-                    for key, each in held.items()
-                    if key[0] == name
-                )
-                known = ", ".join(sorted({name for name, _ in found.entries})) or "none"
-                raise SettingsError(
-                    f"FOVEA_LOAD_MODELS names '{name}', which cannot be loaded "
-                    f"({reasons or f'the models folder has {known}'})"
-                )
-        return held
-
-    def _look(self) -> Scan | None:
-        """What the folder holds now; None if it cannot be listed, which says nothing about the
-        models.
-        """
-        try:
-            found = scan.scan(self._folder)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            if reason != self._unread and self._mode != "none":
-                log.warning(
-                    "models folder not read", models=str(self._folder.absolute()), reason=reason
-                )
-            self._unread = reason
-            return None
-        self._unread = ""
-        for name in found.unreadable - self._unreadable:
-            log.warning("model folder not read", model=name)
-        self._unreadable = found.unreadable
-        return found
-
-    def _on_disk(self, name: str) -> Mapping[ModelKey, Entry]:
-        """The versions of a model; what is no name of a folder in the models folder is none,
-        whatever path it makes.
-        """
-        entries = {
-            key: entry
-            for key, entry in (self._look() or _NOTHING).entries.items()
-            if key[0] == name
-        }
-        if not entries:
-            raise UnknownModel(f"there is no model '{short(name)}' in the models folder")
+            if name != ALL_MODELS:
+                _check_served(name, entries, scan)
         return entries
 
-    def _is_new(self, entry: Entry, *, again: bool = False) -> bool:
-        """Whether the file is another than was loaded or refused last; with `again`, also one that
-        was refused.
-        """
-        held = self._held.get(entry.key)
-        if held is None or held.gone or held.entry.signature != entry.signature:
-            return True
-        return again and bool(held.reason)
+    def _scan(self) -> Scan:
+        return self._scanner.scan() or _EMPTY
 
-    def _load(self, entry: Entry) -> ModelEntry | None:
-        """What is held of a file from now on; None if it was written to meanwhile."""
+    def _on_disk(self, name: str) -> Mapping[ModelKey, ModelFiles]:
+        """The versions of a model; what is no name of a folder in the models folder has none,
+        whatever path it makes.
+        """
+        versions = self._scan().of_model(name)
+        if not versions:
+            raise UnknownModel(f"there is no model '{short(name)}' in the models folder")
+        return versions
+
+    def _load(self, files: ModelFiles) -> ModelEntry | None:
+        """The entry of a version from now on; None if its files were written to meanwhile."""
         if self._mode == "none":
-            return ModelEntry.of(entry, self._loader.load(entry))
-        former = self._held.get(entry.key)
-        digest = scan.digest(entry.path.parent)
-        if former is not None and former.model is not None and digest and digest == former.digest:
-            return ModelEntry(entry, former.model, digest=digest)
-        found = self._loader.load(entry)
-        if not scan.unchanged(entry):
+            return ModelEntry.first(files, self._loader.load(files))
+        former = self._entries.get(files.key)
+        sha256 = digest(files.path.parent)
+        if former is not None and former.served and sha256 and sha256 == former.digest:
+            return ModelEntry(files, former.model, digest=sha256)
+        loaded = self._loader.load(files)
+        if not unchanged(files):
             return None
-        if isinstance(found, Refused) and former is not None:
-            return ModelEntry(entry, former.model, found.reason, former.digest)
-        return ModelEntry.of(entry, found, digest)
+        if isinstance(loaded, Refused) and former is not None:
+            return ModelEntry(files, former.model, loaded.reason, former.digest)
+        return ModelEntry.first(files, loaded, sha256)
 
-    def _missing(
-        self,
-        name: str,
-        present: Collection[ModelKey],
-        found: Mapping[ModelKey, ModelEntry] | None = None,
-    ) -> tuple[Mapping[ModelKey, ModelEntry], AbstractSet[ModelKey]]:
-        """Of this model's versions without a file: those that go on, since no other of it is
-        served, and the others.
-        """
-        mine = {
-            key: each for key, each in {**self._held, **(found or {})}.items() if key[0] == name
-        }
-        gone = mine.keys() - present
-        others = any(key[0] == name for key in present)
-        served = any(each.model is not None for key, each in mine.items() if key not in gone)
-        kept = {key for key in gone if mine[key].model is not None and others and not served}
-        return {
-            key: replace(mine[key], gone=True) for key in kept if not mine[key].gone
-        }, gone - kept
-
-    def _publish(
-        self, changed: Mapping[ModelKey, ModelEntry], dropped: AbstractSet[ModelKey] = frozenset()
-    ) -> None:
-        if not changed and not dropped:
+    def _publish(self, changes: Changes) -> None:
+        if not changes:
             return
-        answered, former = self.repository.answering, self._held
-        self._held = {
-            key: each for key, each in {**former, **changed}.items() if key not in dropped
-        }
-        self.repository.replace(self._held)
-        for (name, version), each in changed.items():
-            _tell(name, version, each, former.get((name, version)))
-        for name, version in sorted(dropped):
-            if former[name, version].model is not None:
-                log.info("model unloaded", model=name, version=version)
-        for name, model in self.repository.answering.items():
-            if name in answered and answered[name] is not model:
-                log.info(
-                    "model swapped",
-                    model=name,
-                    version=model.version,
-                    before=answered[name].version,
-                )
+        newest, before = self.catalogue.newest, self._entries
+        self._entries = changes.apply(before)
+        self.catalogue.replace(self._entries)
+        for key, entry in changes.changed.items():
+            log_change(key, entry, before.get(key))
+        for key in sorted(changes.dropped):
+            log_dropped(key, before[key])
+        log_swaps(newest, self.catalogue.newest)
 
 
-def _tell(name: str, version: str, held: ModelEntry, former: ModelEntry | None) -> None:
-    """One line about a version that changed; none if only the dates of its files did."""
-    if held.gone:
-        log.warning("model file gone", model=name, version=version, reason=GONE)
-    elif held.reason:
-        going_on = None if held.model is None else "the former one"
-        log.error(
-            "model refused", model=name, version=version, reason=held.reason, serving=going_on
-        )
-    elif former is None or held.model is not former.model:
-        log.info("model loaded", model=name, version=version)
+def _without_unsettled(loaded: Mapping[ModelKey, ModelEntry | None]) -> Entries:
+    return {key: entry for key, entry in loaded.items() if entry is not None}
 
 
-def _listed(held: ModelEntry) -> IndexEntry:
-    reason = held.reason
-    if reason and held.model is not None:
-        reason = f"its new file was refused, the former one goes on: {reason}"
-    reason = reason or (GONE if held.gone else "")
-    return IndexEntry(
-        held.entry.name,
-        held.entry.version,
-        "UNAVAILABLE" if held.model is None else "READY",
-        reason,
-    )
+def _raise_refused(name: str, loaded: Mapping[ModelKey, ModelEntry | None]) -> None:
+    """Raise ModelRefused if one of these versions could not be loaded."""
+    reasons = {
+        version: BEING_WRITTEN if entry is None else entry.reason
+        for (_, version), entry in loaded.items()
+    }
+    failures = [f"version {version}: {reason}" for version, reason in reasons.items() if reason]
+    if failures:
+        raise ModelRefused(f"not all of model '{name}' could be loaded: {'; '.join(failures)}")
+
+
+def _check_served(name: str, entries: Entries, scan: Scan) -> None:
+    """Raise SettingsError unless a version of this model is served."""
+    versions = {key: entry for key, entry in entries.items() if key[0] == name}
+    if any(entry.served for entry in versions.values()):
+        return
+    reasons = [f"version {key[1]}: {entry.reason}" for key, entry in versions.items()]
+    known = ", ".join(sorted({name for name, _ in scan.files})) or "none"
+    reason = "; ".join(reasons) or f"the models folder has {known}"
+    raise SettingsError(f"FOVEA_LOAD_MODELS names '{name}', which cannot be loaded ({reason})")

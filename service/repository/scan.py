@@ -1,9 +1,8 @@
-"""The models folder as it is on disk, `<name>/<version>/model.onnx`, without reading what is in the
-files.
+"""The models folder as it is on disk, `<name>/<version>/model.onnx`, without reading the files.
 
-Versions are numbers. Hidden folders and names that are no text stay out. A version's files are all
-that is in its folder (a graph may keep its weights beside it), but for hidden ones, which are what
-is still being written, and the samples.
+Versions are numbers. Hidden folders and names that are no text stay out. The files of a version are
+all that are in its folder, since a graph may keep its weights beside it; hidden files, which are
+still being written, and the samples are not.
 """
 
 import hashlib
@@ -19,13 +18,11 @@ ModelKey = tuple[str, str]
 """Name and version."""
 
 Signature = tuple[tuple[str, int, int, int], ...]
-"""Of each file of a version: its path inside, bytes, nanoseconds of its last change, and its number
-on the disk.
-"""
+"""Each file of a version: its path inside, bytes, nanoseconds of its last change, and inode."""
 
 
 @dataclass(frozen=True)
-class Entry:
+class ModelFiles:
     """A model file on disk, and what it and the files beside it looked like."""
 
     name: str
@@ -41,68 +38,82 @@ class Entry:
 
 @dataclass(frozen=True)
 class Scan:
-    """What the folder held at one moment; of the models in `unreadable` it could not be told."""
+    """What the folder held at one moment; the models in `unreadable` may have been there or not."""
 
-    entries: Mapping[ModelKey, Entry]
+    files: Mapping[ModelKey, ModelFiles]
     unreadable: frozenset[str] = frozenset()
+
+    def of_model(self, name: str) -> Mapping[ModelKey, ModelFiles]:
+        """The versions of one model."""
+        return {key: files for key, files in self.files.items() if key[0] == name}
 
 
 def scan(folder: Path) -> Scan:
-    """The model files by name and version; raises OSError where the folder itself cannot be listed."""
-    entries: dict[ModelKey, Entry] = {}
+    """The model files by name and version; raises OSError where `folder` cannot be listed."""
+    files: dict[ModelKey, ModelFiles] = {}
     unreadable = set()
     for name in _folders(folder):
         if not name.isprintable():
-            # Bytes that are no text in any answer, or what would break a line of it.
+            # Bytes that no response can hold as text, or a line break, which would end a log line.
             unreadable.add(name)
             continue
         try:
-            versions = [
-                each for each in _folders(folder / name) if each.isascii() and each.isdigit()
-            ]
-            for version in sorted(versions, key=int):
-                path = folder / name / version / FILE
-                if path.exists():
-                    entries[name, version] = Entry(name, version, path, signature(path.parent))
+            # One by one: the versions before one that cannot be read are known.
+            for version in _versions(folder, name):
+                files[version.key] = version
         except OSError:
             unreadable.add(name)
-    return Scan(entries, frozenset(unreadable))
+    return Scan(files, frozenset(unreadable))
 
 
 def signature(folder: Path) -> Signature:
-    """What a version's files look like now; equal to a former one if nothing was written since."""
-    return tuple((str(path.relative_to(folder)), *_looks(path)) for path in _files(folder))
+    """What the files of a version look like now; equal to an earlier one if nothing was written."""
+    return tuple((str(path.relative_to(folder)), *_file_state(path)) for path in _files(folder))
 
 
-def unchanged(entry: Entry) -> bool:
-    """Whether a version's files still look as they did."""
-    return signature(entry.path.parent) == entry.signature
+def unchanged(files: ModelFiles) -> bool:
+    """Whether the files of a version still look as they did."""
+    return signature(files.path.parent) == files.signature
 
 
 def digest(folder: Path) -> str:
-    """SHA-256 of a version's files, names and all; empty where one cannot be read."""
-    whole = hashlib.sha256()
+    """SHA-256 of the files of a version with their names; empty where one cannot be read."""
+    total = hashlib.sha256()
     try:
         for path in _files(folder):
             with path.open("rb") as file:
-                part = hashlib.file_digest(file, "sha256").hexdigest()
-            whole.update(f"{path.relative_to(folder)}\0{part}\n".encode("utf-8", "surrogateescape"))
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+            line = f"{path.relative_to(folder)}\0{content}\n"
+            total.update(line.encode("utf-8", "surrogateescape"))
     except OSError:
         return ""
-    return whole.hexdigest()
+    return total.hexdigest()
+
+
+def _versions(folder: Path, name: str) -> Iterator[ModelFiles]:
+    versions = [version for version in _folders(folder / name) if _is_number(version)]
+    for version in sorted(versions, key=int):
+        path = folder / name / version / FILE
+        if path.exists():
+            yield ModelFiles(name, version, path, signature(path.parent))
+
+
+def _is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit()
 
 
 def _folders(folder: Path) -> list[str]:
-    with os.scandir(folder) as found:
-        return sorted(
-            each.name for each in found if not each.name.startswith(".") and each.is_dir()
-        )
+    with os.scandir(folder) as entries:
+        folders = [entry.name for entry in entries if _is_shown(entry.name) and entry.is_dir()]
+    return sorted(folders)
 
 
-def _looks(path: Path) -> tuple[int, int, int]:
-    """Bytes, date and number of a file; zeros for one that is not there, as where a link leads
-    nowhere.
-    """
+def _is_shown(name: str) -> bool:
+    return not name.startswith(".")
+
+
+def _file_state(path: Path) -> tuple[int, int, int]:
+    """Bytes, date and inode of a file; zeros if it is not there, such as a dangling link."""
     try:
         stat = path.stat()
     except OSError:
@@ -111,8 +122,7 @@ def _looks(path: Path) -> tuple[int, int, int]:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    for where, folders, files in os.walk(folder):
-        folders[:] = sorted(
-            each for each in folders if not each.startswith(".") and each != SAMPLES
-        )
-        yield from (Path(where) / each for each in sorted(files) if not each.startswith("."))
+    for parent, folders, files in os.walk(folder):
+        # In place: `os.walk` goes into what is left.
+        folders[:] = sorted(name for name in folders if _is_shown(name) and name != SAMPLES)
+        yield from (Path(parent) / name for name in sorted(filter(_is_shown, files)))

@@ -138,7 +138,7 @@ def test_every_event_that_the_service_logs_is_documented() -> None:
         for path in (ROOT / "service").rglob("*.py")
         for event in calls.findall(path.read_text())
     }
-    assert {"request", "draining", "model refused"} <= logged
+    assert {"request", "draining", "model rejected"} <= logged
     assert logged <= set(first_cells(page("operations.md")))
 
 

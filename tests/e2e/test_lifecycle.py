@@ -184,7 +184,7 @@ def test_a_corrupt_model_is_refused_by_name_and_the_others_are_served(
     assert told["reason"]
     assert str(models_folder) not in told["reason"]
     assert f"broken:7: {told['reason']}" in httpx.get(f"{address}/readyz").json()["detail"]
-    [line] = [line for line in service.logs if line["event"] == "model refused"]
+    [line] = [line for line in service.logs if line["event"] == "model rejected"]
     assert (line["level"], line["model"], line["reason"]) == ("error", "broken", told["reason"])
 
 

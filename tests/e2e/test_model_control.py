@@ -184,7 +184,7 @@ def test_a_bad_new_version_leaves_the_former_one_and_is_told_everywhere(
             (models / "imagenet/2").mkdir()
             (models / "imagenet/2/model.onnx").write_bytes(whole[:100_000])
             [line] = until(
-                lambda: lines(service, "model refused", "imagenet"), "the bad version is refused"
+                lambda: lines(service, "model rejected", "imagenet"), "the bad version is refused"
             )
             answered_again(callers)
         assert all(changes(stream.answers) == [(200, "1")] for stream in callers)
@@ -200,7 +200,7 @@ def test_a_bad_new_version_leaves_the_former_one_and_is_told_everywhere(
         (models / "imagenet/2/model.onnx").write_bytes(whole)
         until(lambda: versions(address, "imagenet") == ["1", "2"], "the mended version is served")
         assert httpx.get(f"{address}/readyz").json() == {"status": "ready"}
-        assert len(lines(service, "model refused", "imagenet")) == 1
+        assert len(lines(service, "model rejected", "imagenet")) == 1
 
 
 def test_a_file_that_is_copied_slowly_is_served_when_it_is_whole(

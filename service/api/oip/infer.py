@@ -66,7 +66,7 @@ async def inferred(
 ) -> Response:
     """The answer to a request for an inference; raises the errors of the tree."""
     started = time.monotonic()
-    model = services.repository.get(name if version is None else f"{name}:{version}")
+    model = services.catalogue.get(name if version is None else f"{name}:{version}")
     try:
         return await _answered(http, services, model)
     except BaseException as error:

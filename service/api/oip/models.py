@@ -27,7 +27,7 @@ async def all_stats(services: ServicesDependency) -> Response:
     """How often each version ran since the start, in which batches, and how long each part of it
     took.
     """
-    return _statistics(services, list(services.repository))
+    return _statistics(services, list(services.catalogue))
 
 
 @router.get(MODEL, summary="A model", response_model=schemas.Metadata, responses=FAILURES)
@@ -35,7 +35,7 @@ async def metadata(services: ServicesDependency, name: str) -> Response:
     """Inputs and outputs of the newest version, and its layers, each of which can be asked for as
     an output.
     """
-    return _metadata(services, services.repository.get(name))
+    return _metadata(services, services.catalogue.get(name))
 
 
 @router.get(
@@ -43,7 +43,7 @@ async def metadata(services: ServicesDependency, name: str) -> Response:
 )
 async def metadata_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """The same of this version."""
-    return _metadata(services, services.repository.get(f"{name}:{version}"))
+    return _metadata(services, services.catalogue.get(f"{name}:{version}"))
 
 
 @router.get(
@@ -54,7 +54,7 @@ async def metadata_of_version(services: ServicesDependency, name: str, version: 
 )
 async def ready(services: ServicesDependency, name: str) -> Response:
     """200 if the model answers."""
-    return as_json({"name": services.repository.get(name).name, "ready": True})
+    return as_json({"name": services.catalogue.get(name).name, "ready": True})
 
 
 @router.get(
@@ -65,7 +65,7 @@ async def ready(services: ServicesDependency, name: str) -> Response:
 )
 async def ready_version(services: ServicesDependency, name: str, version: str) -> Response:
     """200 if this version answers."""
-    return as_json({"name": services.repository.get(f"{name}:{version}").name, "ready": True})
+    return as_json({"name": services.catalogue.get(f"{name}:{version}").name, "ready": True})
 
 
 @router.get(
@@ -76,7 +76,7 @@ async def ready_version(services: ServicesDependency, name: str, version: str) -
 )
 async def config(services: ServicesDependency, name: str) -> Response:
     """Triton's ModelConfig of the newest version, as far as it means something here."""
-    return _config(services, services.repository.get(name))
+    return _config(services, services.catalogue.get(name))
 
 
 @router.get(
@@ -87,7 +87,7 @@ async def config(services: ServicesDependency, name: str) -> Response:
 )
 async def config_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """The same of this version."""
-    return _config(services, services.repository.get(f"{name}:{version}"))
+    return _config(services, services.catalogue.get(f"{name}:{version}"))
 
 
 @router.get(
@@ -98,8 +98,8 @@ async def config_of_version(services: ServicesDependency, name: str, version: st
 )
 async def stats(services: ServicesDependency, name: str) -> Response:
     """Those of all its versions."""
-    newest = services.repository.get(name)
-    versions = services.repository.models.get(newest.name, {newest.version: newest})
+    newest = services.catalogue.get(name)
+    versions = services.catalogue.models.get(newest.name, {newest.version: newest})
     return _statistics(services, list(versions.values()))
 
 
@@ -111,11 +111,11 @@ async def stats(services: ServicesDependency, name: str) -> Response:
 )
 async def stats_of_version(services: ServicesDependency, name: str, version: str) -> Response:
     """Those of this version."""
-    return _statistics(services, [services.repository.get(f"{name}:{version}")])
+    return _statistics(services, [services.catalogue.get(f"{name}:{version}")])
 
 
 def _metadata(services: Services, model: Model) -> Response:
-    versions = sorted(services.repository.models.get(model.name, [model.version]), key=int)
+    versions = sorted(services.catalogue.models.get(model.name, [model.version]), key=int)
     return as_json(about.metadata(model, versions))
 
 

@@ -34,7 +34,7 @@ async def index(request: Request, services: ServicesDependency) -> Response:
     that answer.
     """
     ready = document.flag("the request", await _body(request, services), "ready")
-    listed = await asyncio.to_thread(services.control.index)
+    listed = await asyncio.to_thread(services.manager.index)
     return as_json(
         [
             {"name": each.name, "version": each.version, "state": each.state, "reason": each.reason}
@@ -63,7 +63,7 @@ async def load(request: Request, services: ServicesDependency, name: str) -> Res
         raise InvalidRequest(
             f"a model is loaded as it is in the models folder: no {refused} is taken from a request"
         )
-    await asyncio.to_thread(services.control.load, name)
+    await asyncio.to_thread(services.manager.load, name)
     return Response()
 
 
@@ -81,7 +81,7 @@ async def unload(request: Request, services: ServicesDependency, name: str) -> R
     """
     given = _parameters(await _body(request, services))
     document.flag("the request", given, "unload_dependents")
-    await asyncio.to_thread(services.control.unload, name)
+    await asyncio.to_thread(services.manager.unload, name)
     return Response()
 
 

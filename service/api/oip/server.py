@@ -42,6 +42,6 @@ async def ready(request: Request, services: ServicesDependency) -> Response:
     """200 if requests may be sent here, 503 with the reason if not; the same as `/readyz`."""
     if request.app.state.health.draining:
         raise NotReady("draining: the service is shutting down")
-    if services.repository.trouble:
-        raise NotReady(services.repository.trouble)
+    if services.catalogue.trouble:
+        raise NotReady(services.catalogue.trouble)
     return as_json({"ready": True})

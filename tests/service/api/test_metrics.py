@@ -129,7 +129,7 @@ def test_a_caller_who_hangs_up_in_the_queue_is_a_cancelled_request(
 
     async def hang_up() -> None:
         task = asyncio.create_task(
-            predicted(services, services.repository.get(), [Picture(picture)], None)
+            predicted(services, services.catalogue.get(), [Picture(picture)], None)
         )
         await asyncio.sleep(0.1)
         task.cancel()
@@ -151,7 +151,7 @@ def test_a_run_that_fails_is_a_failure_of_the_backend_and_no_run(
     def fail(*_: object) -> None:
         raise RunFailed("the machine is on fire")
 
-    monkeypatch.setattr(type(services.repository.get().lean), "run", fail)
+    monkeypatch.setattr(type(services.catalogue.get().lean), "run", fail)
     assert client.post("/predict", content=picture).status_code == 500
     found = photos(services)
     assert dict(found.failures) == {"BACKEND": 1}

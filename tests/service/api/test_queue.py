@@ -26,7 +26,7 @@ def busy(
     def make(**changes: Any) -> tuple[httpx.Client, threading.Event]:
         services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
-        services.batcher.submit(lambda: events[-1].wait(20), services.repository.get())
+        services.batcher.submit(lambda: events[-1].wait(20), services.catalogue.get())
         return started(services.settings, services), events[-1]
 
     yield make
@@ -84,7 +84,7 @@ def test_only_requests_of_a_quick_model_share_a_run(
     services = Services.start(settings.model_copy(update={"instances": 1}))
     client, model, release = (
         started(services.settings, services),
-        services.repository.get(),
+        services.catalogue.get(),
         threading.Event(),
     )
     model.lean.shortest = seconds

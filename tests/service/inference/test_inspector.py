@@ -12,10 +12,10 @@ from service.errors import Impossible, UnknownChannel
 from service.inference.inspector import Activations, Inspector, TensorSelection, statistics
 from service.inference.kernels import kernels
 from service.inputs.preprocess import Tensor, preprocess
-from service.repository.catalogue import Catalogue
 from service.repository.model import Model
 from service.runtime.engine import Engine
 from tests.service.networks import Array, parsed, tensors, weights_of
+from tests.service.repository.loading import catalogue_of
 
 DENSE = """<ir_version: 8, opset_import: ["" : 18]>
 dense (float[1,2,3] x) => (float[5,1] y) <float[{shape}] w> {{
@@ -35,7 +35,7 @@ int8[3,2,3] q = {1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18}, float s = {0.5}>
 
 def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
     model_file.write(proto, folder / "only/1/model.onnx", None)
-    return Catalogue.load(folder, Engine("cpu", 1)).get()
+    return catalogue_of(folder, Engine("cpu", 1)).get()
 
 
 def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:

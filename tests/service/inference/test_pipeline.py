@@ -10,11 +10,11 @@ import pytest
 from anatomy import model_file
 from service.errors import DeadlinePassed, FoveaError, Impossible
 from service.inference.pipeline import Array, PreparedInput, run_batches
-from service.repository.catalogue import Catalogue
 from service.repository.model import Model
 from service.runtime.engine import Engine
 from service.telemetry.statistics import Statistics
 from tests.service.networks import parsed
+from tests.service.repository.loading import catalogue_of
 
 SUMS = """<ir_version: 8, opset_import: ["" : 18]>
 sums (float[{batch},1,M] x) => (float[{batch},1] y) <int64[1] axes = {{2}}> {{
@@ -26,7 +26,7 @@ LATER = 60.0
 
 def model_of(folder: Path, batch: str = "N") -> Model:
     model_file.write(parsed(SUMS.format(batch=batch)), folder / "sums/1/model.onnx", None)
-    return Catalogue.load(folder, Engine("cpu", 1)).get()
+    return catalogue_of(folder, Engine("cpu", 1)).get()
 
 
 def prepared(rows: int, size: int, deadline: float = LATER) -> PreparedInput:

@@ -13,9 +13,9 @@ from service.errors import FoveaError, Impossible
 from service.inference.predictor import PredictItem, Predictor, ScoredClass
 from service.inputs.preprocess import Tensor
 from service.inputs.store import InputStore
-from service.repository.catalogue import Catalogue
 from service.runtime.engine import Engine
 from tests.service.networks import Array, parsed
+from tests.service.repository.loading import catalogue_of
 
 # The scores are the input itself, so that a test chooses them.
 GIVEN = """<ir_version: 8, opset_import: ["" : 18]>
@@ -39,7 +39,7 @@ def predicted(
     model_file.write(
         model, tmp_path / "given/1/model.onnx", Card(title="Given", labels=tuple(labels))
     )
-    loaded = Catalogue.load(tmp_path, Engine("cpu", 1)).get()
+    loaded = catalogue_of(tmp_path, Engine("cpu", 1)).get()
     predictor = Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000)
     item = PredictItem(Tensor(scores.reshape(1, 1, 5)), top_k, time.monotonic() + 5)
     (prediction,) = predictor.predict_all(loaded, [item])

@@ -19,6 +19,7 @@ from service.repository.model import Model
 from service.runtime.engine import Engine
 from tests.service import networks
 from tests.service.networks import encoded, npy
+from tests.service.repository.loading import catalogue_of
 
 PIXELS = 1_000_000
 
@@ -32,7 +33,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Catalogue:
             folder / f"photos/{version}/model.onnx",
             networks.photo_model()[1],
         )
-    return Catalogue.load(folder, Engine("cpu", 1))
+    return catalogue_of(folder, Engine("cpu", 1))
 
 
 @pytest.fixture

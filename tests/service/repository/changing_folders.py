@@ -1,4 +1,4 @@
-"""Folders of small models that change, and what a control makes of them."""
+"""Folders of small models that change, and what a manager makes of them."""
 
 from pathlib import Path
 
@@ -19,21 +19,21 @@ def put(
     return path
 
 
-def told(control: ModelManager) -> dict[str, tuple[str, str]]:
+def told(manager: ModelManager) -> dict[str, tuple[str, str]]:
     """State and reason of each version in the index."""
-    return {f"{each.name}:{each.version}": (each.state, each.reason) for each in control.index()}
+    return {f"{each.name}:{each.version}": (each.state, each.reason) for each in manager.index()}
 
 
-def served(control: ModelManager) -> list[str]:
+def served(manager: ModelManager) -> list[str]:
     """The versions that answer."""
-    return [f"{model.name}:{model.version}" for model in control.repository]
+    return [f"{model.name}:{model.version}" for model in manager.catalogue]
 
 
 def polled(folder: Path, loader: Loader, default: str | None = None) -> ModelManager:
     return ModelManager(folder, loader, "poll", default)
 
 
-def twice(control: ModelManager) -> None:
+def twice(manager: ModelManager) -> None:
     """A change is taken at the second look that finds it."""
-    control.look()
-    control.look()
+    manager.poll()
+    manager.poll()

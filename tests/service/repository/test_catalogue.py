@@ -13,6 +13,7 @@ from service.errors import NotReady, SettingsError, UnknownLayer, UnknownModel
 from service.repository.catalogue import Catalogue
 from service.runtime.engine import Engine
 from tests.service.networks import MATRIX, SIGNALS, parsed, photo_model, reading_outside
+from tests.service.repository.loading import catalogue_of
 
 OPEN_AT_THE_END = """<ir_version: 8, opset_import: ["" : 18, "my.ops" : 1]>
 custom (float[N,1,8,8] x) => (float[N,1,P,Q] y) <float[1,1,3,3] w> { c = Conv(x, w)  y = my.ops.Foo(c) }"""
@@ -46,7 +47,7 @@ def folder(tmp_path: Path) -> Path:
 def test_the_highest_number_answers_for_a_name(folder: Path, engine: Engine) -> None:
     for version in ("2", "10"):
         put(folder, "signals", parsed(SIGNALS), version=version)
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert [repository.get(spec).version for spec in (None, "signals", "signals:2")] == [
         "10",
         "10",
@@ -62,7 +63,7 @@ def test_folders_that_are_no_version_and_hidden_ones_stay_out(folder: Path, engi
         (".cache", "1"),
     ):
         put(folder, name, parsed(SIGNALS), version=version)
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert [(model.name, model.version) for model in repository] == [("signals", "1")]
     assert repository.refused == ()
 
@@ -70,7 +71,7 @@ def test_folders_that_are_no_version_and_hidden_ones_stay_out(folder: Path, engi
 def test_a_folder_that_is_not_there_serves_nothing_and_says_how_to_build(
     tmp_path: Path, engine: Engine
 ) -> None:
-    repository = Catalogue.load(tmp_path / "none", engine)
+    repository = catalogue_of(tmp_path / "none", engine)
     with pytest.raises(NotReady, match="python -m model_build imagenet"):
         repository.get()
 
@@ -80,7 +81,7 @@ def test_where_every_file_is_refused_the_reasons_are_why_it_is_not_ready(
 ) -> None:
     put(tmp_path, "matrix", parsed(MATRIX))
     with pytest.raises(NotReady, match="matrix:1 was refused: it is not a CNN"):
-        Catalogue.load(tmp_path, engine).get()
+        catalogue_of(tmp_path, engine).get()
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_a_bad_model_is_refused_with_its_reason_and_the_others_are_served(
     folder: Path, engine: Engine, model: onnx.ModelProto, reason: str
 ) -> None:
     put(folder, "bad", model)
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert [each.name for each in repository] == ["signals"]
     assert reason in reasons(repository)["bad"]
     assert len(reasons(repository)["bad"]) > 10
@@ -113,7 +114,7 @@ def test_a_bad_model_is_refused_with_its_reason_and_the_others_are_served(
 def test_a_corrupt_file_is_refused(folder: Path, engine: Engine, content: bytes) -> None:
     (folder / "bad" / "1").mkdir(parents=True)
     (folder / "bad" / "1" / "model.onnx").write_bytes(content)
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert "corrupt" in reasons(repository)["bad"]
     assert repository.get().name == "signals"
 
@@ -122,17 +123,17 @@ def test_a_truncated_file_is_refused(folder: Path, engine: Engine) -> None:
     whole = (folder / "signals/1/model.onnx").read_bytes()
     (folder / "bad" / "1").mkdir(parents=True)
     (folder / "bad" / "1" / "model.onnx").write_bytes(whole[: len(whole) // 2])
-    assert reasons(Catalogue.load(folder, engine)).keys() == {"bad"}
+    assert reasons(catalogue_of(folder, engine)).keys() == {"bad"}
 
 
 def test_a_card_that_does_not_fit_the_network_is_refused(folder: Path, engine: Engine) -> None:
     put(folder, "bad", photo_model()[0], Card(title="Too large", input=ImageInput((64, 64), "RGB")))
-    assert "32, 32, 3" in reasons(Catalogue.load(folder, engine))["bad"]
+    assert "32, 32, 3" in reasons(catalogue_of(folder, engine))["bad"]
 
 
 def test_a_refused_version_leaves_the_other_versions(folder: Path, engine: Engine) -> None:
     put(folder, "signals", parsed(MATRIX), version="2")
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert repository.get("signals").version == "1"
     assert [(each.name, each.version) for each in repository.refused] == [("signals", "2")]
 
@@ -151,7 +152,7 @@ def test_a_graph_that_no_reader_foresaw_stops_no_other(
 
     loaded: list[onnx.ModelProto] = []
     monkeypatch.setattr(engine, "load", load)
-    repository = Catalogue.load(folder, engine)
+    repository = catalogue_of(folder, engine)
     assert reasons(repository) == {"odd": "its graph is not understood (KeyError)"}
     assert repository.get().name == "signals"
 
@@ -160,12 +161,12 @@ def test_the_default_is_as_set_or_imagenet_or_the_first_by_name(
     folder: Path, engine: Engine
 ) -> None:
     put(folder, "zebra", parsed(SIGNALS))
-    assert Catalogue.load(folder, engine).get().name == "signals"
-    assert Catalogue.load(folder, engine, "zebra").get().name == "zebra"
+    assert catalogue_of(folder, engine).get().name == "signals"
+    assert catalogue_of(folder, engine, "zebra").get().name == "zebra"
     put(folder, "aardvark", parsed(SIGNALS))
-    assert Catalogue.load(folder, engine).get().name == "aardvark"
+    assert catalogue_of(folder, engine).get().name == "aardvark"
     put(folder, "imagenet", parsed(SIGNALS))
-    assert Catalogue.load(folder, engine).get().name == "imagenet"
+    assert catalogue_of(folder, engine).get().name == "imagenet"
 
 
 @pytest.mark.parametrize("name", ["nets", "signals:2", ":1"])
@@ -173,27 +174,27 @@ def test_a_default_that_is_not_served_is_a_settings_error(
     folder: Path, engine: Engine, name: str
 ) -> None:
     with pytest.raises(SettingsError, match="known models: signals"):
-        Catalogue.load(folder, engine, name)
+        catalogue_of(folder, engine, name)
 
 
 def test_a_default_that_was_refused_says_why(folder: Path, engine: Engine) -> None:
     put(folder, "matrix", parsed(MATRIX))
     with pytest.raises(SettingsError, match="not a CNN"):
-        Catalogue.load(folder, engine, "matrix")
+        catalogue_of(folder, engine, "matrix")
 
 
 def test_a_layer_is_found_by_a_name_of_any_length(tmp_path: Path, engine: Engine) -> None:
     model, name = parsed(SIGNALS), "block/" * 100 + "conv"
     model.graph.node[0].name = name
     put(tmp_path, "long", model)
-    found = Catalogue.load(tmp_path, engine).get()
+    found = catalogue_of(tmp_path, engine).get()
     assert found.layer(name).index == 0
     with pytest.raises(UnknownLayer, match="0 to 0"):
         found.layer(name + "x")
 
 
 def test_one_session_is_built_per_tensor_asked_for(folder: Path, engine: Engine) -> None:
-    model = Catalogue.load(folder, engine).get()
+    model = catalogue_of(folder, engine).get()
     before = engine.sessions_built
     assert model.tap("c") is model.tap("c")
     assert model.tap("c").outputs == ("c",)

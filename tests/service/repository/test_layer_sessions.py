@@ -14,11 +14,11 @@ from anatomy import model_file
 from service.inference.inspector import Inspector
 from service.inputs.preprocess import ModelInput, Tensor, preprocess
 from service.repository import model as model_module
-from service.repository.catalogue import Catalogue
 from service.repository.model import OFTEN, Model
 from service.runtime.engine import Engine
 from service.telemetry.statistics import Statistics
 from tests.service.networks import Array, parsed, tensors
+from tests.service.repository.loading import catalogue_of
 
 DEPTH = 10
 CHAIN = """<ir_version: 8, opset_import: ["" : 18]>
@@ -43,7 +43,7 @@ def engine() -> Engine:
 
 def model_of(folder: Path, engine: Engine, proto: onnx.ModelProto, kept: int = 8) -> Model:
     model_file.write(proto, folder / "chain/1/model.onnx", None)
-    return Catalogue.load(folder, engine, kept_sessions=kept).get()
+    return catalogue_of(folder, engine, sessions=kept).get()
 
 
 def feed_of(model: Model, given: Array = GIVEN) -> ModelInput:

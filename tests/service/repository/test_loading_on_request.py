@@ -16,7 +16,7 @@ from service.errors import ModelRefused, NotAllowed, NotReady, SettingsError, Un
 from service.inference.inspector import Inspector
 from service.repository import scan as folders
 from service.repository.loader import Loader
-from service.repository.manager import CHANGING, ModelManager
+from service.repository.manager import BEING_WRITTEN, ModelManager
 from service.repository.model import Model
 from service.services import Services
 from service.settings import Settings
@@ -31,29 +31,29 @@ def explicit(folder: Path, loader: Loader, *names: str) -> ModelManager:
 
 @pytest.mark.parametrize("mode", ["none", "poll"])
 def test_loading_on_request_is_for_explicit_only(folder: Path, loader: Loader, mode: str) -> None:
-    control = ModelManager(folder, loader, mode)  # type: ignore[arg-type]
-    for ask in (control.load, control.unload):
+    manager = ModelManager(folder, loader, mode)  # type: ignore[arg-type]
+    for ask in (manager.load, manager.unload):
         with pytest.raises(NotAllowed, match=f"FOVEA_MODEL_CONTROL is '{mode}'"):
             ask("signals")
-    assert told(control) == {"signals:1": ("READY", "")}
+    assert told(manager) == {"signals:1": ("READY", "")}
 
 
 def test_on_request_nothing_is_loaded_before_it_is_asked_for(
     folder: Path, loader: Loader, events: Events
 ) -> None:
-    control = explicit(folder, loader)
-    assert told(control) == {"signals:1": ("UNAVAILABLE", "not loaded")}
-    assert control.repository.trouble == ""
+    manager = explicit(folder, loader)
+    assert told(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+    assert manager.catalogue.trouble == ""
     with pytest.raises(NotReady, match="no model is loaded"):
-        control.repository.get()
+        manager.catalogue.get()
     with pytest.raises(UnknownModel, match="served are none"):
-        control.repository.get("signals")
-    control.load("signals")
-    assert control.repository.get().name == "signals"
-    assert told(control) == {"signals:1": ("READY", "")}
-    control.unload("signals")
-    control.unload("signals")
-    assert told(control) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+        manager.catalogue.get("signals")
+    manager.load("signals")
+    assert manager.catalogue.get().name == "signals"
+    assert told(manager) == {"signals:1": ("READY", "")}
+    manager.unload("signals")
+    manager.unload("signals")
+    assert told(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
     assert [line["event"] for line in events] == ["model loaded", "model unloaded"]
 
 
@@ -81,48 +81,48 @@ def test_a_model_named_that_cannot_be_loaded_at_the_start_is_a_settings_error(
 def test_loading_again_loads_what_changed_and_leaves_the_rest(folder: Path, loader: Loader) -> None:
     put(folder, "2")
     put(folder, "3")
-    control = explicit(folder, loader, "signals")
-    kept, changed = control.repository.get("signals:1"), control.repository.get("signals:2")
+    manager = explicit(folder, loader, "signals")
+    kept, changed = manager.catalogue.get("signals:1"), manager.catalogue.get("signals:2")
     put(folder, "2", seed=1)
     put(folder, "4")
     shutil.rmtree(folder / "signals/3")
-    control.load("signals")
-    assert served(control) == ["signals:1", "signals:2", "signals:4"]
-    assert control.repository.get("signals:1") is kept
-    assert control.repository.get("signals:2") is not changed
+    manager.load("signals")
+    assert served(manager) == ["signals:1", "signals:2", "signals:4"]
+    assert manager.catalogue.get("signals:1") is kept
+    assert manager.catalogue.get("signals:2") is not changed
 
 
 def test_loading_a_bad_version_says_why_and_the_former_one_goes_on(
     folder: Path, loader: Loader
 ) -> None:
-    control = explicit(folder, loader, "signals")
-    before = control.repository.get()
+    manager = explicit(folder, loader, "signals")
+    before = manager.catalogue.get()
     put(folder, text=MATRIX)
     put(folder, "2", text=MATRIX)
     for _ in range(2):
         with pytest.raises(
             ModelRefused, match=r"'signals'.*version 1: it is not a CNN.*version 2: it is not a CNN"
         ):
-            control.load("signals")
-    assert control.repository.get() is before
+            manager.load("signals")
+    assert manager.catalogue.get() is before
     put(folder, "2")
     put(folder)
-    control.load("signals")
-    assert served(control) == ["signals:1", "signals:2"]
-    assert control.repository.refused == ()
+    manager.load("signals")
+    assert served(manager) == ["signals:1", "signals:2"]
+    assert manager.catalogue.refused == ()
 
 
 def test_a_file_that_is_written_to_while_it_is_loaded_on_request_is_refused(
     folder: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    control = explicit(folder, loader)
+    manager = explicit(folder, loader)
     load = Loader.load
     monkeypatch.setattr(
-        Loader, "load", lambda self, entry: (load(self, entry), put(folder, seed=1))[0]
+        Loader, "load", lambda self, files: (load(self, files), put(folder, seed=1))[0]
     )
-    with pytest.raises(ModelRefused, match=CHANGING):
-        control.load("signals")
-    assert served(control) == []
+    with pytest.raises(ModelRefused, match=BEING_WRITTEN):
+        manager.load("signals")
+    assert served(manager) == []
 
 
 @pytest.mark.parametrize(
@@ -145,49 +145,49 @@ def test_a_name_that_is_no_folder_of_the_models_folder_is_unknown(
     folder: Path, loader: Loader, name: str
 ) -> None:
     put(folder, name=".hidden")
-    control = explicit(folder, loader)
-    for ask in (control.load, control.unload):
+    manager = explicit(folder, loader)
+    for ask in (manager.load, manager.unload):
         with pytest.raises(UnknownModel):
             ask(name)
-    assert served(control) == []
+    assert served(manager) == []
 
 
 def test_one_load_waits_for_another_and_both_see_all_of_it(
     folder: Path, loader: Loader, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    control = explicit(folder, loader)
+    manager = explicit(folder, loader)
     load, loads = Loader.load, []
 
-    def slowly(self: Loader, entry: folders.Entry) -> object:
-        loads.append(entry.key)
+    def slowly(self: Loader, files: folders.ModelFiles) -> object:
+        loads.append(files.key)
         time.sleep(0.05)
-        return load(self, entry)
+        return load(self, files)
 
     monkeypatch.setattr(Loader, "load", slowly)
-    threads = [threading.Thread(target=control.load, args=("signals",)) for _ in range(4)]
+    threads = [threading.Thread(target=manager.load, args=("signals",)) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert loads == [("signals", "1")]
-    assert served(control) == ["signals:1"]
+    assert served(manager) == ["signals:1"]
 
 
 def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
     folder: Path, loader: Loader
 ) -> None:
-    control = explicit(folder, loader, "signals")
+    manager = explicit(folder, loader, "signals")
     inspector = Inspector()
 
     def use() -> tuple[Model, "weakref.ref[Model]", "weakref.ref[object]"]:
-        model = control.repository.get()
+        model = manager.catalogue.get()
         model.tap("c")
         inspector.fields(model, (1, 2, 9))
         return model, weakref.ref(model), weakref.ref(model.lean)
 
     model, reference, lean = use()
     tap = weakref.ref(model.tap("c"))
-    control.unload("signals")
+    manager.unload("signals")
     gc.collect()
     assert tap() is not None
     [y] = model.lean.run({"x": np.zeros((1, 2, 9), np.float32)})
@@ -200,13 +200,13 @@ def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
 
 
 def test_a_reloaded_version_answers_from_sessions_of_its_own(folder: Path, loader: Loader) -> None:
-    control = explicit(folder, loader, "signals")
+    manager = explicit(folder, loader, "signals")
     given = {"x": np.ones((1, 2, 9), np.float32)}
-    held = control.repository.get()
+    held = manager.catalogue.get()
     [before] = held.tap("c").run(given)
     put(folder, seed=1)
-    control.load("signals")
-    [after] = control.repository.get().tap("c").run(given)
+    manager.load("signals")
+    [after] = manager.catalogue.get().tap("c").run(given)
     [again] = held.tap("c").run(given)
     assert not np.array_equal(before, after)
     np.testing.assert_array_equal(before, again)
@@ -229,8 +229,8 @@ def test_nothing_of_a_service_holds_a_model_that_it_unloaded(
         asked = {"inputs": [tensor], "outputs": [{"name": "scores"}, {"name": "layer:0"}]}
         assert client.post("/v2/models/photos/versions/1/infer", json=asked).status_code == 200
         assert client.post("/predict?model=photos:1", content=b"no picture").status_code == 415
-    reference = weakref.ref(services.repository.get("photos:1"))
-    services.control.unload("photos")
+    reference = weakref.ref(services.catalogue.get("photos:1"))
+    services.manager.unload("photos")
     end = time.monotonic() + 10
     while reference() is not None and time.monotonic() < end:
         gc.collect()

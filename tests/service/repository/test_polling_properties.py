@@ -75,15 +75,15 @@ def test_whatever_happens_to_the_folder_what_is_good_is_served_and_nothing_stops
     """With `settles` the folder is looked at between the steps, without it when all are done."""
     with tempfile.TemporaryDirectory() as name:
         folder, disk = Path(name), dict[ModelKey, str]()
-        control = ModelManager(folder, Loader(Engine("cpu", 1)), "poll")
+        manager = ModelManager(folder, Loader(Engine("cpu", 1)), "poll")
         before: dict[ModelKey, onnx.ModelProto] = {}
         for place, step in enumerate(steps):
             change(folder, disk, step)
             if settles or place == len(steps) - 1:
-                control.look()
-                control.look()
+                manager.poll()
+                manager.poll()
                 served = {
-                    (model.name, model.version): model.file.proto for model in control.repository
+                    (model.name, model.version): model.file.proto for model in manager.catalogue
                 }
                 check(served, before, disk)
                 before = served

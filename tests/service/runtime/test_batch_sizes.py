@@ -85,7 +85,7 @@ def loaded(folder: Path, text: str = SOLIDS, most: int = 4) -> Model | Refused:
     model_file.write(parsed(text), folder / "net/1/model.onnx", Card(title="Net"))
     engine = Engine("cpu", 1, max_batch=most)
     engine.batches = buckets(most)
-    (entry,) = scan(folder).entries.values()
+    (entry,) = scan(folder).files.values()
     return Loader(engine).load(entry)
 
 
@@ -137,7 +137,7 @@ def test_a_fixed_batch_axis_is_not_padded(tmp_path: Path, seen: Seen) -> None:
 
 def test_on_the_cpu_nothing_is_padded(tmp_path: Path, seen: Seen) -> None:
     model_file.write(parsed(SOLIDS), tmp_path / "net/1/model.onnx", Card(title="Net"))
-    (entry,) = scan(tmp_path).entries.values()
+    (entry,) = scan(tmp_path).files.values()
     model = Loader(Engine("cpu", 1)).load(entry)
     assert isinstance(model, Model)
     model.run([volumes(3)])

@@ -13,7 +13,7 @@ import pytest
 from anatomy.model_file import read
 from service.repository.loader import Loader
 from service.repository.model import Model
-from service.repository.scan import Entry
+from service.repository.scan import ModelFiles
 from service.runtime.beside import ContendedSession
 from service.runtime.engine import Engine, Session
 from service.scheduling.batcher import Batcher
@@ -74,7 +74,7 @@ def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     imagenet_model: Path,
 ) -> None:
     loader = Loader(Engine("cpu", threads=2, threads_beside=1, crowd=[2.0]))
-    heavy = loader.load(Entry("heavy", "1", imagenet_model))
+    heavy = loader.load(ModelFiles("heavy", "1", imagenet_model))
     assert isinstance(heavy, Model)
     assert spins(heavy.lean._session)
     assert threads_of(heavy.lean._beside) == 1
@@ -82,7 +82,7 @@ def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     assert not spins(heavy.lean._beside.session)
     assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
     digits = loader.load(
-        Entry("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx")
+        ModelFiles("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx")
     )
     assert isinstance(digits, Model)
     assert not spins(digits.lean._session)

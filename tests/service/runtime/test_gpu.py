@@ -15,7 +15,7 @@ import pytest
 from service.errors import DeviceUnavailable
 from service.repository.loader import Loader
 from service.repository.model import Model
-from service.repository.scan import Entry, scan
+from service.repository.scan import ModelFiles, scan
 from service.runtime.batch_sizes import bucket_of
 from service.runtime.cuda import Cuda
 from service.runtime.engine import CUDA, Engine, RunFailed, Session
@@ -23,7 +23,7 @@ from service.settings import Settings
 from tests.service.networks import VOLUMES, parsed
 
 ROOT = Path(__file__).parents[3]
-ENTRIES = [entry for _, entry in sorted(scan(ROOT / "models").entries.items())]
+ENTRIES = [entry for _, entry in sorted(scan(ROOT / "models").files.items())]
 # Work on whole maps: a run whose graph has one of these on the CPU copies its maps there and back.
 HEAVY = {
     "Conv",
@@ -62,7 +62,7 @@ def engine() -> Engine:
     return Engine("cuda", 1, max_batch=8)
 
 
-def loaded(engine: Engine, entry: Entry) -> Model:
+def loaded(engine: Engine, entry: ModelFiles) -> Model:
     model = Loader(engine).load(entry)
     assert isinstance(model, Model), model
     return model
@@ -83,7 +83,7 @@ def inputs(model: Model, count: int) -> list[np.ndarray]:
 
 @each_model
 def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
-    engine: Engine, entry: Entry, record_property: Note
+    engine: Engine, entry: ModelFiles, record_property: Note
 ) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     given = inputs(on_gpu, 5)
@@ -96,7 +96,7 @@ def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
 
 @each_model
 def test_no_convolution_pooling_or_product_of_a_model_falls_back(
-    engine: Engine, entry: Entry, record_property: Note
+    engine: Engine, entry: ModelFiles, record_property: Note
 ) -> None:
     placement = loaded(engine, entry).lean.placement
     assert placement is not None
@@ -110,7 +110,7 @@ def test_no_convolution_pooling_or_product_of_a_model_falls_back(
 
 @each_model
 def test_an_inner_layer_runs_on_cuda_and_gives_what_the_cpu_gives(
-    engine: Engine, entry: Entry
+    engine: Engine, entry: ModelFiles
 ) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     middle = on_gpu.layers[len(on_gpu.layers) // 2].tensor
@@ -135,7 +135,7 @@ def test_what_was_chosen_is_what_onnx_runtime_says_is_in_force(
 
 @each_model
 def test_no_batch_meets_a_shape_that_was_not_run_before_it(
-    engine: Engine, entry: Entry, monkeypatch: pytest.MonkeyPatch
+    engine: Engine, entry: ModelFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     run = Session.run

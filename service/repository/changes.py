@@ -1,0 +1,64 @@
+"""What a change on disk means for the versions that are held: pure functions of entries and scans."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+from service.repository.entry import Entries, ModelEntry
+from service.repository.scan import ModelFiles, ModelKey, Scan
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Entries that are new or replaced, and the versions that are dropped."""
+
+    changed: Entries = field(default_factory=dict)
+    dropped: frozenset[ModelKey] = frozenset()
+
+    def apply(self, entries: Entries) -> Entries:
+        """The entries after these changes."""
+        merged = {**entries, **self.changed}
+        return {key: entry for key, entry in merged.items() if key not in self.dropped}
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.dropped)
+
+
+def needs_loading(files: ModelFiles, entry: ModelEntry | None, *, retry: bool = False) -> bool:
+    """Whether the files are others than were loaded or refused last; with `retry`, also those that
+    were refused.
+    """
+    if entry is None or entry.file_missing or entry.files.signature != files.signature:
+        return True
+    return retry and bool(entry.reason)
+
+
+def settled(now: Scan, before: Scan) -> list[ModelFiles]:
+    """The versions whose files did not change between two scans: nobody is writing them."""
+    return [
+        files
+        for key, files in now.files.items()
+        if key in before.files and before.files[key].signature == files.signature
+    ]
+
+
+def changes_of_missing(name: str, present: Collection[ModelKey], entries: Entries) -> Changes:
+    """What becomes of the versions of this model whose files are not present.
+
+    They are dropped, but for those that answer while files of the model are there and none of them
+    can be served: those go on.
+    """
+    versions = {key: entry for key, entry in entries.items() if key[0] == name}
+    missing = {key: entry for key, entry in versions.items() if key not in present}
+    replaced = any(entry.served for key, entry in versions.items() if key in present)
+    has_files = any(key[0] == name for key in present)
+    go_on: Mapping[ModelKey, ModelEntry] = {}
+    if has_files and not replaced:
+        go_on = {key: entry for key, entry in missing.items() if entry.served}
+    return Changes(
+        {
+            key: replace(entry, file_missing=True)
+            for key, entry in go_on.items()
+            if not entry.file_missing
+        },
+        frozenset(missing.keys() - go_on.keys()),
+    )

@@ -6,6 +6,7 @@ Padding is included: an index may lie outside the input.
 from collections.abc import Hashable
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from typing import Protocol
 
 import numpy as np
@@ -86,12 +87,10 @@ class Scatter:
     def through(self, inner: Window) -> Window:
         step = inner.stride / self.stride
         reach = self.dilation * (self.count - 1) * step
-        lo = (
-            None
-            if self.padding is None or inner.lo is None
-            else inner.lo + self.padding * step - reach
-        )
-        return Window(step, lo, inner.extent + reach)
+        extent = inner.extent + reach
+        if self.padding is None or inner.lo is None:
+            return Window(step, None, extent)
+        return Window(step, inner.lo + self.padding * step - reach, extent)
 
     def span(self, lo: Indices, hi: Indices, size: int | None) -> tuple[Indices, Indices]:
         first = lo + self._known_padding() - self.dilation * (self.count - 1)
@@ -177,10 +176,12 @@ class ConcatInput:
             raise UnknownSizeError(
                 "a concatenation along this axis has a size that the model leaves open"
             )
-        lo, hi = lo - self.start, hi - self.start
-        return (lo if self.first else np.maximum(lo, 0)), (
-            hi if self.last else np.minimum(hi, size - 1)
-        )
+        first, last = lo - self.start, hi - self.start
+        if not self.first:
+            first = np.maximum(first, 0)
+        if not self.last:
+            last = np.minimum(last, size - 1)
+        return first, last
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         return Taps(offset=-self.start).pairs(outputs, inputs)
@@ -203,17 +204,17 @@ class IndexTable:
         """
         first, last = np.clip(lo, 0, len(self.rows) - 1), np.clip(hi, 0, len(self.rows) - 1)
         read = [
-            sorted({i for row in self.rows[a : b + 1] for i in row})
-            for a, b in zip(first, last, strict=True)
+            list(chain.from_iterable(self.rows[start : stop + 1]))
+            for start, stop in zip(first, last, strict=True)
         ]
-        ends = np.array([(indices[0], indices[-1]) for indices in read], np.int64).reshape(-1, 2)
+        ends = np.array([(min(indices), max(indices)) for indices in read], np.int64)
+        ends = ends.reshape(-1, 2)
         return ends[:, 0] + lo - first, ends[:, 1] + hi - last
 
     def pairs(self, outputs: int, inputs: int) -> Pairs:
         units = np.repeat(np.arange(len(self.rows)), [len(row) for row in self.rows])
-        return _inside(
-            units, np.fromiter((index for row in self.rows for index in row), np.int64), inputs
-        )
+        indices = np.fromiter(chain.from_iterable(self.rows), np.int64)
+        return _inside(units, indices, inputs)
 
 
 def _inside(units: Indices, read: Indices, size: int) -> Pairs:

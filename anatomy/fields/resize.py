@@ -59,40 +59,43 @@ def resize_maps(
     after: Sequence[Dim],
     scales: Sequence[float | None] | None,
 ) -> list[AxisMap | None]:
-    """One map an axis; None where sizes are unknown or the mode is not one of those above."""
-    way = Interpolation.of(operator, attributes)
-    return [
-        Taps() if n == m and way.position is None else _axis(way, n, m, scale)
-        for n, m, scale in zip(before, after, scales or [None] * len(before), strict=True)
-    ]
+    """One map an axis; None where sizes are unknown or the interpolation is not known."""
+    interpolation = Interpolation.of(operator, attributes)
+    maps: list[AxisMap | None] = []
+    for size, size_after, scale in zip(before, after, scales or [None] * len(before), strict=True):
+        if interpolation.position is not None:
+            maps.append(_axis_map(interpolation, size, size_after, scale))
+        else:
+            maps.append(Taps() if size == size_after else None)
+    return maps
 
 
 def resize_weights(
     operator: str, attributes: Mapping[str, Any], before: int, after: int, scale: float | None
 ) -> NDArray[np.float64] | None:
-    """The matrix [after, before] that resizes one axis; None if the mode is not one of those above."""
-    way = Interpolation.of(operator, attributes)
-    if way.position is None:
+    """The matrix [after, before] that resizes one axis; None if the interpolation is not known."""
+    interpolation = Interpolation.of(operator, attributes)
+    if interpolation.position is None:
         return None
     factor = _factor(before, after, scale)
     matrix = np.zeros((after, before))
     for unit in range(after):
-        position = _position(way.position, unit, factor, before, after)
-        indices = _row(way.mode, way.rounding, position)
-        weights = np.array([_weight(way, index, position) for index in indices])
-        if way.mode == "cubic" and way.excludes_outside:
+        position = _position(interpolation, unit, factor, before, after)
+        indices = _indices(interpolation, position)
+        weights = np.array([_weight(interpolation, index, position) for index in indices])
+        if interpolation.mode == "cubic" and interpolation.excludes_outside:
             weights *= [0 <= index < before for index in indices]
             weights /= weights.sum()
         np.add.at(matrix[unit], np.clip(indices, 0, before - 1), weights)
     return matrix
 
 
-def _weight(way: Interpolation, index: int, position: Fraction) -> float:
+def _weight(interpolation: Interpolation, index: int, position: Fraction) -> float:
     """Keys 1981 for cubic interpolation."""
-    t, a = float(abs(position - index)), way.coefficient
-    if way.mode == "nearest":
+    t, a = float(abs(position - index)), interpolation.coefficient
+    if interpolation.mode == "nearest":
         return 1.0
-    if way.mode == "linear":
+    if interpolation.mode == "linear":
         return 1 - t
     return ((a + 2) * t - (a + 3)) * t * t + 1 if t <= 1 else a * (((t - 5) * t + 8) * t - 4)
 
@@ -101,26 +104,39 @@ def _factor(before: int, after: int, scale: float | None) -> Fraction:
     return Fraction(after, before) if scale is None else Fraction(scale).limit_denominator(1 << 20)
 
 
-def _axis(way: Interpolation, before: Dim, after: Dim, scale: float | None) -> AxisMap | None:
-    if way.position is None:
-        return None
-    if (scale is None and before is not None and before == after) or scale == 1:
+def _axis_map(
+    interpolation: Interpolation, before: Dim, after: Dim, scale: float | None
+) -> AxisMap | None:
+    if scale == 1 or (scale is None and before is not None and before == after):
         return Taps()
     if not isinstance(before, int) or not isinstance(after, int):
         return None
     factor = _factor(before, after, scale)
-    rows = [
-        _row(way.mode, way.rounding, _position(way.position, unit, factor, before, after))
-        for unit in range(after)
-    ]
-    inside = tuple(tuple(sorted({min(max(i, 0), before - 1) for i in row})) for row in rows)
-    if factor.denominator == 1 and inside == tuple((unit // int(factor),) for unit in range(after)):
+    rows = tuple(
+        _indices_inside(interpolation, unit, factor, before, after) for unit in range(after)
+    )
+    if factor.denominator == 1 and _are_blocks(rows, int(factor)):
         return Blocks(int(factor))
-    return IndexTable(inside)
+    return IndexTable(rows)
 
 
-def _position(position: str, unit: int, factor: Fraction, before: int, after: int) -> Fraction:
-    match position:
+def _indices_inside(
+    interpolation: Interpolation, unit: int, factor: Fraction, before: int, after: int
+) -> tuple[int, ...]:
+    """The indices that a unit reads, those beyond an end moved to it."""
+    position = _position(interpolation, unit, factor, before, after)
+    indices = _indices(interpolation, position)
+    return tuple(sorted({min(max(index, 0), before - 1) for index in indices}))
+
+
+def _are_blocks(rows: tuple[tuple[int, ...], ...], size: int) -> bool:
+    return all(row == (unit // size,) for unit, row in enumerate(rows))
+
+
+def _position(
+    interpolation: Interpolation, unit: int, factor: Fraction, before: int, after: int
+) -> Fraction:
+    match interpolation.position:
         case "align_corners":
             return Fraction(unit * (before - 1), after - 1) if after > 1 else Fraction(0)
         case "asymmetric":
@@ -138,19 +154,30 @@ def _position(position: str, unit: int, factor: Fraction, before: int, after: in
             return (unit + Fraction(1, 2)) / factor - Fraction(1, 2)
 
 
-def _row(mode: str, rounding: str, position: Fraction) -> range:
+def _indices(interpolation: Interpolation, position: Fraction) -> range:
     """Indices with a weight other than zero; at a whole position interpolation reads that index
     alone.
     """
     below = math.floor(position)
-    if mode == "nearest":
-        nearest = {
-            "floor": below,
-            "ceil": math.ceil(position),
-            "round_prefer_floor": math.ceil(position - Fraction(1, 2)),
-            "round_prefer_ceil": math.floor(position + Fraction(1, 2)),
-        }[rounding]
+    if interpolation.mode == "nearest":
+        nearest = _nearest(interpolation.rounding, position)
         return range(nearest, nearest + 1)
     if position == below:
         return range(below, below + 1)
-    return range(below, below + 2) if mode == "linear" else range(below - 1, below + 3)
+    if interpolation.mode == "linear":
+        return range(below, below + 2)
+    return range(below - 1, below + 3)
+
+
+def _nearest(rounding: str, position: Fraction) -> int:
+    match rounding:
+        case "floor":
+            return math.floor(position)
+        case "ceil":
+            return math.ceil(position)
+        case "round_prefer_floor":
+            return math.ceil(position - Fraction(1, 2))
+        case "round_prefer_ceil":
+            return math.floor(position + Fraction(1, 2))
+        case _:
+            raise KeyError(rounding)

@@ -1,4 +1,4 @@
-"""Rules of the operators that mix whole axes: reductions, norms, softmax and products."""
+"""Rules of the operators that read whole axes: reductions, global pools, norms, softmax."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,7 +6,6 @@ from anatomy.fields.rules.base import (
     WHOLE_AXIS,
     AxisDependencies,
     AxisDependency,
-    RuleNotApplicable,
     attribute_or_input,
     identity,
     shape_of,
@@ -17,8 +16,7 @@ from anatomy.graphs.graph import Graph, Node
 def whole_axes(node: Node, graph: Graph, axes: Sequence[int]) -> Mapping[int, AxisDependencies]:
     """Every unit reads these axes whole, and follows the others."""
     rank = len(shape_of(graph, node.inputs[0]))
-    whole = {axis % rank for axis in axes}
-    return {0: tuple(WHOLE_AXIS if axis in whole else AxisDependency(axis) for axis in range(rank))}
+    return {0: without(rank, {axis % rank for axis in axes}, keep=True)}
 
 
 def global_pool(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
@@ -27,7 +25,7 @@ def global_pool(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
 
 
 def softmax(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
-    """The axis that sums to one is read whole; before opset 13 all from it on (ONNX operator
+    """The axis that sums to one is read whole; before opset 13 all axes from it on (ONNX operator
     specification).
     """
     rank = len(shape_of(graph, node.inputs[0]))
@@ -41,6 +39,21 @@ def layer_norm(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     return whole_axes(node, graph, range(node.attributes.get("axis", -1) % rank, rank))
 
 
+def group_norm(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+    """All axes but that of the batch are read whole."""
+    return whole_axes(node, graph, range(1, len(shape_of(graph, node.inputs[0]))))
+
+
+def local_response_norm(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+    """The channels are read whole."""
+    return whole_axes(node, graph, [1])
+
+
+def lp_norm(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+    """One axis is read whole."""
+    return whole_axes(node, graph, [node.attributes.get("axis", -1)])
+
+
 def reduce(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """The reduced axes are read whole, and kept with size 1 or dropped."""
     rank = len(shape_of(graph, node.inputs[0]))
@@ -49,11 +62,8 @@ def reduce(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
         if node.attributes.get("noop_with_empty_axes", 0):
             return {0: identity(rank)}
         axes = range(rank)
-    return {
-        0: without(
-            rank, {axis % rank for axis in axes}, keep=bool(node.attributes.get("keepdims", 1))
-        )
-    }
+    reduced = {axis % rank for axis in axes}
+    return {0: without(rank, reduced, keep=bool(node.attributes.get("keepdims", 1)))}
 
 
 def without(rank: int, dropped: set[int], keep: bool) -> AxisDependencies:
@@ -61,38 +71,9 @@ def without(rank: int, dropped: set[int], keep: bool) -> AxisDependencies:
     kept.
     """
     result: list[AxisDependency] = []
+    output_axis = 0
     for axis in range(rank):
-        shift = 0 if keep else sum(gone < axis for gone in dropped)
-        result.append(WHOLE_AXIS if axis in dropped else AxisDependency(axis - shift))
+        is_dropped = axis in dropped
+        result.append(WHOLE_AXIS if is_dropped else AxisDependency(output_axis))
+        output_axis += int(keep or not is_dropped)
     return tuple(result)
-
-
-def gemm(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
-    """Rows follow the left operand, columns the right one; what is summed over is read whole."""
-    left = (
-        (WHOLE_AXIS, AxisDependency(0))
-        if node.attributes.get("transA", 0)
-        else (AxisDependency(0), WHOLE_AXIS)
-    )
-    right = (
-        (AxisDependency(1), WHOLE_AXIS)
-        if node.attributes.get("transB", 0)
-        else (WHOLE_AXIS, AxisDependency(1))
-    )
-    return {0: left, 1: right}
-
-
-def matmul(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
-    """The same for the last two axes; those before them broadcast as in numpy. Raises RuleNotApplicable for a
-    vector.
-    """
-    left, right = (shape_of(graph, name) for name in node.inputs[:2])
-    rank = max(len(left), len(right))
-    if min(len(left), len(right)) < 2:
-        raise RuleNotApplicable("a product with a vector")
-    lead_left = [AxisDependency(axis + rank - len(left)) for axis in range(len(left) - 2)]
-    lead_right = [AxisDependency(axis + rank - len(right)) for axis in range(len(right) - 2)]
-    return {
-        0: (*lead_left, AxisDependency(rank - 2), WHOLE_AXIS),
-        1: (*lead_right, WHOLE_AXIS, AxisDependency(rank - 1)),
-    }

@@ -42,49 +42,47 @@ def flatten(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
 
 
 def _groups(before: Shape, after: Shape) -> Iterator[Group]:
+    """Equal sizes at either end are followed one by one; what lies between is grouped."""
     shortest = min(len(before), len(after))
-    head = next(
-        (axis for axis in range(shortest) if not _same(before[axis], after[axis])), shortest
-    )
+    head = _equal_sizes(before, after, shortest)
+    tail = _equal_sizes(before[::-1], after[::-1], shortest - head)
     for axis in range(head):
         yield [axis], [axis]
-    rest = shortest - head
-    tail = next((i for i in range(rest) if not _same(before[-1 - i], after[-1 - i])), rest)
-    for i in range(tail):
-        yield [len(before) - 1 - i], [len(after) - 1 - i]
-    yield from _by_product(
-        before, list(range(head, len(before) - tail)), after, list(range(head, len(after) - tail))
-    )
+    for i in range(1, tail + 1):
+        yield [len(before) - i], [len(after) - i]
+    sources = list(range(head, len(before) - tail))
+    targets = list(range(head, len(after) - tail))
+    counts = _known([before[axis] for axis in sources])
+    target_counts = _known([after[axis] for axis in targets])
+    if counts and target_counts and prod(counts) == prod(target_counts) != 0:
+        yield from _by_product(sources, counts, targets, target_counts)
+    elif sources and targets:
+        yield sources, targets
 
 
-def _same(before: Dim, after: Dim) -> bool:
-    return before is not None and before == after
+def _equal_sizes(before: Shape, after: Shape, most: int) -> int:
+    """How many of the first sizes are known to be equal, up to so many."""
+    for axis in range(most):
+        if before[axis] is None or before[axis] != after[axis]:
+            return axis
+    return most
 
 
 def _by_product(
-    before: Shape, sources: list[int], after: Shape, targets: list[int]
+    sources: list[int], counts: list[int], targets: list[int], target_counts: list[int]
 ) -> Iterator[Group]:
-    """The smallest groups of neighbours with equal products; one group of all where sizes are
-    unknown.
-    """
-    counts, wanted = (
-        _known([before[axis] for axis in sources]),
-        _known([after[axis] for axis in targets]),
-    )
-    if counts is None or wanted is None or prod(counts) != prod(wanted) or prod(counts) == 0:
-        if sources and targets:
-            yield sources, targets
-        return
+    """The smallest groups of neighbours with equal products."""
     i = j = 0
     while i < len(sources) and j < len(targets):
-        starts, left, right = (i, j), counts[i], wanted[j]
+        first, first_target = i, j
+        left, right = counts[i], target_counts[j]
         i, j = i + 1, j + 1
         while left != right:
             if left < right:
                 left, i = left * counts[i], i + 1
             else:
-                right, j = right * wanted[j], j + 1
-        yield sources[starts[0] : i], targets[starts[1] : j]
+                right, j = right * target_counts[j], j + 1
+        yield sources[first:i], targets[first_target:j]
 
 
 def _known(sizes: Sequence[Dim]) -> list[int] | None:
@@ -95,28 +93,35 @@ def _known(sizes: Sequence[Dim]) -> list[int] | None:
 def _regrouped(
     before: Shape, sources: list[int], after: Shape, targets: list[int]
 ) -> dict[int, AxisDependency]:
-    into = [axis for axis in targets if after[axis] != 1] or targets[:1]
-    (target, *others) = into
+    """How the axes of a group are followed: by the one axis after it that is larger than 1."""
+    target, *others = _larger_than_one(after, targets) or targets[:1]
     if len(sources) == 1 and not others:
         return {sources[0]: AxisDependency(target)}
-    found: dict[int, AxisDependency] = {}
-    significant = [axis for axis in sources if before[axis] != 1]
+    merged = _larger_than_one(before, sources)
+    dependencies: dict[int, AxisDependency] = {}
     for axis in sources:
-        if axis not in significant:
-            found[axis] = AxisDependency(target, Taps(0))
+        if axis not in merged:
+            dependencies[axis] = AxisDependency(target, Taps(0))
         elif others:
-            found[axis] = WIDENED
+            dependencies[axis] = WIDENED
         else:
-            found[axis] = AxisDependency(target, _digit(before, significant, axis))
-    return found
+            dependencies[axis] = AxisDependency(target, _digit(before, merged, axis))
+    return dependencies
+
+
+def _larger_than_one(shape: Shape, axes: list[int]) -> list[int]:
+    return [axis for axis in axes if shape[axis] != 1]
 
 
 def _digit(before: Shape, merged: list[int], axis: int) -> Taps | Blocks | Digit:
-    sizes = _known([before[other] for other in merged])
+    """One of several axes that are merged into one, as a digit of its index."""
     if len(merged) == 1:
         return Taps()
+    sizes = _known([before[other] for other in merged])
     if sizes is None:
         return Digit(None, None)
-    place = merged.index(axis)
-    repeat = prod(sizes[place + 1 :])
-    return Blocks(repeat) if place == 0 and repeat > 1 else Digit(repeat, sizes[place])
+    position = merged.index(axis)
+    repeat = prod(sizes[position + 1 :])
+    if position == 0 and repeat > 1:
+        return Blocks(repeat)
+    return Digit(repeat, sizes[position])

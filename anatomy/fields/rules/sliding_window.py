@@ -35,11 +35,8 @@ def window_geometry(
             raise RuleNotApplicable(f"the kernel of '{node.name}' has an unknown size")
         kernel = tuple(size for size in weight[2:] if isinstance(size, int))
     ones = (1,) * rank
-    return (
-        tuple(kernel),
-        tuple(node.attributes.get("strides", ones)),
-        tuple(node.attributes.get("dilations", ones)),
-    )
+    strides = tuple(node.attributes.get("strides", ones))
+    return tuple(kernel), strides, tuple(node.attributes.get("dilations", ones))
 
 
 def _check_axes(node: Node, rank: int) -> None:
@@ -47,16 +44,13 @@ def _check_axes(node: Node, rank: int) -> None:
         raise GraphError(
             f"the input of {node.operator} '{node.name}' has {rank + 2} axes; expected [N, C, …]"
         )
-    for name, count in (
-        ("kernel_shape", rank),
-        ("strides", rank),
-        ("dilations", rank),
-        ("pads", 2 * rank),
-    ):
+    counts = {"kernel_shape": rank, "strides": rank, "dilations": rank, "pads": 2 * rank}
+    for name, count in counts.items():
         values = node.attributes.get(name, (1,) * count)
-        if len(values) != count or (name != "pads" and min(values, default=1) < 1):
+        is_pads = name == "pads"
+        if len(values) != count or (not is_pads and min(values, default=1) < 1):
             shown = ", ".join(map(str, values))
-            expected = f"{count} numbers" if name == "pads" else f"{count} numbers of at least 1"
+            expected = f"{count} numbers" if is_pads else f"{count} numbers of at least 1"
             raise GraphError(
                 f"{name} of {node.operator} '{node.name}' is [{shown}]; expected {expected}"
             )
@@ -74,13 +68,11 @@ def pads_of(node: Node, graph: Graph) -> tuple[tuple[int, int] | None, ...]:
     if mode == "VALID":
         return ((0, 0),) * rank
     sizes = shape_of(graph, node.inputs[0])[2:]
-    totals = [
-        _same_total(n, k, s, d)
-        for n, k, s, d in zip(sizes, kernel, strides, dilations, strict=True)
-    ]
-    return tuple(
-        None if total is None else _halves(total, mode == "SAME_LOWER") for total in totals
-    )
+    result: list[tuple[int, int] | None] = []
+    for window in zip(sizes, kernel, strides, dilations, strict=True):
+        total = _same_total(*window)
+        result.append(None if total is None else _halves(total, mode == "SAME_LOWER"))
+    return tuple(result)
 
 
 def _same_total(size: Dim, kernel: int, stride: int, dilation: int) -> int | None:
@@ -98,13 +90,13 @@ def _halves(total: int, larger_first: bool) -> tuple[int, int]:
 
 def _sliding(node: Node, graph: Graph, channels: AxisDependency) -> Mapping[int, AxisDependencies]:
     kernel, strides, dilations = window_geometry(node, graph)
-    spatial = [
-        AxisDependency(axis, Taps(s, None if pad is None else -pad[0], d, k))
-        for axis, (k, s, d, pad) in enumerate(
-            zip(kernel, strides, dilations, pads_of(node, graph), strict=True), start=2
-        )
-    ]
-    return {0: (AxisDependency(0), channels, *spatial)}
+    pads = pads_of(node, graph)
+    result = [AxisDependency(0), channels]
+    for i, pad in enumerate(pads):
+        offset = None if pad is None else -pad[0]
+        taps = Taps(strides[i], offset, dilations[i], kernel[i])
+        result.append(AxisDependency(2 + i, taps))
+    return {0: tuple(result)}
 
 
 def convolution(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
@@ -123,18 +115,18 @@ def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
     """
     kernel, strides, dilations = window_geometry(node, graph)
     rank, mode = len(kernel), node.attributes.get("auto_pad", "NOTSET")
-    wanted = node.attributes.get("output_shape")
-    if wanted is None and mode in ("NOTSET", ""):
+    output_shape = node.attributes.get("output_shape")
+    if output_shape is None and mode in ("NOTSET", ""):
         return tuple(node.attributes.get("pads", (0,) * 2 * rank)[:rank])
-    if wanted is None and mode == "VALID":
+    if output_shape is None and mode == "VALID":
         return (0,) * rank
     extra = node.attributes.get("output_padding", (0,) * rank)
     pads: list[int | None] = []
     for axis, size in enumerate(shape_of(graph, node.inputs[0])[2:]):
         full_less_size = extra[axis] + dilations[axis] * (kernel[axis] - 1) + 1 - strides[axis]
-        if wanted is not None and isinstance(size, int):
-            full_less_size += strides[axis] * size - wanted[axis - len(kernel)]
-        elif wanted is not None:
+        if output_shape is not None and isinstance(size, int):
+            full_less_size += strides[axis] * size - output_shape[axis - len(kernel)]
+        elif output_shape is not None:
             pads.append(None)
             continue
         pads.append(_halves(max(full_less_size, 0), mode != "SAME_UPPER")[0])
@@ -144,10 +136,8 @@ def transposed_pads(node: Node, graph: Graph) -> tuple[int | None, ...]:
 def transposed_convolution(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     """All channels and the positions whose kernels were laid over this one."""
     kernel, strides, dilations = window_geometry(node, graph)
-    spatial = [
-        AxisDependency(axis, Scatter(s, pad, d, k))
-        for axis, (k, s, d, pad) in enumerate(
-            zip(kernel, strides, dilations, transposed_pads(node, graph), strict=True), start=2
-        )
-    ]
-    return {0: (AxisDependency(0), WHOLE_AXIS, *spatial)}
+    result = [AxisDependency(0), WHOLE_AXIS]
+    for i, pad in enumerate(transposed_pads(node, graph)):
+        scatter = Scatter(strides[i], pad, dilations[i], kernel[i])
+        result.append(AxisDependency(2 + i, scatter))
+    return {0: tuple(result)}

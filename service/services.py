@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from service.inference.inspector import Inspector
+from service.inference.pipeline import Pipeline
 from service.inference.predictor import Predictor
 from service.inputs.cache import DecodedInputCache
 from service.inputs.store import InputStore
@@ -41,7 +42,7 @@ class Services:
     prepared: DecodedInputCache
     predictor: Predictor
     inspector: Inspector
-    batcher: Batcher
+    pipeline: Pipeline
     metrics: Metrics
     statistics: Statistics
 
@@ -84,6 +85,7 @@ class Services:
         batcher = Batcher(
             workers, settings.queue_size, engine.max_batch, metrics.queue_length, crowd
         )
+        pipeline = Pipeline(batcher, settings.queue_size, threads.processors)
         prepared = DecodedInputCache(store, settings.max_pixels)
         predictor = Predictor(store, settings.max_pixels, statistics)
         if settings.model_control == "poll":
@@ -97,7 +99,7 @@ class Services:
             prepared,
             predictor,
             Inspector(statistics),
-            batcher,
+            pipeline,
             metrics,
             statistics,
         )
@@ -105,4 +107,9 @@ class Services:
     def close(self) -> None:
         """Finish the work that is running, then end the threads."""
         self.manager.close()
-        self.batcher.close()
+        self.pipeline.close()
+
+    @property
+    def batcher(self) -> Batcher:
+        """The queue before the run slots."""
+        return self.pipeline.batcher

@@ -6,18 +6,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import Query
 from fastapi.responses import Response
 
 from anatomy.layers.layers import Layer
 from anatomy.report import layer_reference, tensor_body
 from service import errors
-from service.api.dependencies import deadline_of, run_queued
-from service.api.responses import JSON, NPY, PNG, as_json, as_npy, as_png
+from service.api.dependencies import deadline_of
+from service.api.responses import JSON, NPY, as_json, as_npy, as_png
 from service.inference import feature_map_images
-from service.inference.inspector import Activations, Field, Tap, TensorSelection, Unit, statistics
+from service.inference.inspector import (
+    Activations,
+    Field,
+    Tap,
+    TensorSelection,
+    Unit,
+    select,
+    statistics,
+)
 from service.inputs.preprocess import ModelInput, RawInput, preprocess
 from service.repository.model import Model
+from service.scheduling.work_item import Completed
 from service.services import Services
 
 VARIES = {"Vary": "Accept"}
@@ -87,75 +97,119 @@ class ActivationsRequest:
         return cls(model, model.layer(n), selection, selection.part, kind)
 
 
-async def of_posted(services: Services, asked: ActivationsRequest, given: RawInput) -> Response:
+@dataclass(frozen=True, eq=False, slots=True)
+class _Ran:
+    """An input and the layer's tensor for it."""
+
+    model_input: ModelInput
+    array: np.ndarray
+
+
+async def of_posted(services: Services, asked: ActivationsRequest, source: RawInput) -> Response:
     """The answer to an input that comes with the request; it is kept."""
-    deadline = deadline_of(services)
-
-    def ready() -> tuple[ModelInput, str | None]:
-        feed = preprocess(asked.model, given, services.settings.max_pixels)
-        if feed.posted is None:
-            return feed, None
-        input_id = services.store.put(feed.posted.kept)
-        services.prepared.keep(asked.model, input_id, feed)
-        return feed, input_id
-
-    return await _queued(services, asked, deadline, ready)
+    pipeline, model, deadline = services.pipeline, asked.model, deadline_of(services)
+    max_pixels = services.settings.max_pixels
+    decoded = await pipeline.on_cpu(model, deadline, lambda: preprocess(model, source, max_pixels))
+    model_input = decoded.result
+    writing = pipeline.beside(lambda: _keep(services, model, model_input))
+    ran = await _run(services, asked, deadline, lambda: model_input)
+    input_id = await pipeline.finished(model, deadline, writing)
+    waited = decoded.waited + ran.waited
+    return await _answer(services, asked, deadline, ran.result, input_id, waited)
 
 
 async def of_kept(services: Services, asked: ActivationsRequest, input_id: str) -> Response:
     """The answer to an input that was posted before."""
-    return await _queued(
-        services,
-        asked,
-        deadline_of(services),
-        lambda: (services.prepared.get(asked.model, input_id), input_id),
+    model, deadline = asked.model, deadline_of(services)
+    if services.prepared.has(model, input_id):
+        # Nothing is to be decoded: the look at the store is part of the run.
+        ran = await _run(services, asked, deadline, lambda: services.prepared.get(model, input_id))
+        return await _answer(services, asked, deadline, ran.result, input_id, ran.waited)
+    decoded = await services.pipeline.on_cpu(
+        model, deadline, lambda: services.prepared.get(model, input_id)
     )
+    ran = await _run(services, asked, deadline, lambda: decoded.result)
+    waited = decoded.waited + ran.waited
+    return await _answer(services, asked, deadline, ran.result, input_id, waited)
 
 
-async def _queued(
+def _keep(services: Services, model: Model, model_input: ModelInput) -> str | None:
+    if model_input.posted is None:
+        return None
+    input_id = services.store.put(model_input.posted.kept)
+    services.prepared.keep(model, input_id, model_input)
+    return input_id
+
+
+async def _run(
+    services: Services, asked: ActivationsRequest, deadline: float, get: Callable[[], ModelInput]
+) -> Completed[_Ran]:
+    """The layer's whole tensor, in a run slot."""
+    model, layer, part = asked.model, asked.layer, asked.part
+
+    def run() -> _Ran:
+        model_input = get()
+        array = services.inspector.run(model, layer, model_input, deadline, part)
+        return _Ran(model_input, array)
+
+    return await services.batcher.ask(lambda _: [run()], None, deadline, None, owner=model)
+
+
+async def _answer(
     services: Services,
     asked: ActivationsRequest,
     deadline: float,
-    ready: Callable[[], tuple[ModelInput, str | None]],
+    ran: _Ran,
+    input_id: str | None,
+    waited: float,
 ) -> Response:
-    def work() -> Response:
-        feed, input_id = ready()
-        found = services.inspector.activations(asked.model, asked.layer, feed, deadline, asked.part)
-        return _answer(services, asked, found, feed, input_id)
+    """What was asked for of the tensor; `waited` is how long the request waited so far."""
+    if asked.kind == NPY and asked.part.whole:
+        services.statistics.waited(waited)
+        return _rendered(services, asked, ran, input_id)
+    rendered = await services.pipeline.on_cpu(
+        asked.model, deadline, lambda: _rendered(services, asked, ran, input_id), admitted=True
+    )
+    services.statistics.waited(waited + rendered.waited)
+    return rendered.result
 
-    return (await run_queued(services, deadline, work, asked.model)).result
+
+def _rendered(
+    services: Services, asked: ActivationsRequest, ran: _Ran, input_id: str | None
+) -> Response:
+    selected = select(asked.layer, asked.part, ran.array)
+    headers = VARIES | ({"X-Input-Id": input_id} if input_id else {})
+    if asked.kind == JSON:
+        return as_json(_body(services, asked, selected, ran.model_input, input_id), headers)
+    headers |= named(() if asked.part.whole else selected.channels)
+    if asked.kind == NPY:
+        return as_npy(selected.array, headers)
+    return as_png(feature_map_images.feature_maps(selected.values), headers)
 
 
-def _answer(
+def _body(
     services: Services,
     asked: ActivationsRequest,
-    found: Activations,
-    feed: ModelInput,
+    selected: Activations,
+    model_input: ModelInput,
     input_id: str | None,
-) -> Response:
+) -> dict[str, Any]:
     model, selection = asked.model, asked.selection
-    headers = VARIES | ({"X-Input-Id": input_id} if input_id else {})
-    if asked.kind != JSON:
-        headers |= named(found.channels if selection.channel or selection.strongest else ())
-    if asked.kind == NPY:
-        return as_npy(found.array, headers)
-    if asked.kind == PNG:
-        return as_png(feature_map_images.feature_maps(found.values), headers)
-    strongest = services.inspector.strongest(model, found, feed, selection.units)
-    reference = layer_reference(found.layer)
+    units = services.inspector.strongest(model, selected, model_input, selection.units)
+    reference = layer_reference(selected.layer)
+    if selection.tap != "input":
+        reference |= {"output_shape": list(selected.shape)}
     body = {
         "model": model.name,
         "version": model.version,
         "input_id": input_id,
         "tap": selection.tap,
-        "layer": reference
-        if selection.tap == "input"
-        else reference | {"output_shape": list(found.shape)},
-        "tensor": tensor_body(found.tensor, found.shape),
-        "channels": statistics(found),
-        "units": [_unit(each) for each in strongest],
+        "layer": reference,
+        "tensor": tensor_body(selected.tensor, selected.shape),
+        "channels": statistics(selected),
+        "units": [_unit(unit) for unit in units],
     }
-    return as_json(body | ({"values": found.values} if selection.full else {}), headers)
+    return body | ({"values": selected.values} if selection.full else {})
 
 
 def named(channels: Sequence[int]) -> dict[str, str]:

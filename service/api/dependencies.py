@@ -57,17 +57,14 @@ def deadline_of(services: Services) -> float:
 async def run_queued(
     services: Services, deadline: float, work: Callable[[], Result], model: Model | None = None
 ) -> Completed[Result]:
-    """Run blocking work for a model on the queue; raises QueueFull, or DeadlinePassed if it is not
-    done in time.
+    """Do work that needs no run of the network, off the event loop; raises QueueFull, or
+    DeadlinePassed if it is not done in time.
 
-    Work whose turn did not come by then is dropped; what is running ends by itself, a run of the
-    network at once.
+    Work whose turn did not come by then is dropped; what is running ends by itself.
     """
-    done: Completed[Result] = await services.batcher.ask(
-        lambda _: [work()], None, deadline, None, owner=model
-    )
-    services.statistics.waited(done.waited)
-    return done
+    completed = await services.pipeline.on_cpu(model, deadline, work)
+    services.statistics.waited(completed.waited)
+    return completed
 
 
 def record_failure(services: Services, model: Model, error: object, came: float) -> None:

@@ -23,6 +23,7 @@ from service.api.schemas import Predictions
 from service.inference.predictor import Prediction, PredictItem
 from service.inputs.preprocess import RawInput
 from service.repository.model import Model
+from service.scheduling.work_item import Completed
 from service.services import Services
 
 router = APIRouter(tags=["predictions"])
@@ -82,47 +83,59 @@ async def predicted(
     one of their own.
     """
     came, deadline = time.monotonic(), deadline_of(services)
-    wanted = [PredictItem(each, top_k, deadline, came) for each in given]
+    items = [PredictItem(source, top_k, deadline, came) for source in given]
     try:
-        results, waited = await _results(services, model, wanted, here=at_once(model, given[0]))
+        completed = await _completed(services, model, items, inline=at_once(model, given[0]))
+        predictions = _successes(completed.result)
     except BaseException as error:
         record_failure(services, model, error, came)
         raise
-    answers = [body_of(model, each, waited) for each in results]
+    waited = completed.waited
+    answers = [body_of(model, prediction, waited) for prediction in predictions]
     return as_json(
         answers[0] if len(answers) == 1 else {"results": answers},
-        {"Server-Timing": server_timing(results, waited)},
+        {"Server-Timing": server_timing(predictions, waited)},
     )
 
 
-async def _results(
-    services: Services, model: Model, wanted: Sequence[PredictItem], *, here: bool
-) -> tuple[list[Prediction], float]:
-    """What came of the inputs, and how long they waited."""
-    deadline = wanted[0].deadline
-    if len(wanted) == 1:
-        one = await services.batcher.ask(
-            partial(services.predictor.predict_all, model),
-            wanted[0],
-            deadline,
-            model if model.shares else None,
-            owner=model,
-            here=here,
-        )
-        return [one.result], one.waited
-    several = await services.batcher.ask(
-        lambda _: [services.predictor.predict_all(model, wanted)], None, deadline, None, owner=model
+async def _completed(
+    services: Services, model: Model, items: Sequence[PredictItem], *, inline: bool
+) -> Completed[list[Prediction | errors.FoveaError]]:
+    """What came of the inputs; one that takes no time is done by the event loop itself."""
+    predictor = services.predictor
+    if len(items) > 1 or not inline:
+        return await predictor.predict(services.pipeline, model, items)
+    completed = await services.batcher.ask(
+        partial(predictor.predict_all, model),
+        items[0],
+        items[0].deadline,
+        model if model.shares else None,
+        owner=model,
+        here=True,
     )
-    return [
-        _found(each, place, len(wanted)) for place, each in enumerate(several.result, 1)
-    ], several.waited
+    return Completed([completed.result], completed.waited, completed.took)
+
+
+def _successes(results: Sequence[Prediction | errors.FoveaError]) -> list[Prediction]:
+    """All predictions, or the first error; where there are several files, it says which of them it
+    is about.
+    """
+    predictions = []
+    for number, result in enumerate(results, 1):
+        if isinstance(result, errors.FoveaError):
+            if len(results) == 1:
+                raise result
+            raise type(result)(f"file {number} of {len(results)}: {result}") from result
+        predictions.append(result)
+    return predictions
 
 
 def server_timing(results: Sequence[Prediction], waited: float) -> str:
     """The stages of all inputs together, as browsers' developer tools show them (W3C Server
     Timing).
     """
-    decode, run = sum(each.decode for each in results), sum(each.run for each in results)
+    decode = sum(prediction.decode for prediction in results)
+    run = sum(prediction.run for prediction in results)
     return (
         f"decode;dur={decode * 1000:.3f}, queue;dur={waited * 1000:.3f}, run;dur={run * 1000:.3f}"
     )
@@ -133,13 +146,6 @@ def at_once(model: Model, given: RawInput) -> bool:
     return given.small and model.quick
 
 
-def _found(result: Prediction | errors.FoveaError, number: int, count: int) -> Prediction:
-    """Where there are several files, an error says which of them it is about."""
-    if isinstance(result, errors.FoveaError):
-        raise type(result)(f"file {number} of {count}: {result}") from result
-    return result
-
-
 def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:
     """The JSON of one answer."""
     return {
@@ -148,8 +154,8 @@ def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, An
         "provider": model.provider,
         "input_id": prediction.input_id,
         "predictions": [
-            {"index": each.index, "label": each.label, "probability": each.probability}
-            for each in prediction.classes
+            {"index": best.index, "label": best.label, "probability": best.probability}
+            for best in prediction.classes
         ],
         "timings_ms": {
             "decode": prediction.decode * 1000,

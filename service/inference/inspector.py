@@ -44,6 +44,11 @@ class TensorSelection:
     channels: Sequence[int] = ()
     strongest: int | None = None
 
+    @property
+    def whole(self) -> bool:
+        """Whether all channels are wanted, in their order."""
+        return not self.channels and self.strongest is None
+
 
 @dataclass(frozen=True, eq=False)
 class Activations:
@@ -116,33 +121,24 @@ class Inspector:
         self._fields: LRUCache[ReceptiveFields] = LRUCache(kept)
         self._latest: _Latest | None = None
 
-    def activations(
+    def run(
         self,
         model: Model,
         layer: Layer,
-        feed: ModelInput,
+        decoded: ModelInput,
         deadline: float,
         part: TensorSelection = WHOLE,
-    ) -> Activations:
-        """This part of the layer for this input. Raises Impossible, UnknownChannel, and what a run
-        raises.
+    ) -> np.ndarray:
+        """The tensor of the layer that `part` is of, for this input, without the batch axis.
+
+        Raises Impossible, and what a run raises.
         """
         tensor = tensor_of(layer, part)
-        array = (
-            feed.array
-            if tensor.name == feed.name
-            else self._run(model, tensor.name, feed, deadline)
-        )
-        array = array[0] if array.ndim and array.shape[0] == 1 else array
-        axis = (tensor.channel_axis or 1) - 1
-        values = (
-            np.moveaxis(array, axis, 0) if array.ndim > axis else array.reshape(1, *array.shape)
-        )
-        picked = _picked(layer, part, values)
-        if picked is None:
-            return Activations(layer, tensor, range(len(values)), values, array, array.shape)
-        some = np.take(array, picked, axis=axis) if array.ndim > axis else array
-        return Activations(layer, tensor, picked, values[picked], some, array.shape)
+        if tensor.name == decoded.name:
+            array = decoded.array
+        else:
+            array = self._run(model, tensor.name, decoded, deadline)
+        return array[0] if array.ndim and array.shape[0] == 1 else array
 
     def _run(self, model: Model, tensor: str, feed: ModelInput, deadline: float) -> np.ndarray:
         session, latest = model.session_of(tensor), self._latest
@@ -222,6 +218,19 @@ def tensor_of(layer: Layer, part: TensorSelection) -> LayerTensor:
     return layer.operands[part.operand]
 
 
+def select(layer: Layer, part: TensorSelection, array: np.ndarray) -> Activations:
+    """This part of a layer's tensor, as `Inspector.run` gave it; raises UnknownChannel."""
+    tensor = tensor_of(layer, part)
+    axis = (tensor.channel_axis or 1) - 1
+    has_channels = array.ndim > axis
+    values = np.moveaxis(array, axis, 0) if has_channels else array.reshape(1, *array.shape)
+    channels = _chosen_channels(layer, part, values)
+    if channels is None:
+        return Activations(layer, tensor, range(len(values)), values, array, array.shape)
+    selected = np.take(array, channels, axis=axis) if has_channels else array
+    return Activations(layer, tensor, channels, values[channels], selected, array.shape)
+
+
 def statistics(found: Activations) -> list[Mapping[str, Any]]:
     """Of each channel: its number, min, max, mean and the fraction of zeros."""
     flat = found.values.reshape(len(found.values), -1)
@@ -238,8 +247,8 @@ def statistics(found: Activations) -> list[Mapping[str, Any]]:
     return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
 
 
-def _picked(layer: Layer, part: TensorSelection, values: np.ndarray) -> list[int] | None:
-    """The channels wanted, in order; None for all. Raises UnknownChannel."""
+def _chosen_channels(layer: Layer, part: TensorSelection, values: np.ndarray) -> list[int] | None:
+    """The channels of the part, in order; None for all. Raises UnknownChannel."""
     if part.strongest is not None:
         return _strongest(values, part.strongest)
     last = len(values) - 1

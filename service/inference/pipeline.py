@@ -1,22 +1,87 @@
 """The pipeline of an inference: preprocess, run, postprocess.
 
-`/predict` and the Open Inference Protocol differ in how an input is made ready and in what becomes
-of the outputs. How inputs share runs of the network, and what is counted of them, is here once.
+`/predict`, the activations of a layer and the Open Inference Protocol differ in how an input is
+made ready and in what becomes of the outputs. What they share is here once: which stage has which
+threads, how inputs share runs of the network, and what is counted of them.
 """
 
+import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from service.errors import FoveaError
+from service.errors import DeadlinePassed, FoveaError
 from service.repository.model import Model
+from service.scheduling.batcher import Batcher
+from service.scheduling.work_item import LATE, Completed
 from service.telemetry.statistics import Statistics
 
 Array = np.ndarray[Any, Any]
+Result = TypeVar("Result")
+
+
+class Pipeline:
+    """The threads of the stages. Only a run holds one of the batcher's slots, so that the device
+    never waits for a picture to be decoded.
+
+    A request has its place in the batcher's queue from its first stage on: what waits to be decoded
+    is bounded by the same limit as what waits for a run. All deadlines are points of
+    `time.monotonic()`.
+    """
+
+    def __init__(self, batcher: Batcher, queue_size: int, threads: int) -> None:
+        self.batcher = batcher
+        # Never full by itself: whoever comes here has a place in the batcher's queue.
+        self._pool = Batcher(threads, batcher.workers + queue_size, most=1, name="cpu")
+        self._writers = ThreadPoolExecutor(threads, "fovea-write")
+
+    async def on_cpu(
+        self,
+        owner: Hashable,
+        deadline: float,
+        work: Callable[[], Result],
+        *,
+        admitted: bool = False,
+    ) -> Completed[Result]:
+        """Do what needs no device, such as decoding, on a pool of threads of its own.
+
+        Raises what the work raises, and DeadlinePassed; QueueFull if too many requests of this
+        owner are here, unless this one was `admitted` before.
+        """
+        with self.batcher.admitted(owner, limited=not admitted):
+            return await self._pool.ask(lambda _: [work()], None, deadline, None, owner=owner)
+
+    def beside(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
+        """Begin to write what was decoded to the input store, while the network runs.
+
+        This has threads of its own: an answer waits for it, and must not wait for other requests
+        to be decoded.
+        """
+        return asyncio.get_running_loop().run_in_executor(self._writers, work)
+
+    async def finished(
+        self, owner: Hashable, deadline: float, writing: "asyncio.Future[Result]"
+    ) -> Result:
+        """The result of what was begun `beside` the run; raises DeadlinePassed."""
+        if writing.done():
+            return writing.result()
+        with self.batcher.admitted(owner, limited=False):
+            try:
+                async with asyncio.timeout(deadline - time.monotonic()):
+                    return await writing
+            except TimeoutError:
+                raise DeadlinePassed(LATE) from None
+
+    def close(self) -> None:
+        """Finish what is running in every stage, drop what is waiting, and end the threads."""
+        self._pool.close()
+        self.batcher.close()
+        self._writers.shutdown()
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -41,7 +106,6 @@ class PreparedInput:
 
 Input = TypeVar("Input", bound=PreparedInput)
 Outputs = TypeVar("Outputs")
-Result = TypeVar("Result")
 RunStage = Callable[[Sequence[Array], float], Outputs]
 """The network's outputs for arrays of one shape, which are one batch, by a deadline."""
 PostprocessStage = Callable[[Outputs, Sequence[Input], float], Sequence[Result | FoveaError]]

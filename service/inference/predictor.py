@@ -2,20 +2,22 @@
 lean session.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from service.errors import FoveaError, Impossible
-from service.inference.pipeline import Array, PreparedInput, run_batches
+from service.inference.pipeline import Array, Pipeline, PreparedInput, run_batches
 from service.inference.top_k import top_k
-from service.inputs.preprocess import InputSource, preprocess
+from service.inputs.preprocess import InputSource, RawInput, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
+from service.scheduling.work_item import Completed
 from service.telemetry.statistics import Statistics
 
 TOP_K = 5
@@ -58,9 +60,10 @@ class PredictItem:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class PreparedItem(PreparedInput):
-    """The same, ready for the network."""
+    """The same, ready for the network; `input_id` is None until what was `posted` is kept."""
 
     top_k: int | None
+    posted: RawInput | None
     input_id: str | None
 
 
@@ -79,30 +82,87 @@ class Predictor:
     def predict_all(
         self, model: Model, items: Sequence[PredictItem]
     ) -> list[Prediction | FoveaError]:
-        """Each input's classes, or what is wrong with it; those of one shape go through the network
-        together.
+        """Each input's classes, or what is wrong with it, all in this thread; those of one shape go
+        through the network together.
         """
-        return self.run(model, [self._prepared(model, item) for item in items])
+        return self.run(model, [self._prepared(model, item, keep=True) for item in items])
+
+    async def predict(
+        self, pipeline: Pipeline, model: Model, items: Sequence[PredictItem]
+    ) -> Completed[list[Prediction | FoveaError]]:
+        """The same, each stage on its own threads. One input may share its run with those of other
+        requests, several make runs of their own.
+
+        Raises QueueFull, DeadlinePassed, and what fails a run.
+        """
+        deadline = items[0].deadline
+        decoded = await pipeline.on_cpu(
+            model, deadline, lambda: [self._prepared(model, item, keep=False) for item in items]
+        )
+        prepared = decoded.result
+        errors = [entry for entry in prepared if isinstance(entry, FoveaError)]
+        if len(errors) == len(items):
+            return Completed([*errors], decoded.waited, 0.0)
+        writing = [self._begin_to_keep(pipeline, entry) for entry in prepared]
+        done = await self._queued(pipeline, model, deadline, prepared)
+        results = done.result
+        for index, write in enumerate(writing):
+            result = results[index]
+            if write is not None and isinstance(result, Prediction):
+                input_id = await pipeline.finished(model, deadline, write)
+                results[index] = replace(result, input_id=input_id)
+        return Completed(results, decoded.waited + done.waited, done.took)
+
+    async def _queued(
+        self,
+        pipeline: Pipeline,
+        model: Model,
+        deadline: float,
+        prepared: Sequence[PreparedItem | FoveaError],
+    ) -> Completed[list[Prediction | FoveaError]]:
+        ask = pipeline.batcher.ask
+        if len(prepared) > 1:
+            return await ask(
+                lambda _: [self.run(model, prepared)], None, deadline, None, owner=model
+            )
+        key = model if model.shares else None
+        done = await ask(partial(self.run, model), prepared[0], deadline, key, owner=model)
+        return Completed([done.result], done.waited, done.took)
 
     def run(
         self, model: Model, inputs: Sequence[PreparedItem | FoveaError]
     ) -> list[Prediction | FoveaError]:
-        """The same for inputs that are ready, or else could not be made so."""
+        """The classes of inputs that are ready; an error in place of one stays where it is."""
         return run_batches(
             model, inputs, partial(_scores, model), partial(_predictions, model), self._statistics
         )
 
-    def _prepared(self, model: Model, item: PredictItem) -> PreparedItem | FoveaError:
+    def _begin_to_keep(
+        self, pipeline: Pipeline, entry: PreparedItem | FoveaError
+    ) -> "asyncio.Future[str] | None":
+        posted = None if isinstance(entry, FoveaError) else entry.posted
+        return None if posted is None else pipeline.beside(lambda: self._store.put(posted.kept))
+
+    def _prepared(
+        self, model: Model, item: PredictItem, *, keep: bool
+    ) -> PreparedItem | FoveaError:
         started = time.monotonic()
         try:
-            feed = preprocess(model, item.given, self._max_pixels)
-            input_id = None if feed.posted is None else self._store.put(feed.posted.kept)
+            decoded = preprocess(model, item.given, self._max_pixels)
         except FoveaError as error:
             return error
+        posted = decoded.posted
+        input_id = self._store.put(posted.kept) if keep and posted is not None else None
         ready = time.monotonic()
-        waited = max(0.0, started - item.came)
         return PreparedItem(
-            feed.array, item.deadline, ready, waited, ready - started, item.top_k, input_id
+            decoded.array,
+            item.deadline,
+            ready,
+            max(0.0, started - item.came),
+            ready - started,
+            item.top_k,
+            posted,
+            input_id,
         )
 
 

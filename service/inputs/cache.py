@@ -46,6 +46,12 @@ class DecodedInputCache:
         """Bytes of the arrays kept now."""
         return self._bytes
 
+    def has(self, model: Model, input_id: str) -> bool:
+        """Whether the input is ready here; whether the store still has it is not looked at."""
+        with self._lock:
+            entry = self._entries.get((id(model), input_id))
+        return entry is not None and entry.model() is model
+
     def get(self, model: Model, input_id: str) -> ModelInput:
         """The input as this model takes it; raises UnknownInput and what making it ready raises."""
         feed = self.kept(model, input_id)

@@ -8,14 +8,14 @@ want the same; a caller's own batch is a run of its own. Nothing here knows HTTP
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import numpy as np
 
 from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
-from service.inference.pipeline import PreparedInput, run_batches
+from service.inference.pipeline import Pipeline, PreparedInput, run_batches
 from service.inputs.decode import FORMATS
 from service.inputs.preprocess import Picture, preprocess
 from service.oip import classification, datatypes, tensors
@@ -24,7 +24,6 @@ from service.oip.request import InferRequest, InputTensor, RequestedOutput
 from service.oip.response import Output
 from service.oip.tensors import TensorMetadata
 from service.repository.model import Model
-from service.scheduling.batcher import Batcher
 from service.scheduling.work_item import LATE
 from service.telemetry.statistics import Statistics
 
@@ -54,15 +53,6 @@ class InferPlan:
     def count(self) -> int:
         """Items in it."""
         return len(self.given.elements) or (self.given.shape[0] if self.given.shape else 1)
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class InferItem:
-    """One request's part of a run; times are points of `time.monotonic()`."""
-
-    given: InputTensor
-    deadline: float
-    came: float = field(default_factory=time.monotonic)
 
 
 Tensors = Mapping[str, Array]
@@ -104,26 +94,31 @@ def raw(model: Model, body: bytes) -> InputTensor:
     return InputTensor(own.name, own.datatype, tuple(sizes), array)
 
 
-async def ask(
-    plan: InferPlan, batcher: Batcher, statistics: Statistics, max_pixels: int, deadline: float
-) -> list[Output]:
-    """The outputs of a plan; raises what the queue, the decoder and a run raise."""
-    model, given = plan.model, plan.given
-    alone = plan.count > 1 or not model.batches or not tensors.batched(model, plan.tensors)
-    shape = None if given.array is None else given.array.shape[1:]
-    key = None if alone or not model.shares else (model, "v2", shape, plan.tensors)
-    run = partial(_run, model, plan.tensors, statistics, max_pixels)
-    done = await batcher.ask(
-        run,
-        InferItem(given, deadline),
+async def infer(
+    plan: InferPlan, pipeline: Pipeline, statistics: Statistics, max_pixels: int, deadline: float
+) -> Tensors:
+    """The tensors of a plan; raises what the queue, the decoder and a run raise."""
+    model, names = plan.model, plan.tensors
+    prepared = await _prepared(plan, pipeline, max_pixels, deadline)
+    alone = plan.count > 1 or not model.batches or not tensors.batched(model, names)
+    shares = model.shares and not alone
+    completed = await pipeline.batcher.ask(
+        partial(_run, model, names, statistics),
+        prepared,
         deadline,
-        key,
+        (model, "v2", prepared.array.shape[1:], names) if shares else None,
         owner=model,
         here=not alone and _at_once(plan),
     )
-    if set(plan.tensors).isdisjoint(model.lean.outputs):
-        statistics.waited(done.waited)
-    return [_output(model, wanted, done.result[tensor.tensor]) for wanted, tensor in plan.outputs]
+    if not _counted(model, names):
+        statistics.waited(prepared.waited + completed.waited)
+    result: Tensors = completed.result
+    return result
+
+
+def outputs_of(plan: InferPlan, computed: Tensors) -> list[Output]:
+    """The outputs of a plan, as they were asked for; raises Impossible."""
+    return [_output(plan.model, output, computed[tensor.tensor]) for output, tensor in plan.outputs]
 
 
 def _check_input(model: Model, given: InputTensor) -> None:
@@ -151,32 +146,38 @@ def _at_once(plan: InferPlan) -> bool:
     return small and set(plan.tensors) <= set(model.lean.outputs)
 
 
+def _counted(model: Model, names: Sequence[str]) -> bool:
+    """Whether this is a prediction: layers alone are counted apart."""
+    return not set(names).isdisjoint(model.lean.outputs)
+
+
 def _run(
-    model: Model,
-    names: Sequence[str],
-    statistics: Statistics,
-    max_pixels: int,
-    items: Sequence[InferItem],
+    model: Model, names: Sequence[str], statistics: Statistics, inputs: Sequence[PreparedInput]
 ) -> list[Tensors | FoveaError]:
-    """The tensors of each item, or what is wrong with it."""
-    counted = not set(names).isdisjoint(model.lean.outputs)
+    """The tensors of each input."""
     return run_batches(
         model,
-        [_prepared(model, item, max_pixels) for item in items],
+        inputs,
         partial(_computed, model, names, statistics),
         _split,
-        statistics if counted else None,
+        statistics if _counted(model, names) else None,
     )
 
 
-def _prepared(model: Model, item: InferItem, max_pixels: int) -> PreparedInput | FoveaError:
-    started = time.monotonic()
-    try:
-        array = _array(model, item.given, item.deadline, max_pixels)
-    except FoveaError as error:
-        return error
-    ready = time.monotonic()
-    return PreparedInput(array, item.deadline, ready, started - item.came, ready - started)
+async def _prepared(
+    plan: InferPlan, pipeline: Pipeline, max_pixels: int, deadline: float
+) -> PreparedInput:
+    came, source = time.monotonic(), plan.given
+    if source.array is not None:
+        return PreparedInput(source.array, deadline, came, 0.0, 0.0)
+
+    def decode() -> PreparedInput:
+        started = time.monotonic()
+        array = _decoded(plan.model, source, deadline, max_pixels)
+        ready = time.monotonic()
+        return PreparedInput(array, deadline, ready, started - came, ready - started)
+
+    return (await pipeline.on_cpu(plan.model, deadline, decode)).result
 
 
 def _split(outputs: Tensors, batch: Sequence[PreparedInput], _: float) -> list[Tensors]:
@@ -197,7 +198,7 @@ def _computed(
 ) -> Tensors:
     """The tensors: the real outputs in one run, and each other in one of its own."""
     computed: dict[str, Array] = {}
-    if not set(names).isdisjoint(model.lean.outputs):
+    if _counted(model, names):
         computed |= zip(model.lean.outputs, _real_outputs(model, arrays, deadline), strict=True)
     for name in names:
         if name not in computed:
@@ -235,13 +236,11 @@ def _check_size(arrays: Iterable[Array]) -> None:
         )
 
 
-def _array(model: Model, source: InputTensor, deadline: float, max_pixels: int) -> Array:
-    if source.array is not None:
-        return source.array
+def _decoded(model: Model, source: InputTensor, deadline: float, max_pixels: int) -> Array:
     elements = source.elements
-    if not tensors.takes_pictures(model):
-        return np.array([_decoded(element) for element in elements], object).reshape(source.shape)
-    return _joined(list(_pictures(model, elements, deadline, max_pixels)))
+    if tensors.takes_pictures(model):
+        return _joined(list(_pictures(model, elements, deadline, max_pixels)))
+    return np.array([_text(element) for element in elements], object).reshape(source.shape)
 
 
 def _pictures(
@@ -259,7 +258,7 @@ def _pictures(
             raise type(error)(f"picture {number} of {len(elements)}: {error}") from error
 
 
-def _decoded(element: bytes) -> str:
+def _text(element: bytes) -> str:
     try:
         return element.decode()
     except UnicodeDecodeError:

@@ -2,9 +2,9 @@
 that validates.
 """
 
-import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from fastapi import APIRouter, Request
@@ -77,19 +77,23 @@ async def inferred(
 async def _answered(http: Request, services: Services, model: Model) -> Response:
     body = await request_bodies.read(http, limits_of(services))
     read, length = time.monotonic(), request_bodies.head_length(http)
-    asked = await _beside(len(body), lambda: _asked(model, body, length))
-    plan = inference.planned(model, asked)
     limit = deadline_of(services)
+    parse = partial(_asked, model, body, length)
+    asked = await _off_loop(services, model, limit, len(body), parse)
+    plan = inference.planned(model, asked)
     deadline = limit if asked.timeout is None else min(limit, read + asked.timeout)
-    outputs = await inference.ask(
-        plan, services.batcher, services.statistics, services.settings.max_pixels, deadline
+    max_pixels = services.settings.max_pixels
+    computed = await inference.infer(
+        plan, services.pipeline, services.statistics, max_pixels, deadline
     )
-    size = sum(each.array.nbytes for each in outputs)
-    accepted = http.headers.get("accept-encoding")
-    return await _beside(
-        size,
-        lambda: _response(response.answer(model.name, model.version, asked.id, outputs), accepted),
-    )
+
+    def respond() -> Response:
+        outputs = inference.outputs_of(plan, computed)
+        answer = response.answer(model.name, model.version, asked.id, outputs)
+        return _response(answer, http.headers.get("accept-encoding"))
+
+    size = sum(array.nbytes for array in computed.values())
+    return await _off_loop(services, model, limit, size, respond, admitted=True)
 
 
 def _asked(model: Model, body: bytes, length: int | None) -> InferRequest:
@@ -112,6 +116,16 @@ def _response(answer: InferResponse, accepted: str | None) -> Response:
     return Response(body, headers=headers, media_type=JSON if answer.length is None else BINARY)
 
 
-async def _beside(size: int, work: Callable[[], Result]) -> Result:
-    """Do it now if it is little, else in a thread beside the event loop."""
-    return work() if size < request_bodies.LARGE else await asyncio.to_thread(work)
+async def _off_loop(
+    services: Services,
+    model: Model,
+    deadline: float,
+    size: int,
+    work: Callable[[], Result],
+    *,
+    admitted: bool = False,
+) -> Result:
+    """Do it now if it is little, else on the threads of the pipeline."""
+    if size < request_bodies.LARGE:
+        return work()
+    return (await services.pipeline.on_cpu(model, deadline, work, admitted=admitted)).result

@@ -18,7 +18,8 @@ from tests.service.networks import CONVOLUTION, parsed
 
 Check = Callable[..., dict[str, Any]]
 LISTED = """<ir_version: 8, opset_import: ["" : 18]>
-listed (float[N,8,8,1] x) => (float[N] y) <float[2,1,3,3] w, float[3,100] fw, float[3] fb, float[3] v> {
+listed (float[N,8,8,1] x) => (float[N] y) <
+float[2,1,3,3] w, float[3,100] fw, float[3] fb, float[3] v> {
   nchw = Transpose<perm=[0,3,1,2]>(x)
   c = Conv<auto_pad="SAME_UPPER", strides=[2,2]>(nchw, w)
   p = AveragePool<kernel_shape=[2,2], pads=[1,1,1,1], ceil_mode=1, count_include_pad=1>(c)

@@ -118,7 +118,10 @@ FLAT = {"dense": "N,K", "one_output": "N"}
 def text(name: str) -> str:
     sizes, weights, nodes = NETWORKS[name]
     made = FLAT.get(name, ",".join("NKDHW"[: sizes.count(",") + 2]))
-    fixed = "int64[8] by = {0,0,1,2,0,0,0,1}, int64 along = {2}, float[0] none = {}, float[4] twice = {1.0,1.0,2.0,2.0}"
+    fixed = (
+        "int64[8] by = {0,0,1,2,0,0,0,1}, int64 along = {2}, float[0] none = {}, "
+        "float[4] twice = {1.0,1.0,2.0,2.0}"
+    )
     used = ", ".join(
         [
             weights,

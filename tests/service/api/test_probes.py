@@ -181,7 +181,7 @@ def test_a_failure_of_the_service_is_logged_and_tells_nothing_else(
         raise RuntimeError("secret of /tmp/x")
 
     with monkeypatch.context() as patch:
-        patch.setattr(services.predictor, "predict_all", fail)
+        patch.setattr(services.predictor, "run", fail)
         response = client.post("/predict", content=picture)
     body = assert_problem(response, 500, "internal-error", "request id")
     assert "secret" not in response.text

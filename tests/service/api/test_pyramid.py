@@ -1,4 +1,4 @@
-"""`GET /layers/{n}/pyramid`: each level is what `…/receptive-field` says of the unit on that layer."""
+"""`GET /layers/{n}/pyramid`: each level is what `…/receptive-field` says of the unit there."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a caller meets when there is more work than the service can do, or work that takes too long."""
+"""What a caller meets when there is more work than can be done, or work that takes too long."""
 
 import threading
 import time
@@ -92,7 +92,7 @@ def test_only_requests_of_a_quick_model_share_a_run(
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(5)]
         for _ in range(1000):
-            if services.batcher.inside == 6:
+            if len(services.batcher._waiting) == 5:
                 break
             time.sleep(0.01)
         model.lean.shortest = seconds

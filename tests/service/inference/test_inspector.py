@@ -9,7 +9,7 @@ import pytest
 
 from anatomy import model_file
 from service.errors import Impossible, UnknownChannel
-from service.inference.inspector import Activations, Inspector, TensorSelection, statistics
+from service.inference.inspector import Activations, Inspector, TensorSelection, select, statistics
 from service.inference.kernels import kernels
 from service.inputs.preprocess import Tensor, preprocess
 from service.repository.model import Model
@@ -40,9 +40,8 @@ def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
 
 def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:
     feed = preprocess(model, Tensor(given), 1000)
-    return Inspector().activations(
-        model, model.layers[-1], feed, time.monotonic() + 5, TensorSelection(channels=channels)
-    )
+    layer, part = model.layers[-1], TensorSelection(channels=channels)
+    return select(layer, part, Inspector().run(model, layer, feed, time.monotonic() + 5, part))
 
 
 @pytest.mark.parametrize(

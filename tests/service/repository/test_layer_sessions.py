@@ -51,7 +51,7 @@ def feed_of(model: Model, given: Array = GIVEN) -> ModelInput:
 
 
 def values(inspector: Inspector, model: Model, layer: int, feed: ModelInput) -> Array:
-    return inspector.activations(model, model.layers[layer], feed, time.monotonic() + 20).array
+    return inspector.run(model, model.layers[layer], feed, time.monotonic() + 20)
 
 
 def test_all_layers_are_those_of_the_network_whatever_session_gives_them(

@@ -1,7 +1,7 @@
 """Everything that can go wrong in the service, as one tree without HTTP in it.
 
     FoveaError
-    ├── SettingsError              a variable or flag that is unknown or has an impossible value (start-up)
+    ├── SettingsError              a variable or flag is unknown or its value impossible (start-up)
     ├── DeviceUnavailable          the device asked for cannot be had (start-up)
     ├── InvalidRequest             malformed: it cannot be read as what it claims to be
     │   ├── EmptyBody              nothing was posted
@@ -119,7 +119,9 @@ class ModelRefused(Impossible):
 
 
 class NoImageInput(Impossible):
-    """The model takes signals or volumes, or has no card that says how a picture becomes its input."""
+    """The model takes signals or volumes, or has no card that says how to make an input of a
+    picture.
+    """
 
 
 class UnknownChannel(Impossible):

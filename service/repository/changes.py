@@ -1,4 +1,6 @@
-"""What a change on disk means for the versions that are held: pure functions of entries and scans."""
+"""What a change on disk means for the versions that are known: pure functions of entries and
+scans.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace

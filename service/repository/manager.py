@@ -1,5 +1,5 @@
-"""When models are loaded and dropped: at start-up only, as their files change, or when a caller asks
-for it by name.
+"""When models are loaded and dropped: at start-up only, as their files change, or when a caller
+asks for it by name.
 
 A new model is read, loaded and run once before it replaces the former one, in one step; requests
 keep the model that they began with, and its memory is free when the last of them is done. A file

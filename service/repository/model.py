@@ -1,4 +1,4 @@
-"""A loaded model: its file, the session that answers, and what the graph and the card tell of it."""
+"""A loaded model: its file, its sessions, and what follows from its graph and its card."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ from service.runtime.batch_sizes import bucket_of, stacked
 from service.runtime.engine import CPU, Engine, Session
 
 FLOAT_BYTES = 4
-AT_ONCE_BYTES = 32_000_000
-"""Of the tensors of all layers for one input, where they are computed in one run."""
-OFTEN = 16
-"""Questions for one layer after which a session of its own is worth building."""
-ALL = ""
-"""Stands for the session of all layers, beside those of single tensors: no tensor has an empty
-name.
+ONE_RUN_BYTES = 32_000_000
+"""Tensors of all layers are computed in one run if they take no more for one input."""
+QUERIES_PER_SESSION = 16
+"""So many queries for one layer pay for a session of its own."""
+ALL_LAYERS = ""
+"""The cache key of the session for all layers; those of single tensors are the tensors' names,
+which are never empty.
 """
 
 
@@ -105,8 +105,12 @@ class Model:
     @property
     def macs(self) -> int | None:
         """Multiply-adds of one input; None if a layer's size is unknown."""
-        each = [layer.macs for layer in self.layers]
-        return None if None in each else sum(macs for macs in each if macs is not None)
+        total = 0
+        for layer in self.layers:
+            if layer.macs is None:
+                return None
+            total += layer.macs
+        return total
 
     @cached_property
     def fields(self) -> ReceptiveFields:
@@ -125,70 +129,70 @@ class Model:
         except (LayerNameError, ValueError):
             last = len(self.layers) - 1
             raise UnknownLayer(
-                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, each "
-                "with a name; "
-                "GET /layers lists them"
+                f"model '{self.name}' has no layer '{short(reference)}', only 0 to {last}, "
+                "each with a name; GET /layers lists them"
             ) from None
 
     def run(self, inputs: Sequence[np.ndarray], deadline: float | None = None) -> list[np.ndarray]:
-        """The real outputs for inputs [n, ...] of one shape and type, in one run; those of its
-        padding are cut off.
+        """The real outputs for inputs [n, ...] of one shape and type, in one run, without those of
+        its padding.
 
         Raises what `Session.run` raises.
         """
         count = sum(map(len, inputs))
         size = bucket_of(count, self.sizes[-1]) if self.sizes else count
         outputs = self.lean.run({self.file.input: stacked(inputs, size)}, deadline)
-        return (
-            outputs
-            if size == count
-            else [each[:count] if each.shape[:1] == (size,) else each for each in outputs]
-        )
+        if size == count:
+            return outputs
+        return [_without_padding(output, size, count) for output in outputs]
 
     @cached_property
-    def _at_once(self) -> frozenset[str]:
-        """The tensors of all layers, if they are few enough bytes to be computed in one run; else
-        none.
-        """
-        numbers = [
-            prod(layer.output_shape) for layer in self.layers if _is_known(layer.output_shape)
-        ]
-        fits = len(numbers) == len(self.layers) and sum(numbers) * FLOAT_BYTES <= AT_ONCE_BYTES
-        return frozenset(layer.tensor for layer in self.layers) if fits else frozenset()
+    def _one_run_tensors(self) -> frozenset[str]:
+        """The tensors of all layers if they are small enough to be computed in one run."""
+        shapes = [layer.output_shape for layer in self.layers]
+        sizes = [prod(shape) for shape in shapes if _is_known(shape)]
+        if len(sizes) < len(shapes) or sum(sizes) * FLOAT_BYTES > ONE_RUN_BYTES:
+            return frozenset()
+        return frozenset(layer.tensor for layer in self.layers)
 
     @cached_property
-    def _asked(self) -> Counter[str]:
-        """How often each tensor was asked of the session of all layers."""
+    def _query_counts(self) -> Counter[str]:
+        """How often the session of all layers was used for each tensor."""
         return Counter()
 
     def session_of(self, tensor: str) -> Session:
-        """The session to ask for a tensor: its own, or that of all layers if more of them are asked
-        for than are kept.
+        """The session that computes a tensor: its own, or that of all layers if more layers are
+        queried than the cache holds.
 
-        One that is asked for again and again gets its own in the end.
+        A tensor that is queried again and again gets its own in the end.
         """
-        kept = self._sessions
-        if (
-            tensor not in self._at_once
-            or (tensor, self) in kept
-            or ((ALL, self) not in kept and kept.capacity_left(self) > 0)
-        ):
+        if self._has_own_session(tensor):
             return self.tap(tensor)
-        self._asked[tensor] += 1
-        if self._asked[tensor] % OFTEN == 0:
+        self._query_counts[tensor] += 1
+        if self._query_counts[tensor] % QUERIES_PER_SESSION == 0:
             return self.tap(tensor)
-        names = [layer.tensor for layer in self.layers]
-        return kept.get(
-            ALL,
-            lambda: self._engine.load(extract(self.file.proto, list(dict.fromkeys(names)))),
-            self,
-        )
+        tensors = list(dict.fromkeys(layer.tensor for layer in self.layers))
+        return self._session_for(ALL_LAYERS, tensors)
+
+    def _has_own_session(self, tensor: str) -> bool:
+        """Whether a tensor has a session of its own, or is to get one."""
+        sessions = self._sessions
+        if tensor not in self._one_run_tensors or (tensor, self) in sessions:
+            return True
+        return (ALL_LAYERS, self) not in sessions and sessions.capacity_left(self) > 0
 
     def tap(self, tensor: str) -> Session:
         """A session that computes this one tensor, built when first asked for."""
+        return self._session_for(tensor, [tensor])
+
+    def _session_for(self, key: str, tensors: list[str]) -> Session:
         return self._sessions.get(
-            tensor, lambda: self._engine.load(extract(self.file.proto, [tensor])), self
+            key, lambda: self._engine.load(extract(self.file.proto, tensors)), self
         )
+
+
+def _without_padding(output: np.ndarray, size: int, count: int) -> np.ndarray:
+    return output[:count] if output.shape[:1] == (size,) else output
 
 
 def _is_known(shape: Sequence[int | None] | None) -> TypeGuard[Sequence[int]]:

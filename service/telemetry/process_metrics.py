@@ -1,4 +1,4 @@
-"""Memory, processor time and open files of the processes that serve, put together."""
+"""Memory, processor time and open files of the processes that serve, summed up."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -8,39 +8,39 @@ from prometheus_client import ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
 _TICKS = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
-_LEAST = ("process_start_time_seconds",)
-"""What makes no sense as a sum."""
+_CPU_SECONDS = "process_cpu_seconds"
+_MINIMUM_OF = ("process_start_time_seconds",)
+"""Metrics that make no sense as a sum."""
 
 
 def families(pids: Sequence[int], parent: int | None) -> Iterator[Metric]:
-    """Of these processes and of the one that watches over them; nothing where the system does not
-    tell.
+    """The metrics of these processes and of the one that watches over them; nothing where the
+    system has none.
 
-    The processor time of those that ended is known to the one that started them, so that the sum
-    never goes back.
+    The processor time of processes that ended is known to their parent, so the sum never decreases.
     """
-    found: dict[str, list[float]] = {}
-    texts: dict[str, tuple[str, str]] = {}
+    metrics: dict[str, list[Metric]] = {}
     for pid in (*pids, *(() if parent is None else (parent,))):
-        for family in ProcessCollector(pid=lambda pid=pid: pid, registry=None).collect():  # type: ignore[misc]
-            texts[family.name] = family.documentation, family.type
-            found.setdefault(family.name, []).extend(sample.value for sample in family.samples)
-    if parent is not None and "process_cpu_seconds" in found:
-        found["process_cpu_seconds"].append(_ended(parent))
-    for name, values in found.items():
-        text, kind = texts[name]
-        value = min(values) if name in _LEAST else sum(values)
-        yield (
-            CounterMetricFamily(name, text, value)
-            if kind == "counter"
-            else GaugeMetricFamily(name, text, value)
-        )
+        for metric in _process(pid):
+            metrics.setdefault(metric.name, []).append(metric)
+    for name, of_processes in metrics.items():
+        values = [sample.value for metric in of_processes for sample in metric.samples]
+        if parent is not None and name == _CPU_SECONDS:
+            values.append(_cpu_seconds_of_ended(parent))
+        value = min(values) if name in _MINIMUM_OF else sum(values)
+        family = CounterMetricFamily if of_processes[0].type == "counter" else GaugeMetricFamily
+        yield family(name, of_processes[0].documentation, value)
 
 
-def _ended(parent: int) -> float:
-    """Seconds that the ended children of this process took."""
+def _process(pid: int) -> Iterator[Metric]:
+    yield from ProcessCollector(pid=lambda: pid, registry=None).collect()
+
+
+def _cpu_seconds_of_ended(parent: int) -> float:
+    """Processor time of the children of this process that ended."""
     try:
         fields = Path(f"/proc/{parent}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return 0.0
-    return (int(fields[13]) + int(fields[14])) / _TICKS
+    user, system = int(fields[13]), int(fields[14])
+    return (user + system) / _TICKS

@@ -16,7 +16,10 @@ from tests.service.networks import MATRIX, SIGNALS, parsed, photo_model, reading
 from tests.service.repository.loading import catalogue_of
 
 OPEN_AT_THE_END = """<ir_version: 8, opset_import: ["" : 18, "my.ops" : 1]>
-custom (float[N,1,8,8] x) => (float[N,1,P,Q] y) <float[1,1,3,3] w> { c = Conv(x, w)  y = my.ops.Foo(c) }"""
+custom (float[N,1,8,8] x) => (float[N,1,P,Q] y) <float[1,1,3,3] w> {
+    c = Conv(x, w)
+    y = my.ops.Foo(c)
+}"""
 
 WRONG_CHANNELS = """<ir_version: 8, opset_import: ["" : 18]>
 wrong (float[N,1,8,8] x) => (float[N,1,P,Q] y) <float[1,2,3,3] w> { y = Conv(x, w) }"""

@@ -14,7 +14,7 @@ from anatomy import model_file
 from service.inference.inspector import Inspector
 from service.inputs.preprocess import ModelInput, Tensor, preprocess
 from service.repository import model as model_module
-from service.repository.model import OFTEN, Model
+from service.repository.model import QUERIES_PER_SESSION, Model
 from service.runtime.engine import Engine
 from service.telemetry.statistics import Statistics
 from tests.service.networks import Array, parsed, tensors
@@ -106,7 +106,7 @@ def test_a_layer_that_is_asked_for_often_gets_a_session_of_its_own(
     model = model_of(tmp_path, engine, chain())
     for layer in model.layers:
         model.session_of(layer.tensor)
-    asked = [model.session_of("t9") for _ in range(OFTEN)]
+    asked = [model.session_of("t9") for _ in range(QUERIES_PER_SESSION)]
     assert len(asked[0].outputs) == DEPTH
     assert asked[-1].outputs == ("t9",)
     assert model.session_of("t9") is asked[-1]
@@ -127,7 +127,7 @@ def test_layers_of_unknown_size_are_not_computed_together(tmp_path: Path, engine
 def test_layers_of_too_many_bytes_are_not_computed_together(
     tmp_path: Path, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(model_module, "AT_ONCE_BYTES", DEPTH * 2 * 9 * 4 - 1)
+    monkeypatch.setattr(model_module, "ONE_RUN_BYTES", DEPTH * 2 * 9 * 4 - 1)
     model = model_of(tmp_path, engine, chain())
     assert all(model.session_of(layer.tensor).outputs == (layer.tensor,) for layer in model.layers)
 

@@ -26,19 +26,19 @@ def test_they_are_pinned_and_reached_from_this_machine_only() -> None:
 @needs_tools
 def test_every_file_that_they_are_given_is_there() -> None:
     services = compose("--profile", "cpu", *FILES)
-    given = {
+    mounted = {
         volume["target"]: volume["source"]
         for name in ("prometheus", "grafana")
         for volume in services[name]["volumes"]
         if volume["type"] == "bind"
     }
-    assert given == {
+    assert mounted == {
         "/etc/prometheus": str(ROOT / "deploy/prometheus"),
         "/etc/grafana/provisioning": str(ROOT / "deploy/grafana/provisioning"),
         "/var/lib/grafana/dashboards": str(ROOT / "deploy/grafana/dashboards"),
     }
     [provider] = read("grafana/provisioning/dashboards/fovea.yml")["providers"]
-    assert provider["options"]["path"] in given
+    assert provider["options"]["path"] in mounted
     home = services["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
     folder, _, name = home.rpartition("/")
     assert (ROOT / "deploy/grafana/dashboards" / name).is_file()

@@ -57,13 +57,13 @@ def scrape(address: str) -> Samples:
     """All samples, by a connection of its own: any worker may answer."""
     families = text_string_to_metric_families(httpx.get(f"{address}/metrics").text)
     return {
-        (each.name, frozenset(each.labels.items())): each.value
+        (sample.name, frozenset(sample.labels.items())): sample.value
         for family in families
-        for each in family.samples
+        for sample in family.samples
     }
 
 
-def own(samples: Samples) -> Samples:
+def without_scrapes(samples: Samples) -> Samples:
     """What scraping does not change by itself."""
     return {
         key: value
@@ -76,8 +76,8 @@ def total(samples: Samples, name: str, **labels: str) -> float:
     """The sum over what these labels do not tell apart."""
     return sum(
         value
-        for (each, have), value in samples.items()
-        if each == name and labels.items() <= dict(have).items()
+        for (sample, have), value in samples.items()
+        if sample == name and labels.items() <= dict(have).items()
     )
 
 
@@ -118,35 +118,35 @@ def ask(address: str, count: int) -> None:
             assert statuses == [200, 200, 200, 200, 200, 400, 200, 404, 200, 200, 404, 200]
 
 
-def check(found: Samples, count: int) -> None:
+def check(samples: Samples, count: int) -> None:
     """Whether it is what `count` rounds of `ask` did."""
-    assert total(found, "fovea_requests_total", route="/predict", status="200") == 6 * count
-    assert total(found, "fovea_requests_total", route="/predict", status="400") == count
-    assert total(found, "fovea_requests_total", route="/predict", status="404") == count
-    assert total(found, "fovea_request_seconds_count", route="/predict") == 8 * count
+    assert total(samples, "fovea_requests_total", route="/predict", status="200") == 6 * count
+    assert total(samples, "fovea_requests_total", route="/predict", status="400") == count
+    assert total(samples, "fovea_requests_total", route="/predict", status="404") == count
+    assert total(samples, "fovea_request_seconds_count", route="/predict") == 8 * count
     photos = {"model": "photos", "version": "1"}
-    assert total(found, "fovea_inference_request_success_total", **photos) == 7 * count
-    assert total(found, "fovea_inference_count_total", **photos) == 8 * count
-    assert total(found, "fovea_inference_request_failure_total", **photos) == count
-    assert total(found, "fovea_inference_request_failure_total", reason="OTHER") == count
-    assert total(found, "fovea_inference_request_success_total", model="others") == count
-    runs = total(found, "fovea_inference_exec_count_total", **photos)
+    assert total(samples, "fovea_inference_request_success_total", **photos) == 7 * count
+    assert total(samples, "fovea_inference_count_total", **photos) == 8 * count
+    assert total(samples, "fovea_inference_request_failure_total", **photos) == count
+    assert total(samples, "fovea_inference_request_failure_total", reason="OTHER") == count
+    assert total(samples, "fovea_inference_request_success_total", model="others") == count
+    runs = total(samples, "fovea_inference_exec_count_total", **photos)
     assert 0 < runs <= 7 * count
-    assert total(found, "fovea_batch_size_count", **photos) == runs
-    assert total(found, "fovea_batch_size_sum", **photos) == 8 * count
+    assert total(samples, "fovea_batch_size_count", **photos) == runs
+    assert total(samples, "fovea_batch_size_sum", **photos) == 8 * count
     for stage in ("queue", "decode", "run", "encode"):
-        assert total(found, "fovea_stage_seconds_count", stage=stage, **photos) == 7 * count
-    assert total(found, "fovea_layer_runs_total", **photos) == 2 * count
+        assert total(samples, "fovea_stage_seconds_count", stage=stage, **photos) == 7 * count
+    assert total(samples, "fovea_layer_runs_total", **photos) == 2 * count
     looked_up = "fovea_layer_session_hits_total", "fovea_layer_session_misses_total"
-    assert sum(total(found, name) for name in looked_up) == 2 * count
-    assert total(found, "fovea_input_store_hits_total") == count
-    assert total(found, "fovea_input_store_misses_total") == count
+    assert sum(total(samples, name) for name in looked_up) == 2 * count
+    assert total(samples, "fovea_input_store_hits_total") == count
+    assert total(samples, "fovea_input_store_misses_total") == count
     assert (
-        total(found, "fovea_input_store_writes_total")
-        == total(found, "fovea_input_store_files")
+        total(samples, "fovea_input_store_writes_total")
+        == total(samples, "fovea_input_store_files")
         == 2 * count
     )
-    assert total(found, "fovea_requests_in_flight") == total(found, "fovea_queue_length") == 0
+    assert total(samples, "fovea_requests_in_flight") == total(samples, "fovea_queue_length") == 0
 
 
 def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(
@@ -154,20 +154,22 @@ def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(
 ) -> None:
     address = two_workers.ready()
     ask(address, 20)
-    first = own(scrape(address))
+    first = without_scrapes(scrape(address))
     check(first, 20)
     assert total(first, "fovea_workers") == total(first, "fovea_worker_starts_total") == 2
     # Connections are shared out by chance: that all of these reach one worker is less likely than a
     # broken machine.
-    assert all(own(scrape(address)) == first for _ in range(40))
-    told = [httpx.get(f"{address}/v2/models/photos/stats").json()["model_stats"] for _ in range(10)]
-    assert all(each == told[0] for each in told)
-    [[photos], *_] = told
+    assert all(without_scrapes(scrape(address)) == first for _ in range(40))
+    stats = [
+        httpx.get(f"{address}/v2/models/photos/stats").json()["model_stats"] for _ in range(10)
+    ]
+    assert all(answer == stats[0] for answer in stats)
+    [[photos], *_] = stats
     assert (photos["inference_count"], photos["inference_stats"]["success"]["count"]) == (
         8 * 20,
         7 * 20,
     )
-    first = own(scrape(address))
+    first = without_scrapes(scrape(address))
 
     os.kill(two_workers.started[0], signal.SIGKILL)
     until(
@@ -175,17 +177,17 @@ def test_any_worker_tells_what_all_did_and_a_killed_one_loses_no_count(
     )
     gone = {
         key: value
-        for key, value in own(scrape(address)).items()
+        for key, value in without_scrapes(scrape(address)).items()
         if key[0].endswith(("_total", "_count", "_sum"))
     }
     assert gone == {key: first[key] for key in gone}
 
     until(lambda: len(two_workers.started) == 3, "the worker is replaced")
     ask(address, 20)
-    last = own(scrape(address))
+    last = without_scrapes(scrape(address))
     check(last, 40)
     assert (total(last, "fovea_workers"), total(last, "fovea_worker_starts_total")) == (2, 3)
-    assert all(own(scrape(address)) == last for _ in range(40))
+    assert all(without_scrapes(scrape(address)) == last for _ in range(40))
 
 
 def test_processes_are_told_together_and_their_processor_time_never_goes_back(
@@ -195,12 +197,12 @@ def test_processes_are_told_together_and_their_processor_time_never_goes_back(
     ask(address, 5)
     before = scrape(address)
     pids = two_workers.started
-    each = [
+    ticks = [
         sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]))
         for pid in pids
     ]
-    assert total(before, "process_cpu_seconds_total") <= sum(each) / os.sysconf("SC_CLK_TCK") + 60
-    assert total(before, "process_cpu_seconds_total") > max(each) / os.sysconf("SC_CLK_TCK")
+    assert total(before, "process_cpu_seconds_total") <= sum(ticks) / os.sysconf("SC_CLK_TCK") + 60
+    assert total(before, "process_cpu_seconds_total") > max(ticks) / os.sysconf("SC_CLK_TCK")
     pages = [int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids]
     assert total(before, "process_resident_memory_bytes") > max(pages) * os.sysconf("SC_PAGE_SIZE")
     os.kill(pids[0], signal.SIGKILL)
@@ -241,25 +243,25 @@ def expressions() -> list[str]:
     return shown + rules
 
 
-def test_the_dashboard_and_the_alerts_name_only_metrics_and_labels_that_a_service_tells_and_leave_none_out(
+def test_the_dashboard_and_the_alerts_name_all_metrics_and_labels_of_a_service_and_no_others(
     two_workers: Service,
 ) -> None:
     address = two_workers.ready()
     ask(address, 1)
-    told: dict[str, set[str]] = {"up": {"job", "instance"}}
+    exposed: dict[str, set[str]] = {"up": {"job", "instance"}}
     for name, labels in scrape(address):
-        told.setdefault(name, set()).update(dict(labels))
+        exposed.setdefault(name, set()).update(dict(labels))
     named: set[str] = set()
     for expression in expressions():
-        for each in asked(expression):
-            assert each.metric in told, expression
-            assert each.labels | kept(expression) <= told[each.metric] | SCRAPED, expression
-            assert not each.ranged or each.metric.endswith(
+        for query in asked(expression):
+            assert query.metric in exposed, expression
+            assert query.labels | kept(expression) <= exposed[query.metric] | SCRAPED, expression
+            assert not query.ranged or query.metric.endswith(
                 ("_total", "_bucket", "_sum", "_count")
             ), expression
-            named.add(each.metric)
+            named.add(query.metric)
     families = {re.sub(r"_(bucket|count|sum)$", "", name) for name in named}
-    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in told} - families == {
+    assert {re.sub(r"_(bucket|count|sum)$", "", name) for name in exposed} - families == {
         "process_virtual_memory_bytes"
     }
 

@@ -7,22 +7,22 @@ import pytest
 from service import errors
 
 CLASSES = [
-    each
-    for _, each in inspect.getmembers(errors, inspect.isclass)
-    if each.__module__ == errors.__name__
+    error
+    for _, error in inspect.getmembers(errors, inspect.isclass)
+    if error.__module__ == errors.__name__
 ]
 
 
 def test_every_error_descends_from_one_root() -> None:
-    assert all(issubclass(each, errors.FoveaError) for each in CLASSES)
+    assert all(issubclass(error, errors.FoveaError) for error in CLASSES)
 
 
-@pytest.mark.parametrize("each", CLASSES, ids=lambda each: each.__name__)
-def test_every_error_is_drawn_in_the_tree_at_its_depth(each: type[Exception]) -> None:
+@pytest.mark.parametrize("error", CLASSES, ids=lambda error: error.__name__)
+def test_every_error_is_drawn_in_the_tree_at_its_depth(error: type[Exception]) -> None:
     lines = (errors.__doc__ or "").splitlines()
-    line = next(line for line in lines if each.__name__ in line.replace("─", " ").split())
-    depth = each.__mro__.index(errors.FoveaError)
-    assert line.index(each.__name__) == 4 * (depth + 1)
+    line = next(line for line in lines if error.__name__ in line.replace("─", " ").split())
+    depth = error.__mro__.index(errors.FoveaError)
+    assert line.index(error.__name__) == 4 * (depth + 1)
 
 
 def test_a_full_queue_says_when_to_come_back() -> None:
@@ -31,4 +31,4 @@ def test_a_full_queue_says_when_to_come_back() -> None:
 
 
 def test_the_tree_knows_no_http() -> None:
-    assert not any(hasattr(each, "status") or hasattr(each, "status_code") for each in CLASSES)
+    assert not any(hasattr(error, "status") or hasattr(error, "status_code") for error in CLASSES)

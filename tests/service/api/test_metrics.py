@@ -57,27 +57,27 @@ def test_what_waited_together_is_one_run_of_several_requests(busy: Busy, picture
         waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(3)]
         until(lambda: value(client, "fovea_queue_length") == 4, "all three wait")
         release.set()
-        assert [each.result(20).status_code for each in waiting] == [200] * 3
-    found = photos(services)
+        assert [response.result(20).status_code for response in waiting] == [200] * 3
+    statistics = photos(services)
     assert (
-        found.inference_count,
-        found.execution_count,
-        found.success.count,
-        found.fail.count,
+        statistics.inference_count,
+        statistics.execution_count,
+        statistics.success.count,
+        statistics.fail.count,
     ) == (3, 1, 3, 0)
-    assert [(batch.batch_size, batch.compute_infer.count) for batch in found.batch_stats] == [
+    assert [(batch.batch_size, batch.compute_infer.count) for batch in statistics.batch_stats] == [
         (3, 1)
     ]
-    [batch] = found.batch_stats
-    assert found.compute_infer.ns == pytest.approx(3 * batch.compute_infer.ns, abs=2)
-    assert found.success.ns == pytest.approx(
+    [batch] = statistics.batch_stats
+    assert statistics.compute_infer.ns == pytest.approx(3 * batch.compute_infer.ns, abs=2)
+    assert statistics.success.ns == pytest.approx(
         sum(
-            each.ns
-            for each in (
-                found.queue,
-                found.compute_input,
-                found.compute_infer,
-                found.compute_output,
+            stage.ns
+            for stage in (
+                statistics.queue,
+                statistics.compute_input,
+                statistics.compute_infer,
+                statistics.compute_output,
             )
         ),
         abs=5,
@@ -94,7 +94,7 @@ def test_a_full_queue_is_a_refused_request_of_the_model(busy: Busy, picture: byt
         asked = [pool.submit(client.post, "/predict", content=picture) for _ in range(5)]
         until(lambda: value(client, "fovea_requests_total", status="429") >= 3, "most are refused")
         release.set()
-        statuses = [each.result(20).status_code for each in asked]
+        statuses = [response.result(20).status_code for response in asked]
     answered, refused = statuses.count(200), statuses.count(429)
     assert answered + refused == 5
     assert answered >= 1
@@ -112,9 +112,9 @@ def test_a_deadline_that_passes_in_the_queue_is_a_refused_request_and_leaves_the
 ) -> None:
     client, services, _ = busy(deadline_seconds=0.2)
     assert client.post("/predict", content=picture).status_code == 504
-    found = photos(services)
-    assert (dict(found.failures), found.execution_count) == ({"REJECTED": 1}, 0)
-    assert found.fail.ns > 100_000_000
+    statistics = photos(services)
+    assert (dict(statistics.failures), statistics.execution_count) == ({"REJECTED": 1}, 0)
+    assert statistics.fail.ns > 100_000_000
     assert value(client, "fovea_queue_length") == 1
 
 
@@ -153,9 +153,9 @@ def test_a_run_that_fails_is_a_failure_of_the_backend_and_no_run(
 
     monkeypatch.setattr(type(services.catalogue.get().lean), "run", fail)
     assert client.post("/predict", content=picture).status_code == 500
-    found = photos(services)
-    assert dict(found.failures) == {"BACKEND": 1}
-    assert (found.execution_count, found.success.count) == (0, 0)
+    statistics = photos(services)
+    assert dict(statistics.failures) == {"BACKEND": 1}
+    assert (statistics.execution_count, statistics.success.count) == (0, 0)
     assert (
         value(
             client,
@@ -174,9 +174,13 @@ def test_one_bad_file_fails_its_request_and_the_others_of_it_were_still_computed
     services = Services.start(settings)
     files = [("file", picture), ("file", picture[:50]), ("file", picture)]
     assert started(settings, services).post("/predict", files=files).status_code == 400
-    found = photos(services)
-    assert (found.inference_count, found.execution_count, found.success.count) == (2, 1, 2)
-    assert dict(found.failures) == {"OTHER": 1}
+    statistics = photos(services)
+    assert (statistics.inference_count, statistics.execution_count, statistics.success.count) == (
+        2,
+        1,
+        2,
+    )
+    assert dict(statistics.failures) == {"OTHER": 1}
 
 
 def test_work_that_is_no_prediction_counts_its_wait_and_its_run_but_no_inference(
@@ -187,9 +191,13 @@ def test_work_that_is_no_prediction_counts_its_wait_and_its_run_but_no_inference
     built = value(client, "fovea_sessions_built_total")
     for layer in (0, 1, 0):
         assert client.post(f"/layers/{layer}/activations", content=picture).status_code == 200
-    found = photos(services)
-    assert (found.layer_runs.count, found.inference_count, found.success.count) == (3, 0, 0)
-    assert found.layer_runs.ns > 0
+    statistics = photos(services)
+    assert (statistics.layer_runs.count, statistics.inference_count, statistics.success.count) == (
+        3,
+        0,
+        0,
+    )
+    assert statistics.layer_runs.ns > 0
     assert value(client, "fovea_other_queue_seconds_count") == 3
     assert value(client, "fovea_layer_session_misses_total") == 2
     assert value(client, "fovea_layer_session_hits_total") == 1
@@ -214,8 +222,8 @@ def test_the_store_tells_what_it_keeps_and_what_it_dropped(
     room = 20 * len(picture)
     client = started(settings.model_copy(update={"input_store_bytes": room}))
     pictures = [picture + bytes([number]) for number in range(30)]
-    for each in pictures:
-        assert client.post("/predict", content=each).status_code == 200
+    for content in pictures:
+        assert client.post("/predict", content=content).status_code == 200
     written, dropped = (
         value(client, "fovea_input_store_writes_total"),
         value(client, "fovea_input_store_evictions_total"),
@@ -243,7 +251,10 @@ def test_the_text_is_what_prometheus_reads_and_names_no_family_twice(
         assert family.documentation, family.name
         assert family.type in ("counter", "gauge", "histogram"), family.name
         if family.type == "histogram":
-            check_histogram([(each.name, dict(each.labels), each.value) for each in family.samples])
+            samples = [
+                (sample.name, dict(sample.labels), sample.value) for sample in family.samples
+            ]
+            check_histogram(samples)
 
 
 def check_histogram(samples: list[tuple[str, dict[str, str], float]]) -> None:

@@ -19,9 +19,11 @@ def put(
     return path
 
 
-def told(manager: ModelManager) -> dict[str, tuple[str, str]]:
+def states(manager: ModelManager) -> dict[str, tuple[str, str]]:
     """State and reason of each version in the index."""
-    return {f"{each.name}:{each.version}": (each.state, each.reason) for each in manager.index()}
+    return {
+        f"{entry.name}:{entry.version}": (entry.state, entry.reason) for entry in manager.index()
+    }
 
 
 def served(manager: ModelManager) -> list[str]:
@@ -33,7 +35,7 @@ def polled(folder: Path, loader: Loader, default: str | None = None) -> ModelMan
     return ModelManager(folder, loader, "poll", default)
 
 
-def twice(manager: ModelManager) -> None:
-    """A change is taken at the second look that finds it."""
+def poll_twice(manager: ModelManager) -> None:
+    """A change is taken at the second poll that finds it."""
     manager.poll()
     manager.poll()

@@ -36,8 +36,8 @@ def put(
     model_file.write(model, folder / name / version / "model.onnx", card)
 
 
-def reasons(repository: Catalogue) -> dict[str, str]:
-    return {each.name: each.reason for each in repository.refused}
+def reasons(catalogue: Catalogue) -> dict[str, str]:
+    return {refused.name: refused.reason for refused in catalogue.refused}
 
 
 @pytest.fixture
@@ -50,8 +50,8 @@ def folder(tmp_path: Path) -> Path:
 def test_the_highest_number_answers_for_a_name(folder: Path, engine: Engine) -> None:
     for version in ("2", "10"):
         put(folder, "signals", parsed(SIGNALS), version=version)
-    repository = catalogue_of(folder, engine)
-    assert [repository.get(spec).version for spec in (None, "signals", "signals:2")] == [
+    catalogue = catalogue_of(folder, engine)
+    assert [catalogue.get(spec).version for spec in (None, "signals", "signals:2")] == [
         "10",
         "10",
         "2",
@@ -66,17 +66,17 @@ def test_folders_that_are_no_version_and_hidden_ones_stay_out(folder: Path, engi
         (".cache", "1"),
     ):
         put(folder, name, parsed(SIGNALS), version=version)
-    repository = catalogue_of(folder, engine)
-    assert [(model.name, model.version) for model in repository] == [("signals", "1")]
-    assert repository.refused == ()
+    catalogue = catalogue_of(folder, engine)
+    assert [(model.name, model.version) for model in catalogue] == [("signals", "1")]
+    assert catalogue.refused == ()
 
 
 def test_a_folder_that_is_not_there_serves_nothing_and_says_how_to_build(
     tmp_path: Path, engine: Engine
 ) -> None:
-    repository = catalogue_of(tmp_path / "none", engine)
+    catalogue = catalogue_of(tmp_path / "none", engine)
     with pytest.raises(NotReady, match="python -m model_build imagenet"):
-        repository.get()
+        catalogue.get()
 
 
 def test_where_every_file_is_refused_the_reasons_are_why_it_is_not_ready(
@@ -101,14 +101,14 @@ def test_a_bad_model_is_refused_with_its_reason_and_the_others_are_served(
     folder: Path, engine: Engine, model: onnx.ModelProto, reason: str
 ) -> None:
     put(folder, "bad", model)
-    repository = catalogue_of(folder, engine)
-    assert [each.name for each in repository] == ["signals"]
-    assert reason in reasons(repository)["bad"]
-    assert len(reasons(repository)["bad"]) > 10
+    catalogue = catalogue_of(folder, engine)
+    assert [model.name for model in catalogue] == ["signals"]
+    assert reason in reasons(catalogue)["bad"]
+    assert len(reasons(catalogue)["bad"]) > 10
     for internal in (str(folder), "ONNXRuntimeError", "onnxruntime", "Traceback", ".cc", ".h:"):
-        assert internal not in reasons(repository)["bad"]
+        assert internal not in reasons(catalogue)["bad"]
     with pytest.raises(UnknownModel, match="signals"):
-        repository.get("bad")
+        catalogue.get("bad")
 
 
 @pytest.mark.parametrize(
@@ -117,15 +117,15 @@ def test_a_bad_model_is_refused_with_its_reason_and_the_others_are_served(
 def test_a_corrupt_file_is_refused(folder: Path, engine: Engine, content: bytes) -> None:
     (folder / "bad" / "1").mkdir(parents=True)
     (folder / "bad" / "1" / "model.onnx").write_bytes(content)
-    repository = catalogue_of(folder, engine)
-    assert "corrupt" in reasons(repository)["bad"]
-    assert repository.get().name == "signals"
+    catalogue = catalogue_of(folder, engine)
+    assert "corrupt" in reasons(catalogue)["bad"]
+    assert catalogue.get().name == "signals"
 
 
 def test_a_truncated_file_is_refused(folder: Path, engine: Engine) -> None:
-    whole = (folder / "signals/1/model.onnx").read_bytes()
+    content = (folder / "signals/1/model.onnx").read_bytes()
     (folder / "bad" / "1").mkdir(parents=True)
-    (folder / "bad" / "1" / "model.onnx").write_bytes(whole[: len(whole) // 2])
+    (folder / "bad" / "1" / "model.onnx").write_bytes(content[: len(content) // 2])
     assert reasons(catalogue_of(folder, engine)).keys() == {"bad"}
 
 
@@ -136,9 +136,9 @@ def test_a_card_that_does_not_fit_the_network_is_refused(folder: Path, engine: E
 
 def test_a_refused_version_leaves_the_other_versions(folder: Path, engine: Engine) -> None:
     put(folder, "signals", parsed(MATRIX), version="2")
-    repository = catalogue_of(folder, engine)
-    assert repository.get("signals").version == "1"
-    assert [(each.name, each.version) for each in repository.refused] == [("signals", "2")]
+    catalogue = catalogue_of(folder, engine)
+    assert catalogue.get("signals").version == "1"
+    assert [(refused.name, refused.version) for refused in catalogue.refused] == [("signals", "2")]
 
 
 def test_a_graph_that_no_reader_foresaw_stops_no_other(
@@ -155,9 +155,9 @@ def test_a_graph_that_no_reader_foresaw_stops_no_other(
 
     loaded: list[onnx.ModelProto] = []
     monkeypatch.setattr(engine, "load", load)
-    repository = catalogue_of(folder, engine)
-    assert reasons(repository) == {"odd": "its graph is not understood (KeyError)"}
-    assert repository.get().name == "signals"
+    catalogue = catalogue_of(folder, engine)
+    assert reasons(catalogue) == {"odd": "its graph is not understood (KeyError)"}
+    assert catalogue.get().name == "signals"
 
 
 def test_the_default_is_as_set_or_imagenet_or_the_first_by_name(
@@ -190,10 +190,10 @@ def test_a_layer_is_found_by_a_name_of_any_length(tmp_path: Path, engine: Engine
     model, name = parsed(SIGNALS), "block/" * 100 + "conv"
     model.graph.node[0].name = name
     put(tmp_path, "long", model)
-    found = catalogue_of(tmp_path, engine).get()
-    assert found.layer(name).index == 0
+    loaded = catalogue_of(tmp_path, engine).get()
+    assert loaded.layer(name).index == 0
     with pytest.raises(UnknownLayer, match="0 to 0"):
-        found.layer(name + "x")
+        loaded.layer(name + "x")
 
 
 def test_one_session_is_built_per_tensor_asked_for(folder: Path, engine: Engine) -> None:

@@ -25,7 +25,7 @@ CHAIN = """<ir_version: 8, opset_import: ["" : 18]>
 chain (float[1,2,{size}] t0) => (float[1,2,{size}] t{last}) <{weights}> {{
 {nodes}
 }}"""
-GIVEN = np.random.default_rng(5).normal(size=(1, 2, 9)).astype(np.float32)
+INPUT = np.random.default_rng(5).normal(size=(1, 2, 9)).astype(np.float32)
 
 
 def chain(size: str = "9") -> onnx.ModelProto:
@@ -46,8 +46,8 @@ def model_of(folder: Path, engine: Engine, proto: onnx.ModelProto, kept: int = 8
     return catalogue_of(folder, engine, sessions=kept).get()
 
 
-def feed_of(model: Model, given: Array = GIVEN) -> ModelInput:
-    return preprocess(model, Tensor(given), 1000)
+def feed_of(model: Model, array: Array = INPUT) -> ModelInput:
+    return preprocess(model, Tensor(array), 1000)
 
 
 def values(inspector: Inspector, model: Model, layer: int, feed: ModelInput) -> Array:
@@ -59,20 +59,20 @@ def test_all_layers_are_those_of_the_network_whatever_session_gives_them(
 ) -> None:
     proto = chain()
     model, inspector = model_of(tmp_path, engine, proto), Inspector()
-    for given in (GIVEN, -GIVEN):
-        expected = tensors(proto, [f"t{n + 1}" for n in range(DEPTH)], given)
-        feed = feed_of(model, given)
+    for array in (INPUT, -INPUT):
+        expected = tensors(proto, [f"t{n + 1}" for n in range(DEPTH)], array)
+        feed = feed_of(model, array)
         for _ in range(2):
             for layer in (*range(DEPTH), *reversed(range(DEPTH))):
-                found = values(inspector, model, layer, feed)
-                np.testing.assert_allclose(found, expected[layer][0], rtol=1e-4, atol=1e-5)
+                activations = values(inspector, model, layer, feed)
+                np.testing.assert_allclose(activations, expected[layer][0], rtol=1e-4, atol=1e-5)
 
 
 def test_asking_for_all_again_and_again_builds_no_session_more(
     tmp_path: Path, engine: Engine
 ) -> None:
     model, inspector = model_of(tmp_path, engine, chain()), Inspector()
-    feeds = [feed_of(model, GIVEN + n) for n in range(3)]
+    feeds = [feed_of(model, INPUT + n) for n in range(3)]
 
     def all_of(feed: ModelInput) -> None:
         for layer in range(DEPTH):
@@ -92,8 +92,8 @@ def test_layers_after_another_of_one_input_come_from_one_run(
 ) -> None:
     statistics = Statistics()
     model, inspector = model_of(tmp_path, engine, chain()), Inspector(statistics)
-    for given in (GIVEN, -GIVEN):
-        feed = feed_of(model, given)
+    for array in (INPUT, -INPUT):
+        feed = feed_of(model, array)
         for layer in range(DEPTH):
             values(inspector, model, layer, feed)
     # Of each input four of their own, and one for the rest.
@@ -135,7 +135,7 @@ def test_layers_of_too_many_bytes_are_not_computed_together(
 def test_room_for_one_session_is_enough(tmp_path: Path, engine: Engine) -> None:
     proto = chain()
     model, inspector = model_of(tmp_path, engine, proto, kept=1), Inspector()
-    expected = tensors(proto, [f"t{n + 1}" for n in range(DEPTH)], GIVEN)
+    expected = tensors(proto, [f"t{n + 1}" for n in range(DEPTH)], INPUT)
     for layer in range(DEPTH):
         np.testing.assert_allclose(
             values(inspector, model, layer, feed_of(model)),

@@ -22,7 +22,7 @@ from service.services import Services
 from service.settings import Settings
 from tests.service.conftest import Start
 from tests.service.networks import MATRIX
-from tests.service.repository.changing_folders import Events, put, served, told
+from tests.service.repository.changing_folders import Events, put, served, states
 
 
 def explicit(folder: Path, loader: Loader, *names: str) -> ModelManager:
@@ -35,14 +35,14 @@ def test_loading_on_request_is_for_explicit_only(folder: Path, loader: Loader, m
     for ask in (manager.load, manager.unload):
         with pytest.raises(NotAllowed, match=f"FOVEA_MODEL_CONTROL is '{mode}'"):
             ask("signals")
-    assert told(manager) == {"signals:1": ("READY", "")}
+    assert states(manager) == {"signals:1": ("READY", "")}
 
 
 def test_on_request_nothing_is_loaded_before_it_is_asked_for(
     folder: Path, loader: Loader, events: Events
 ) -> None:
     manager = explicit(folder, loader)
-    assert told(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+    assert states(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
     assert manager.catalogue.trouble == ""
     with pytest.raises(NotReady, match="no model is loaded"):
         manager.catalogue.get()
@@ -50,10 +50,10 @@ def test_on_request_nothing_is_loaded_before_it_is_asked_for(
         manager.catalogue.get("signals")
     manager.load("signals")
     assert manager.catalogue.get().name == "signals"
-    assert told(manager) == {"signals:1": ("READY", "")}
+    assert states(manager) == {"signals:1": ("READY", "")}
     manager.unload("signals")
     manager.unload("signals")
-    assert told(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
+    assert states(manager) == {"signals:1": ("UNAVAILABLE", "not loaded")}
     assert [line["event"] for line in events] == ["model loaded", "model unloaded"]
 
 
@@ -201,13 +201,13 @@ def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
 
 def test_a_reloaded_version_answers_from_sessions_of_its_own(folder: Path, loader: Loader) -> None:
     manager = explicit(folder, loader, "signals")
-    given = {"x": np.ones((1, 2, 9), np.float32)}
+    feeds = {"x": np.ones((1, 2, 9), np.float32)}
     held = manager.catalogue.get()
-    [before] = held.tap("c").run(given)
+    [before] = held.tap("c").run(feeds)
     put(folder, seed=1)
     manager.load("signals")
-    [after] = manager.catalogue.get().tap("c").run(given)
-    [again] = held.tap("c").run(given)
+    [after] = manager.catalogue.get().tap("c").run(feeds)
+    [again] = held.tap("c").run(feeds)
     assert not np.array_equal(before, after)
     np.testing.assert_array_equal(before, again)
 

@@ -12,7 +12,7 @@ import pytest
 from service.errors import NotReady, UnknownModel
 from service.repository import scan as folders
 from service.repository.loader import Loader
-from tests.service.repository.changing_folders import Events, polled, put, served, twice
+from tests.service.repository.changing_folders import Events, poll_twice, polled, put, served
 
 
 def test_a_new_version_is_taken_at_the_second_look_and_answers_for_the_name(
@@ -34,7 +34,7 @@ def test_a_new_version_is_taken_at_the_second_look_and_answers_for_the_name(
 def test_a_new_model_is_served_beside_the_others(folder: Path, loader: Loader) -> None:
     manager = polled(folder, loader)
     put(folder, name="waves")
-    twice(manager)
+    poll_twice(manager)
     assert served(manager) == ["signals:1", "waves:1"]
 
 
@@ -45,7 +45,7 @@ def test_a_folder_that_was_empty_at_the_start_is_served_when_it_is_filled(
     with pytest.raises(NotReady, match="model_build"):
         manager.catalogue.get()
     put(tmp_path / "later")
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get().name == "signals"
     assert manager.catalogue.trouble == ""
 
@@ -53,14 +53,14 @@ def test_a_folder_that_was_empty_at_the_start_is_served_when_it_is_filled(
 def test_a_file_that_grows_between_two_looks_waits_until_it_keeps_still(
     folder: Path, loader: Loader, events: Events
 ) -> None:
-    whole = put(folder.parent / "elsewhere").read_bytes()
+    content = put(folder.parent / "elsewhere").read_bytes()
     manager = polled(folder, loader)
     path = folder / "signals/2/model.onnx"
     path.parent.mkdir()
-    for end in (10, 20, len(whole) - 1):
-        path.write_bytes(whole[:end])
+    for end in (10, 20, len(content) - 1):
+        path.write_bytes(content[:end])
         manager.poll()
-    path.write_bytes(whole)
+    path.write_bytes(content)
     manager.poll()
     assert (served(manager), events) == (["signals:1"], [])
     manager.poll()
@@ -88,16 +88,16 @@ def test_a_file_that_is_written_to_while_it_is_loaded_is_not_taken(
     load = Loader.load
 
     def written_meanwhile(self: Loader, files: folders.ModelFiles) -> object:
-        found = load(self, files)
+        model = load(self, files)
         put(folder, "2", seed=2)
-        return found
+        return model
 
     manager.poll()
     with monkeypatch.context() as patched:
         patched.setattr(Loader, "load", written_meanwhile)
         manager.poll()
     assert (served(manager), events) == (["signals:1"], [])
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get().file.proto == onnx.load(path)
 
 
@@ -107,7 +107,7 @@ def test_a_version_whose_file_is_replaced_is_swapped(
     manager = polled(folder, loader)
     before = manager.catalogue.get()
     put(folder, seed=1)
-    twice(manager)
+    poll_twice(manager)
     after = manager.catalogue.get()
     assert after is not before
     assert after.version == "1"
@@ -120,7 +120,7 @@ def test_a_file_that_was_only_touched_is_not_loaded_again(
     manager = polled(folder, loader)
     before = manager.catalogue.get()
     os.utime(folder / "signals/1/model.onnx", ns=(1, 1))
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get() is before
     assert events == []
 
@@ -154,12 +154,12 @@ def test_a_model_that_was_deleted_is_unknown_and_the_last_one_leaves_the_service
     put(folder, name="waves")
     manager = polled(folder, loader)
     shutil.rmtree(folder / "signals")
-    twice(manager)
+    poll_twice(manager)
     with pytest.raises(UnknownModel, match="served are waves"):
         manager.catalogue.get("signals")
     assert manager.catalogue.get().name == "waves"
     shutil.rmtree(folder / "waves")
-    twice(manager)
+    poll_twice(manager)
     with pytest.raises(NotReady):
         manager.catalogue.get("waves")
 

@@ -4,6 +4,7 @@ files there.
 
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import onnx
@@ -55,16 +56,19 @@ def check(
 ) -> None:
     good = {key for key, what in disk.items() if what != "bad"}
     assert good <= served.keys()
-    assert all(served[key] == NETWORKS[disk[key]] for key in good)
-    there = {name for name, _ in disk}
-    assert {name for name, _ in served} == {name for name, _ in good} | (
-        {name for name, _ in before} & there
-    )
+    for key in good:
+        assert served[key] == NETWORKS[disk[key]]
+    go_on = names(before) & names(disk)
+    assert names(served) == names(good) | go_on
     for key in served.keys() - good:
         # A former one: its file is bad now, or gone while no other version of the model can be
         # served.
         assert served[key] == before[key]
-        assert disk.get(key) == "bad" or not any(name == key[0] for name, _ in good)
+        assert disk.get(key) == "bad" or key[0] not in names(good)
+
+
+def names(keys: Iterable[ModelKey]) -> set[str]:
+    return {name for name, _ in keys}
 
 
 @settings(max_examples=100, deadline=None)
@@ -77,9 +81,9 @@ def test_whatever_happens_to_the_folder_what_is_good_is_served_and_nothing_stops
         folder, disk = Path(name), dict[ModelKey, str]()
         manager = ModelManager(folder, Loader(Engine("cpu", 1)), "poll")
         before: dict[ModelKey, onnx.ModelProto] = {}
-        for place, step in enumerate(steps):
+        for index, step in enumerate(steps):
             change(folder, disk, step)
-            if settles or place == len(steps) - 1:
+            if settles or index == len(steps) - 1:
                 manager.poll()
                 manager.poll()
                 served = {

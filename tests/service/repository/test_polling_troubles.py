@@ -15,7 +15,14 @@ from service.repository import scanner
 from service.repository.entry import FILE_MISSING
 from service.repository.loader import Loader
 from tests.service.networks import MATRIX
-from tests.service.repository.changing_folders import Events, polled, put, served, told, twice
+from tests.service.repository.changing_folders import (
+    Events,
+    poll_twice,
+    polled,
+    put,
+    served,
+    states,
+)
 
 
 def test_a_bad_new_version_leaves_the_former_one_and_is_not_tried_again_until_it_changes(
@@ -28,15 +35,15 @@ def test_a_bad_new_version_leaves_the_former_one_and_is_not_tried_again_until_it
     for _ in range(5):
         manager.poll()
     assert manager.catalogue.get().version == "1"
-    state, reason = told(manager)["signals:2"]
-    assert (state, told(manager)["signals:1"]) == ("UNAVAILABLE", ("READY", ""))
+    state, reason = states(manager)["signals:2"]
+    assert (state, states(manager)["signals:1"]) == ("UNAVAILABLE", ("READY", ""))
     assert "corrupt" in reason
     assert [(line["event"], line["log_level"], line["reason"]) for line in events] == [
         ("model rejected", "error", reason)
     ]
     assert manager.catalogue.trouble == ""
     put(folder, "2")
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get().version == "2"
     assert manager.catalogue.refused == ()
 
@@ -47,9 +54,9 @@ def test_a_version_whose_file_is_replaced_by_a_bad_one_goes_on_and_says_so(
     manager = polled(folder, loader)
     before = manager.catalogue.get()
     put(folder, text=MATRIX)
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get() is before
-    state, reason = told(manager)["signals:1"]
+    state, reason = states(manager)["signals:1"]
     assert state == "READY"
     assert "refused" in reason
     assert "not a CNN" in reason
@@ -57,10 +64,10 @@ def test_a_version_whose_file_is_replaced_by_a_bad_one_goes_on_and_says_so(
         ("model rejected", "the former one")
     ]
     put(folder)
-    twice(manager)
+    poll_twice(manager)
     # The first file is back, byte for byte.
     assert manager.catalogue.get() is before
-    assert told(manager) == {"signals:1": ("READY", "")}
+    assert states(manager) == {"signals:1": ("READY", "")}
 
 
 def test_the_last_version_goes_on_without_its_file_until_another_can_be_loaded(
@@ -72,10 +79,10 @@ def test_the_last_version_goes_on_without_its_file_until_another_can_be_loaded(
     for _ in range(3):
         manager.poll()
     assert manager.catalogue.get().version == "1"
-    assert told(manager)["signals:1"] == ("READY", FILE_MISSING)
+    assert states(manager)["signals:1"] == ("READY", FILE_MISSING)
     assert [line["event"] for line in events] == ["model rejected", "model file missing"]
     put(folder, "2")
-    twice(manager)
+    poll_twice(manager)
     assert served(manager) == ["signals:2"]
 
 
@@ -89,7 +96,7 @@ def test_a_models_folder_that_cannot_be_listed_changes_nothing_and_is_told_once(
     assert served(manager) == ["signals:1"]
     assert [line["event"] for line in events] == ["models folder unreadable"]
     folder.with_name("away").rename(folder)
-    twice(manager)
+    poll_twice(manager)
     assert served(manager) == ["signals:1"]
 
 
@@ -121,11 +128,11 @@ def test_a_default_that_appears_later_answers_then(folder: Path, loader: Loader)
     assert manager.catalogue.get("signals").name == "signals"
     assert manager.catalogue.trouble == ""
     put(folder, "2", name="waves")
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.get().name == "waves"
     assert manager.catalogue.without_default == ""
     shutil.rmtree(folder / "waves")
-    twice(manager)
+    poll_twice(manager)
     assert "waves:2" in manager.catalogue.without_default
 
 
@@ -134,7 +141,7 @@ def test_what_was_refused_is_forgotten_with_its_file(folder: Path, loader: Loade
     manager = polled(folder, loader)
     assert manager.catalogue.counts == (1, 1)
     shutil.rmtree(folder / "signals/2")
-    twice(manager)
+    poll_twice(manager)
     assert manager.catalogue.counts == (1, 0)
 
 
@@ -169,12 +176,12 @@ def test_a_file_that_was_half_copied_at_the_start_is_served_when_it_is_whole(
     folder: Path, loader: Loader
 ) -> None:
     path = folder / "signals/1/model.onnx"
-    whole = path.read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
     manager = polled(folder, loader)
     assert manager.catalogue.counts == (0, 1)
-    path.write_bytes(whole)
-    twice(manager)
+    path.write_bytes(content)
+    poll_twice(manager)
     assert manager.catalogue.counts == (1, 0)
 
 

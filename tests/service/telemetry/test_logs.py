@@ -111,10 +111,10 @@ def test_a_line_for_people_has_no_colours_where_there_is_no_terminal() -> None:
     assert "model=a" in stream.getvalue()
 
 
-@pytest.mark.parametrize("given", [None, "", "a b", "a\nb", "x" * 65, "é"])
-def test_an_id_unfit_for_a_log_line_is_replaced(given: str | None) -> None:
-    made = logs.request_id(given)
-    assert made != given
+@pytest.mark.parametrize("callers_id", [None, "", "a b", "a\nb", "x" * 65, "é"])
+def test_an_id_unfit_for_a_log_line_is_replaced(callers_id: str | None) -> None:
+    made = logs.request_id(callers_id)
+    assert made != callers_id
     assert len(made) == 32
 
 

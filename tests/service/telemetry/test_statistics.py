@@ -81,12 +81,12 @@ def test_versions_are_told_apart_and_all_are_listed_in_order() -> None:
     statistics.record("digits", "2", 1, [0.0], 0.0, 0.0, 0.0)
     statistics.failed("digits", "1", "OTHER", 0.0)
     statistics.layer_run("a", "1", 0.0)
-    assert [(each.name, each.version) for each in statistics.all()] == [
+    assert [(model.name, model.version) for model in statistics.all()] == [
         ("a", "1"),
         ("digits", "1"),
         ("digits", "2"),
     ]
-    assert [each.success.count for each in statistics.all()] == [0, 0, 1]
+    assert [model.success.count for model in statistics.all()] == [0, 0, 1]
     assert statistics.of("nobody", "1").success == Duration(0, 0)
 
 
@@ -102,7 +102,7 @@ def test_any_process_tells_the_sum_of_all(tmp_path: Path) -> None:
         3,
         Duration(9, 6 * MS),
     )
-    assert [(each.batch_size, each.compute_infer) for each in digits.batch_stats] == [
+    assert [(batch.batch_size, batch.compute_infer) for batch in digits.batch_stats] == [
         (2, Duration(2, 6 * MS)),
         (5, Duration(1, 0)),
     ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Request
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect
@@ -90,8 +91,9 @@ async def _form(request: Request, limits: Limits) -> list[RawInput]:
     )
     try:
         form = await parser.parse()
-    except MultiPartException as error:
-        raise InvalidRequest(f"the multipart form cannot be read: {error.message}") from None
+    # Starlette hands on the parser's own error, or one of its own, by its version.
+    except (MultiPartException, FormParserError) as error:
+        raise InvalidRequest(f"the multipart form cannot be read: {error}") from None
     try:
         return await _files(form)
     finally:

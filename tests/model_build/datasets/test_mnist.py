@@ -62,7 +62,7 @@ def test_what_is_no_idx_file_is_refused_with_what_is_wrong(content: bytes, messa
         (gzip.compress(SMALL, mtime=0)[:-9], "x is truncated: its gzip stream breaks off"),
         (gzip.compress(SMALL, mtime=0) + b"more", "x goes on after its gzip stream"),
         (gzip.compress(SMALL, mtime=0)[:10] + b"\xff" * 20, "x is corrupt"),
-        (gzip.compress(b"\0" * (LARGEST + 1), 1), "x unpacks to more than 256 MiB"),
+        (gzip.compress(b"\0" * (LARGEST + 1), 1, mtime=0), "x unpacks to more than 256 MiB"),
     ],
 )
 def test_a_broken_gzip_stream_is_refused_with_what_is_wrong(data: bytes, message: str) -> None:

@@ -34,31 +34,33 @@ def gradient(
     graph = Graph(model)
     _check(graph, of, wrt)
     path = _path(graph, of, wrt)
-    prefix = _unused(graph, PREFIX)
-    builder = Builder(prefix)
+    builder = Builder(_unused_prefix(graph))
     extended = onnx.ModelProto()
     extended.CopyFrom(model)
-    walk = _Walk(
-        graph,
-        builder,
-        extended,
-        {name for node in path for name in node.outputs if name} | set(wrt),
-    )
+    on_path = {name for node in path for name in node.outputs if name}
+    walk = _Walk(graph, builder, extended, on_path | set(wrt))
     walk.start(of, cotangent)
     for node in reversed(path):
         walk.step(node)
-    found = tuple(
-        walk.cotangents[name].name if name in walk.cotangents else walk.zeros(name) for name in wrt
-    )
-    nodes, read = _needed(builder.nodes, found)
+    gradients = tuple(walk.gradient_name(name) for name in wrt)
+    _extend(extended, builder, graph, wrt, gradients)
+    return extended, gradients
+
+
+def _extend(
+    extended: onnx.ModelProto,
+    builder: Builder,
+    graph: Graph,
+    wrt: Sequence[str],
+    gradients: Sequence[str],
+) -> None:
+    """Add what was written to the model, with the gradients as its last outputs."""
+    nodes, read = _needed(builder.nodes, gradients)
     extended.graph.node.extend(nodes)
-    extended.graph.initializer.extend(
-        tensor for tensor in builder.initializers if tensor.name in read
-    )
-    extended.graph.output.extend(
-        _output(graph, name, result) for name, result in zip(wrt, found, strict=True)
-    )
-    return extended, found
+    constants = [tensor for tensor in builder.initializers if tensor.name in read]
+    extended.graph.initializer.extend(constants)
+    for name, result in zip(wrt, gradients, strict=True):
+        extended.graph.output.append(_output(graph, name, result))
 
 
 def _check(graph: Graph, of: str, wrt: Iterable[str]) -> None:
@@ -66,35 +68,42 @@ def _check(graph: Graph, of: str, wrt: Iterable[str]) -> None:
         raise GradientError(
             f"the model uses opset {graph.opset}; gradients need {OLDEST_OPSET} or later"
         )
-    made = {
-        *graph.inputs,
-        *graph.constants,
-        *(name for node in graph.nodes for name in node.outputs),
-    }
+    names = _tensor_names(graph)
     for name in (of, *wrt):
-        if name not in made:
+        if name not in names:
             raise GradientError(f"the model has no tensor '{name}'")
         dtype = graph.dtype(name)
         if dtype is None or dtype.kind != "f":
             raise GradientError(f"'{name}' is {dtype}: only floating-point tensors have gradients")
 
 
+def _tensor_names(graph: Graph) -> set[str]:
+    computed = [name for node in graph.nodes for name in node.outputs]
+    return {*graph.inputs, *graph.constants, *computed}
+
+
 def _path(graph: Graph, of: str, wrt: Sequence[str]) -> list[Node]:
     """The nodes through which `of` depends on `wrt`."""
-    depends = set(wrt)
-    for node in graph.nodes:
-        if not depends.isdisjoint(node.inputs):
-            depends.update(filter(None, node.outputs))
+    dependent = _dependent_tensors(graph, wrt)
     needed = {of}
     path: list[Node] = []
     for node in reversed(graph.nodes):
-        if not needed.isdisjoint(node.outputs) and not depends.isdisjoint(node.inputs):
+        if not needed.isdisjoint(node.outputs) and not dependent.isdisjoint(node.inputs):
             path.append(node)
-            needed.update(name for name in node.inputs if name in depends)
+            needed.update(dependent.intersection(node.inputs))
     unreached = next((name for name in wrt if name not in needed), None)
     if unreached is not None:
         raise GradientError(f"'{of}' does not depend on '{unreached}'")
     return path[::-1]
+
+
+def _dependent_tensors(graph: Graph, wrt: Sequence[str]) -> set[str]:
+    """The tensors that depend on `wrt`, these included."""
+    dependent = set(wrt)
+    for node in graph.nodes:
+        if not dependent.isdisjoint(node.inputs):
+            dependent.update(filter(None, node.outputs))
+    return dependent
 
 
 def _needed(
@@ -111,12 +120,8 @@ def _needed(
     return kept[::-1], read
 
 
-def _unused(graph: Graph, prefix: str) -> str:
-    names = {
-        *graph.inputs,
-        *graph.constants,
-        *(name for node in graph.nodes for name in node.outputs),
-    }
+def _unused_prefix(graph: Graph) -> str:
+    names, prefix = _tensor_names(graph), PREFIX
     while any(name.startswith(prefix) for name in names):
         prefix = f"{PREFIX}{prefix}"
     return prefix
@@ -128,47 +133,49 @@ def _output(graph: Graph, name: str, result: str) -> onnx.ValueInfoProto:
 
 
 class _Walk:
-    """The cotangents found so far, from `of` backwards."""
+    """The walk from `of` backwards, with the cotangents of the tensors that it has passed."""
 
     def __init__(
-        self, graph: Graph, builder: Builder, extended: onnx.ModelProto, wanted: set[str]
+        self, graph: Graph, builder: Builder, extended: onnx.ModelProto, on_path: set[str]
     ) -> None:
         self._graph = graph
         self._builder = builder
         self._extended = extended
-        self._wanted = wanted
-        self.cotangents: dict[str, Value] = {}
+        self._on_path = on_path
+        self._cotangents: dict[str, Value] = {}
 
     def start(self, of: str, cotangent: str | None) -> None:
         """The cotangent of the end of the walk: ones, or what the caller gives."""
         value = self._value(of)
         if cotangent is None:
-            self.cotangents[of] = self._filled(value, 1)
+            self._cotangents[of] = self._filled(value, 1)
             return
         if cotangent not in self._graph.inputs and self._graph.dtype(cotangent) is None:
             info = _output(self._graph, of, cotangent)
             self._extended.graph.input.append(info)
-        self.cotangents[of] = Value(cotangent, value.dtype, self._builder)
+        self._cotangents[of] = Value(cotangent, value.dtype, self._builder)
 
     def step(self, node: Node) -> None:
         """Hand the cotangents of a node's outputs back to its inputs."""
-        given = [self.cotangents.get(name) for name in node.outputs]
-        positions = [i for i, name in enumerate(node.inputs) if name in self._wanted]
-        if not positions or not any(given):
+        cotangents = [self._cotangents.get(name) for name in node.outputs]
+        positions = [i for i, name in enumerate(node.inputs) if name in self._on_path]
+        if not positions or not any(cotangents):
             return
         rule = _rule(node)
-        context = NodeContext(node, self._graph, self._builder, given, self._extended)
+        context = NodeContext(node, self._graph, self._builder, cotangents, self._extended)
         for position in positions:
-            back = rule(context, position)
-            if back is not None:
-                self._add(node.inputs[position], back)
+            cotangent = rule(context, position)
+            if cotangent is not None:
+                self._add(node.inputs[position], cotangent)
 
-    def zeros(self, name: str) -> str:
-        """The gradient with respect to a tensor that nothing was handed back to."""
-        return self._filled(self._value(name), 0).name
+    def gradient_name(self, name: str) -> str:
+        """The gradient with respect to a tensor; zeros if nothing was handed back to it."""
+        cotangent = self._cotangents.get(name)
+        return (self._filled(self._value(name), 0) if cotangent is None else cotangent).name
 
     def _add(self, name: str, part: Value) -> None:
-        self.cotangents[name] = self.cotangents[name] + part if name in self.cotangents else part
+        sum_so_far = self._cotangents.get(name)
+        self._cotangents[name] = part if sum_so_far is None else sum_so_far + part
 
     def _value(self, name: str) -> Value:
         return Value(name, self._graph.dtype(name) or np.dtype(np.float32), self._builder)

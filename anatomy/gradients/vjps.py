@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 from anatomy.gradients.rules import (
     elementwise,
+    indexing,
+    matrix_products,
     normalisation,
     reductions,
+    resampling,
     shape_ops,
     sliding_window,
 )
@@ -17,11 +20,11 @@ VJPS: Mapping[str, Rule] = {
     **elementwise.UNARY,
     **elementwise.BINARY,
     **elementwise.OTHERS,
-    **reductions.REDUCTIONS,
+    **indexing.INDEXING,
+    **matrix_products.MATRIX_PRODUCTS,
     **normalisation.NORMALISATION,
+    **reductions.REDUCTIONS,
+    **resampling.RESAMPLING,
     **shape_ops.SHAPE_OPS,
-    "AveragePool": sliding_window.average_pool,
-    "Conv": sliding_window.convolution,
-    "ConvTranspose": sliding_window.transposed_convolution,
-    "MaxPool": sliding_window.max_pool,
+    **sliding_window.SLIDING_WINDOW,
 }

@@ -44,9 +44,9 @@ class NodeContext:
 
     def cotangent_or_zeros(self, position: int) -> Value:
         """The cotangent of an output; zeros if nobody reads it."""
-        given = self.cotangent(position)
-        if given is not None:
-            return given
+        cotangent = self.cotangent(position)
+        if cotangent is not None:
+            return cotangent
         return self.zeros_like(self.y(position, self.x(0).dtype))
 
     def cotangent(self, position: int) -> Value | None:
@@ -58,14 +58,11 @@ class NodeContext:
         return self._value(self.node.inputs[position])
 
     def y(self, position: int = 0, dtype: Any = np.int64) -> Value:
-        """An output; an optional one that the node does not give yet is asked for, with elements of
-        this type.
-        """
+        """An output; an optional one that the node lacks is added to it, with this element type."""
         if position < len(self.node.outputs) and self.node.outputs[position]:
             return self._value(self.node.outputs[position])
-        proto = next(
-            node for node in self._extended.graph.node if node.output[0] == self.node.outputs[0]
-        )
+        nodes = self._extended.graph.node
+        proto = next(node for node in nodes if node.output[0] == self.node.outputs[0])
         name = f"{proto.output[0]}.{position}"
         while len(proto.output) <= position:
             proto.output.append("")
@@ -129,14 +126,16 @@ class NodeContext:
         """
         wide, narrow = wide or self.output_shape(), self.shape(position)
         added = len(wide) - len(narrow)
-        pairs = list(enumerate(zip(narrow, wide[added:], strict=True), start=added))
-        if any(_is_open(size, whole) for _, (size, whole) in pairs):
+        aligned = list(zip(narrow, wide[added:], strict=True))
+        if any(_may_be_broadcast(size, wide_size) for size, wide_size in aligned):
             cotangent = self._unbroadcast_at_run(cotangent, position, len(wide))
-        elif axes := [
-            *range(added),
-            *(axis for axis, (size, whole) in pairs if size == 1 != whole),
-        ]:
-            cotangent = self.op("ReduceSum", cotangent, self.integers(axes), keepdims=1)
+        else:
+            repeated = [size == 1 and wide_size != 1 for size, wide_size in aligned]
+            axes = [
+                axis for axis, is_repeated in enumerate([True] * added + repeated) if is_repeated
+            ]
+            if axes:
+                cotangent = self.op("ReduceSum", cotangent, self.integers(axes), keepdims=1)
         return self.reshape_like(cotangent, position) if added else cotangent
 
     def _unbroadcast_at_run(self, cotangent: Value, position: int, rank: int) -> Value:
@@ -170,9 +169,8 @@ class NodeContext:
 
     def zeros_like(self, value: Value) -> Value:
         """Zeros in the shape of a tensor."""
-        return self.op(
-            "Expand", self.builder.constant(np.zeros((), value.dtype)), self.shape_of(value)
-        )
+        zero = self.builder.constant(np.zeros((), value.dtype))
+        return self.op("Expand", zero, self.shape_of(value))
 
     def size_along(self, value: Value, shape: Shape, axis: int) -> Value:
         """One size of a tensor, as a list of one number: a constant if the model says it."""
@@ -203,9 +201,11 @@ class NodeContext:
         return Value(name, self.graph.dtype(name) or np.dtype(np.float32), self.builder)
 
 
-def _is_open(size: Dim, whole: Dim) -> bool:
-    """Whether an axis may or may not have been broadcast."""
-    return not isinstance(size, int) and whole != 1 and (size is None or size != whole)
+def _may_be_broadcast(size: Dim, wide_size: Dim) -> bool:
+    """Whether the model leaves open if an axis was broadcast."""
+    if isinstance(size, int) or wide_size == 1:
+        return False
+    return size is None or size != wide_size
 
 
 Rule = Callable[[NodeContext, int], Value | None]

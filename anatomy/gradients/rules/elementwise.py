@@ -52,10 +52,8 @@ def _celu(ctx: NodeContext, dy: Value, x: Value, y: Value) -> Value:
 
 def _selu(ctx: NodeContext, dy: Value, x: Value, y: Value) -> Value:
     """Defaults of the ONNX operator specification."""
-    alpha, gamma = (
-        ctx.attribute("alpha", 1.67326319217681884765625),
-        ctx.attribute("gamma", 1.05070102214813232421875),
-    )
+    alpha = ctx.attribute("alpha", 1.67326319217681884765625)
+    gamma = ctx.attribute("gamma", 1.05070102214813232421875)
     return dy * _select(ctx, x > 0, gamma, y + alpha * gamma)
 
 
@@ -194,31 +192,36 @@ def power(ctx: NodeContext, position: int) -> Value:
     a, b = ctx.x(0), ctx.x(1)
     if position == 0:
         exponent = ctx.cast(b, a.dtype)
-        known = ctx.graph.constants.get(ctx.node.inputs[1])
-        # 0 times the infinity of 0 ** -1 is not a number.
-        one = 1.0 if known is not None and known.all() else ctx.op("Abs", ctx.op("Sign", exponent))
-        return ctx.unbroadcast(ctx.dy * exponent * (a ** (exponent - one)), 0)
+        slope = a ** (exponent - _one_unless_zero(ctx, exponent))
+        return ctx.unbroadcast(ctx.dy * exponent * slope, 0)
     positive = a > 0
     logarithm = ctx.mask(_log(positive.where(a, 1.0)), positive)
     return ctx.unbroadcast(ctx.cast(ctx.dy * ctx.y() * logarithm, b.dtype), 1)
 
 
+def _one_unless_zero(ctx: NodeContext, exponent: Value) -> Value | float:
+    """Zero for an exponent of zero: 0 times the infinity of 0 ** -1 is not a number."""
+    constant = ctx.graph.constants.get(ctx.node.inputs[1])
+    if constant is not None and constant.all():
+        return 1.0
+    return ctx.op("Abs", ctx.op("Sign", exponent))
+
+
 def extremum(ctx: NodeContext, position: int) -> Value:
     """Max and Min: to the input that was chosen, to the first of equals."""
     if len(ctx.node.inputs) == 2:
-        first = ctx.op(
-            "GreaterOrEqual" if ctx.node.operator == "Max" else "LessOrEqual",
-            ctx.x(0),
-            ctx.x(1),
-            dtype=np.bool_,
-        )
-        return ctx.unbroadcast(
-            ctx.mask(ctx.dy, first if position == 0 else ctx.op("Not", first)), position
-        )
-    chosen = ctx.x(position).equals(ctx.y())
-    for earlier in range(position):
-        chosen = chosen & ctx.op("Not", ctx.x(earlier).equals(ctx.y()))
+        chosen = _chosen_of_two(ctx, position)
+    else:
+        chosen = ctx.x(position).equals(ctx.y())
+        for earlier in range(position):
+            chosen = chosen & ctx.op("Not", ctx.x(earlier).equals(ctx.y()))
     return ctx.unbroadcast(ctx.mask(ctx.dy, chosen), position)
+
+
+def _chosen_of_two(ctx: NodeContext, position: int) -> Value:
+    comparison = "GreaterOrEqual" if ctx.node.operator == "Max" else "LessOrEqual"
+    first = ctx.op(comparison, ctx.x(0), ctx.x(1), dtype=np.bool_)
+    return first if position == 0 else ctx.op("Not", first)
 
 
 def mean(ctx: NodeContext, position: int) -> Value:
@@ -240,9 +243,8 @@ def where(ctx: NodeContext, position: int) -> Value | None:
     """To the side that was chosen."""
     if position == 0:
         return None
-    return ctx.unbroadcast(
-        ctx.mask(ctx.dy, ctx.x(0) if position == 1 else ctx.op("Not", ctx.x(0))), position
-    )
+    chosen = ctx.x(0) if position == 1 else ctx.op("Not", ctx.x(0))
+    return ctx.unbroadcast(ctx.mask(ctx.dy, chosen), position)
 
 
 BINARY: Mapping[str, Rule] = {
@@ -260,8 +262,7 @@ BINARY: Mapping[str, Rule] = {
 }
 PIECEWISE_CONSTANT = (
     "And ArgMax ArgMin Ceil ConstantOfShape Equal Floor Greater GreaterOrEqual IsInf IsNaN Less "
-    "LessOrEqual NonZero "
-    "Not Or Round Shape Sign Size Xor".split()
+    "LessOrEqual NonZero Not Or Round Shape Sign Size Xor".split()
 )
 OTHERS: Mapping[str, Rule] = {
     "Cast": cast,

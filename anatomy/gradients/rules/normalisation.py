@@ -18,11 +18,9 @@ def batch_normalization(ctx: NodeContext, position: int) -> Value | None:
     """Ioffe and Szegedy 2015."""
     if len({value.dtype for value in map(ctx.x, range(5))}) > 1:
         raise ctx.unsupported("inputs of different types")
-    return (
-        _in_training(ctx, position)
-        if ctx.attribute("training_mode", 0)
-        else _at_inference(ctx, position)
-    )
+    if ctx.attribute("training_mode", 0):
+        return _in_training(ctx, position)
+    return _at_inference(ctx, position)
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,8 @@ def _in_training(ctx: NodeContext, position: int) -> Value | None:
     """
     momentum = ctx.attribute("momentum", 0.9)
     if position > 2:
-        given = ctx.cotangent(position - 2)
-        return None if given is None else given * momentum
+        running = ctx.cotangent(position - 2)
+        return None if running is None else running * momentum
     channels = _channel_sums(ctx, *_statistics(ctx, momentum))
     if position > 0:
         return channels.product_sum * channels.inverse if position == 1 else channels.dy_sum
@@ -77,9 +75,8 @@ def _in_training(ctx: NodeContext, position: int) -> Value | None:
     factor = ctx.x(1) * channels.inverse
     slope = -(channels.product_sum * channels.inverse * channels.inverse) / number
     shift = -channels.dy_sum / number - slope * channels.mean
-    dx = (ctx.dy + ctx.x(0) * _per_channel(ctx, slope) + _per_channel(ctx, shift)) * _per_channel(
-        ctx, factor
-    )
+    standardised = ctx.dy + ctx.x(0) * _per_channel(ctx, slope) + _per_channel(ctx, shift)
+    dx = standardised * _per_channel(ctx, factor)
     return _add_running_statistics(ctx, dx, channels.mean, (1 - momentum) / number)
 
 
@@ -165,9 +162,8 @@ def _standardise(
 ) -> tuple[Value, Value]:
     """(x - mean) / deviation along these axes, and 1 / deviation."""
     centred = x - reduce_mean(ctx, x, axes)
-    inverse = ctx.op(
-        "Reciprocal", ctx.op("Sqrt", reduce_mean(ctx, centred * centred, axes) + epsilon)
-    )
+    variance = reduce_mean(ctx, centred * centred, axes)
+    inverse = ctx.op("Reciprocal", ctx.op("Sqrt", variance + epsilon))
     return centred * inverse, inverse
 
 
@@ -175,9 +171,8 @@ def _standardise_vjp(
     ctx: NodeContext, dy: Value, normal: Value, inverse: Value, axes: Sequence[int]
 ) -> Value:
     """(dy - mean(dy) - normal * mean(dy * normal)) / deviation."""
-    return (
-        dy - reduce_mean(ctx, dy, axes) - normal * reduce_mean(ctx, dy * normal, axes)
-    ) * inverse
+    projection = normal * reduce_mean(ctx, dy * normal, axes)
+    return (dy - reduce_mean(ctx, dy, axes) - projection) * inverse
 
 
 def local_response_normalization(ctx: NodeContext, position: int) -> Value:
@@ -203,9 +198,8 @@ def local_response_normalization(ctx: NodeContext, position: int) -> Value:
 def _matmul_channels(ctx: NodeContext, value: Value, matrix: np.ndarray) -> Value:
     """The matrix times the channels of every position."""
     flat = ctx.op("Reshape", value, ctx.integers([0, 0, -1]))
-    return ctx.reshape_like(
-        ctx.op("MatMul", ctx.builder.constant(np.ascontiguousarray(matrix)), flat), 0
-    )
+    constant = ctx.builder.constant(np.ascontiguousarray(matrix))
+    return ctx.reshape_like(ctx.op("MatMul", constant, flat), 0)
 
 
 NORMALISATION: Mapping[str, Rule] = {

@@ -1,4 +1,4 @@
-"""Gradients of operators that mix whole axes: reductions, softmax and products of matrices."""
+"""Gradients of operators that reduce axes, and of softmax and cumulated sums."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -45,9 +45,8 @@ def reduction(derivative: Reduction, *, keeps_values: bool = False) -> Rule:
             return None
         axes = _axes(ctx)
         if axes is not None:
-            return derivative(
-                ctx, _keep_dims(ctx, ctx.dy, axes), _keep_dims(ctx, ctx.y(), axes), ctx.x(0)
-            )
+            dy, y = _keep_dims(ctx, ctx.dy, axes), _keep_dims(ctx, ctx.y(), axes)
+            return derivative(ctx, dy, y, ctx.x(0))
         if not keeps_values:
             raise ctx.unsupported("no axes at all")
         return ctx.dy
@@ -57,13 +56,13 @@ def reduction(derivative: Reduction, *, keeps_values: bool = False) -> Rule:
 
 def _axes(ctx: NodeContext) -> list[int] | None:
     """The reduced axes; None where there are none."""
-    given = ctx.attribute("axes") if "axes" in ctx.node.attributes else ctx.constant(1)
-    if ctx.node.operator.startswith("Global"):
-        given = range(2, len(ctx.shape(0)))
-    if not given and ctx.attribute("noop_with_empty_axes", 0):
-        return None
     rank = len(ctx.shape(0))
-    return sorted(axis % rank for axis in given) if given else list(range(rank))
+    axes = ctx.attribute("axes") if "axes" in ctx.node.attributes else ctx.constant(1)
+    if ctx.node.operator.startswith("Global"):
+        axes = range(2, rank)
+    if axes:
+        return sorted(axis % rank for axis in axes)
+    return None if ctx.attribute("noop_with_empty_axes", 0) else list(range(rank))
 
 
 def _keep_dims(ctx: NodeContext, value: Value, axes: Sequence[int]) -> Value:
@@ -117,77 +116,20 @@ def cumsum(ctx: NodeContext, position: int) -> Value | None:
     """The sum from the other end."""
     if position != 0:
         return None
-    turned = 1 - ctx.attribute("reverse", 0)
     return ctx.op(
-        "CumSum", ctx.dy, ctx.x(1), exclusive=ctx.attribute("exclusive", 0), reverse=turned
+        "CumSum",
+        ctx.dy,
+        ctx.x(1),
+        exclusive=ctx.attribute("exclusive", 0),
+        reverse=1 - ctx.attribute("reverse", 0),
     )
-
-
-def gemm(ctx: NodeContext, position: int) -> Value:
-    """alpha A'B' + beta C, where ' may transpose: dA' = alpha dY B'ᵀ, dB' = alpha A'ᵀ dY; Gemm
-    itself transposes.
-    """
-    if position == 2:
-        beta = ctx.attribute("beta", 1.0)
-        return ctx.unbroadcast(ctx.dy if beta == 1 else ctx.dy * beta, 2)
-    turned_a, turned_b = ctx.attribute("transA", 0), ctx.attribute("transB", 0)
-    a, b, dy = ctx.x(0), ctx.x(1), ctx.dy
-    if position == 0:
-        left, right, turns = (b, dy, (turned_b, 1)) if turned_a else (dy, b, (0, 1 - turned_b))
-    else:
-        left, right, turns = (dy, a, (1, turned_a)) if turned_b else (a, dy, (1 - turned_a, 0))
-    return ctx.op(
-        "Gemm", left, right, alpha=ctx.attribute("alpha"), transA=turns[0], transB=turns[1]
-    )
-
-
-def matmul(ctx: NodeContext, position: int) -> Value:
-    """dA = dY Bᵀ, dB = Aᵀ dY, summed over what was broadcast."""
-    a, b, dy = ctx.x(0), ctx.x(1), ctx.dy
-    ranks = len(ctx.shape(0)), len(ctx.shape(1))
-    if min(ranks) < 2:
-        return _vector_product(ctx, position)
-    if ranks == (2, 2):
-        return ctx.op("Gemm", dy, b, transB=1) if position == 0 else ctx.op("Gemm", a, dy, transA=1)
-    if ranks[1] == 2 and position == 1:
-        flat_a, flat_dy = (ctx.op("Flatten", value, axis=ranks[0] - 1) for value in (a, dy))
-        return ctx.op("Gemm", flat_a, flat_dy, transA=1)
-    factors = (
-        (dy, _matrix_transpose(ctx, b, ranks[1]))
-        if position == 0
-        else (_matrix_transpose(ctx, a, ranks[0]), dy)
-    )
-    back = ctx.op("MatMul", *factors)
-    return ctx.unbroadcast(back, position, (*ctx.output_shape()[:-2], *ctx.shape(position)[-2:]))
-
-
-def _matrix_transpose(ctx: NodeContext, value: Value, rank: int) -> Value:
-    """Matrices transposed."""
-    return ctx.op("Transpose", value, perm=[*range(rank - 2), rank - 1, rank - 2])
-
-
-def _vector_product(ctx: NodeContext, position: int) -> Value:
-    """The outer product of the cotangent with the other operand, summed over what is not the
-    operand's own.
-    """
-    left, right = ctx.shape(0), ctx.shape(1)
-    other = ctx.x(1 - position)
-    if len(right) == 1:
-        outer = ctx.op("Unsqueeze", ctx.dy, ctx.integers([-1])) * other
-        return ctx.unbroadcast(outer, position, left)
-    dy = ctx.op("Unsqueeze", ctx.dy, ctx.integers([-2]))
-    if position == 1:
-        return ctx.op("Unsqueeze", other, ctx.integers([1])) * dy
-    return ctx.unbroadcast(reduce_sum(other * dy, [-1], keep=False), 0, right[:-1])
 
 
 REDUCTIONS: Mapping[str, Rule] = {
     "CumSum": cumsum,
-    "Gemm": gemm,
     "GlobalAveragePool": reduction(_mean),
     "GlobalMaxPool": reduction(_extremum),
     "LogSoftmax": log_softmax,
-    "MatMul": matmul,
     "ReduceL1": reduction(lambda ctx, dy, y, x: dy * ctx.op("Sign", x)),
     "ReduceL2": reduction(_norm),
     "ReduceLogSum": reduction(lambda ctx, dy, y, x: ctx.expand_like(dy / ctx.op("Exp", y), 0)),

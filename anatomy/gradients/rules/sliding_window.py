@@ -5,13 +5,14 @@ With respect to its input a convolution's gradient is the transposed convolution
 round (Dumoulin and Visin, "A guide to convolution arithmetic for deep learning", 2016).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from anatomy.fields.rules.base import RuleNotApplicable
 from anatomy.fields.rules.sliding_window import pads_of, transposed_pads, window_geometry
-from anatomy.gradients.rules.base import NodeContext
+from anatomy.gradients.rules.base import NodeContext, Rule
 from anatomy.gradients.rules.weight_gradient import SlidingWindow, known_sizes, weight_gradient
 from anatomy.graphs.builder import Value
 
@@ -53,20 +54,19 @@ def average_pool(ctx: NodeContext, position: int) -> Value:
 
 
 def max_pool(ctx: NodeContext, position: int) -> Value:
-    """To the place of each maximum, summed where windows overlap; the places are the pool's second
+    """To the index of each maximum, summed where windows overlap; the indices are the pool's second
     output.
     """
     if ctx.attribute("storage_order", 0):
-        raise ctx.unsupported("places counted by columns")
-    places = ctx.op("Reshape", ctx.y(1), ctx.integers([-1]), dtype=np.int64)
-    count = ctx.op(
-        "Reshape", ctx.op("Size", ctx.x(0), dtype=np.int64), ctx.integers([1]), dtype=np.int64
-    )
-    empty = ctx.op("Expand", ctx.builder.constant(np.zeros(1, ctx.dy.dtype)), count)
-    flat = ctx.op("Reshape", ctx.dy, ctx.integers([-1]))
-    return ctx.reshape_like(
-        ctx.op("ScatterElements", empty, places, flat, axis=0, reduction="add"), 0
-    )
+        raise ctx.unsupported("indices counted by columns")
+    flat = ctx.integers([-1])
+    indices = ctx.op("Reshape", ctx.y(1), flat, dtype=np.int64)
+    size = ctx.op("Size", ctx.x(0), dtype=np.int64)
+    zero = ctx.builder.constant(np.zeros(1, ctx.dy.dtype))
+    zeros = ctx.op("Expand", zero, ctx.op("Reshape", size, ctx.integers([1]), dtype=np.int64))
+    values = ctx.op("Reshape", ctx.dy, flat)
+    dx = ctx.op("ScatterElements", zeros, indices, values, axis=0, reduction="add")
+    return ctx.reshape_like(dx, 0)
 
 
 def _bias_gradient(ctx: NodeContext) -> Value:
@@ -128,28 +128,30 @@ def _conv_transpose(ctx: NodeContext, dy: Value, kernels: Value, window: Sliding
     """Transposed convolution of dy to the size of the input."""
     sizes, units = ctx.shape(0)[2:], ctx.output_shape()[2:]
     if all(isinstance(size, int) for size in (*sizes, *units)):
-        # How far the last window reaches beyond the input, or stays short of its end.
-        excess = [
-            (unit - 1) * stride + reach - pad[0] - size
-            for unit, stride, reach, pad, size in zip(
-                known_sizes(ctx, units),
-                window.strides,
-                window.reach,
-                window.pads,
-                known_sizes(ctx, sizes),
-                strict=True,
-            )
-        ]
-        pads = [*(pad[0] for pad in window.pads), *(max(more, 0) for more in excess)]
-        short = [max(-more, 0) for more in excess]
+        excess = _excess(window, known_sizes(ctx, sizes), known_sizes(ctx, units))
+        befores = [before for before, _ in window.pads]
         return ctx.op(
-            "ConvTranspose", dy, kernels, **window.attributes, pads=pads, output_padding=short
+            "ConvTranspose",
+            dy,
+            kernels,
+            **window.attributes,
+            pads=[*befores, *(max(beyond, 0) for beyond in excess)],
+            output_padding=[max(-beyond, 0) for beyond in excess],
         )
     longest = [stride - 1 for stride in window.strides]
-    whole = ctx.op("ConvTranspose", dy, kernels, **window.attributes, output_padding=longest)
-    before = ctx.integers([pad[0] for pad in window.pads])
-    ends = before + ctx.op("Shape", ctx.x(0), dtype=np.int64, start=2)
-    return ctx.op("Slice", whole, before, ends, ctx.integers(range(2, 2 + window.rank)))
+    uncropped = ctx.op("ConvTranspose", dy, kernels, **window.attributes, output_padding=longest)
+    starts = ctx.integers([before for before, _ in window.pads])
+    ends = starts + ctx.op("Shape", ctx.x(0), dtype=np.int64, start=2)
+    return ctx.op("Slice", uncropped, starts, ends, ctx.integers(range(2, 2 + window.rank)))
+
+
+def _excess(window: SlidingWindow, sizes: Sequence[int], units: Sequence[int]) -> list[int]:
+    """How far the last window reaches beyond the end of each axis; negative if it stays short."""
+    excess: list[int] = []
+    for axis, (before, _) in enumerate(window.pads):
+        last_start = (units[axis] - 1) * window.strides[axis] - before
+        excess.append(last_start + window.reach[axis] - sizes[axis])
+    return excess
 
 
 def _counts(
@@ -168,44 +170,42 @@ def _counts(
     return result
 
 
-def _window(ctx: NodeContext, groups: int | None = None) -> SlidingWindow:
+def _window(ctx: NodeContext, groups: int = 0) -> SlidingWindow:
     try:
         kernel, strides, dilations = window_geometry(ctx.node, ctx.graph)
         pads = pads_of(ctx.node, ctx.graph)
     except RuleNotApplicable as error:
         raise ctx.unsupported(f"this one: {error}") from None
-    return SlidingWindow(
-        kernel, strides, dilations, _known_pads(ctx, pads), groups or ctx.attribute("group", 1)
-    )
+    groups = groups or ctx.attribute("group", 1)
+    return SlidingWindow(kernel, strides, dilations, _known_pads(ctx, pads), groups)
 
 
 def _transposed_window(ctx: NodeContext) -> SlidingWindow:
     kernel, strides, dilations = window_geometry(ctx.node, ctx.graph)
     befores = transposed_pads(ctx.node, ctx.graph)
-    given = ctx.attribute("pads")
-    window = SlidingWindow(
-        kernel, strides, dilations, ((0, 0),) * len(kernel), ctx.attribute("group", 1)
-    )
+    no_pads = ((0, 0),) * len(kernel)
+    window = SlidingWindow(kernel, strides, dilations, no_pads, ctx.attribute("group", 1))
+    explicit = ctx.attribute("pads")
     pads: list[tuple[int, int] | None] = []
     for axis, before in enumerate(befores):
-        after = given[len(kernel) + axis] if given else _pad_after(ctx, window, axis, before)
+        after = explicit[len(kernel) + axis] if explicit else _pad_after(ctx, window, axis, before)
         pads.append(None if before is None or after is None else (before, after))
-    return SlidingWindow(kernel, strides, dilations, _known_pads(ctx, pads), window.groups)
+    return replace(window, pads=_known_pads(ctx, pads))
 
 
 def _pad_after(
     ctx: NodeContext, window: SlidingWindow, axis: int, before: int | None
 ) -> int | None:
-    size, wanted = ctx.shape(0)[2 + axis], ctx.output_shape()[2 + axis]
-    if (
-        ctx.attribute("auto_pad", "NOTSET") in ("NOTSET", "", "VALID")
-        and ctx.attribute("output_shape") is None
-    ):
+    """What a transposed convolution without explicit pads cuts off after an axis."""
+    is_automatic = ctx.attribute("auto_pad", "NOTSET") not in ("NOTSET", "", "VALID")
+    if not is_automatic and ctx.attribute("output_shape") is None:
         return 0
-    if not isinstance(size, int) or not isinstance(wanted, int) or before is None:
+    size, output_size = ctx.shape(0)[2 + axis], ctx.output_shape()[2 + axis]
+    if not isinstance(size, int) or not isinstance(output_size, int) or before is None:
         return None
-    extra = ctx.attribute("output_padding", (0,) * window.rank)[axis]
-    return window.strides[axis] * (size - 1) + int(extra) + window.reach[axis] - wanted - before
+    extra = int(ctx.attribute("output_padding", (0,) * window.rank)[axis])
+    full_size = window.strides[axis] * (size - 1) + extra + window.reach[axis]
+    return full_size - output_size - before
 
 
 def _known_pads(
@@ -215,3 +215,11 @@ def _known_pads(
     if len(known) != len(pads):
         raise ctx.unsupported("padding that depends on an unknown size")
     return known
+
+
+SLIDING_WINDOW: Mapping[str, Rule] = {
+    "AveragePool": average_pool,
+    "Conv": convolution,
+    "ConvTranspose": transposed_convolution,
+    "MaxPool": max_pool,
+}

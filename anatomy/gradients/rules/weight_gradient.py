@@ -70,10 +70,8 @@ def weight_gradient(
     open_sizes = not all(isinstance(size, int) for size in (*x_shape[1:], *dy_shape[1:]))
     if window.groups == 1 and (open_sizes or x_shape[1] in range(1 + FEW_CHANNELS)):
         return _conv_over_batch(ctx, x, dy, window)
-    (channels, *sizes), (outputs, *units) = (
-        known_sizes(ctx, x_shape[1:]),
-        known_sizes(ctx, dy_shape[1:]),
-    )
+    channels, *sizes = known_sizes(ctx, x_shape[1:])
+    outputs, *units = known_sizes(ctx, dy_shape[1:])
     patches = _im2col(ctx, x, channels, sizes, units, window)
     if window.groups == 1:
         return _matrix_product(ctx, patches, dy, channels, outputs, window)
@@ -85,8 +83,8 @@ def known_sizes(ctx: NodeContext, sizes: Sequence[Dim]) -> tuple[int, ...]:
     known = tuple(size for size in sizes if isinstance(size, int))
     if len(known) != len(sizes):
         raise UnknownGradientError(
-            f"the gradient of {ctx.node.operator} '{ctx.node.name}' needs its sizes; give the model "
-            "an input shape"
+            f"the gradient of {ctx.node.operator} '{ctx.node.name}' needs its sizes; "
+            "give the model an input shape"
         )
     return known
 
@@ -95,7 +93,7 @@ def _conv_over_batch(ctx: NodeContext, x: Value, dy: Value, window: SlidingWindo
     """A convolution over the batch: strides and dilations change places too."""
     axes = range(2, 2 + window.rank)
     exchange = [1, 0, *axes]
-    found = ctx.op(
+    kernels = ctx.op(
         "Conv",
         ctx.op("Transpose", x, perm=exchange),
         ctx.op("Transpose", dy, perm=exchange),
@@ -105,8 +103,8 @@ def _conv_over_batch(ctx: NodeContext, x: Value, dy: Value, window: SlidingWindo
     )
     if max(window.strides) > 1:
         zeros = ctx.integers([0] * window.rank)
-        found = ctx.op("Slice", found, zeros, ctx.integers(window.kernel), ctx.integers(axes))
-    return ctx.op("Transpose", found, perm=exchange)
+        kernels = ctx.op("Slice", kernels, zeros, ctx.integers(window.kernel), ctx.integers(axes))
+    return ctx.op("Transpose", kernels, perm=exchange)
 
 
 def _im2col(
@@ -132,7 +130,7 @@ def _im2col(
 def im2col_indices(
     padded: Sequence[int], units: Sequence[int], window: SlidingWindow
 ) -> np.ndarray:
-    """[units, taps]: where in the flattened padded input each tap of each unit looks."""
+    """[units, taps]: the index in the flattened padded input that each tap of each unit reads."""
     result = np.zeros((1, 1), np.int64)
     for axis, size in enumerate(padded):
         starts = np.arange(units[axis]) * window.strides[axis]
@@ -151,14 +149,10 @@ def _matrix_product(
     last = ctx.op("Transpose", dy, perm=[0, *range(2, 2 + window.rank), 1])
     left = ctx.op("Reshape", last, ctx.integers([-1, outputs]))
     right = ctx.op("Reshape", patches, ctx.integers([-1, taps * channels]))
-    found = ctx.op(
-        "Reshape", ctx.op("Gemm", left, right, transA=1), ctx.integers([outputs, taps, channels])
-    )
-    return ctx.op(
-        "Reshape",
-        ctx.op("Transpose", found, perm=[0, 2, 1]),
-        ctx.integers([outputs, channels, *window.kernel]),
-    )
+    product = ctx.op("Gemm", left, right, transA=1)
+    channels_last = ctx.op("Reshape", product, ctx.integers([outputs, taps, channels]))
+    channels_first = ctx.op("Transpose", channels_last, perm=[0, 2, 1])
+    return ctx.op("Reshape", channels_first, ctx.integers([outputs, channels, *window.kernel]))
 
 
 def _grouped_matrix_product(
@@ -166,19 +160,13 @@ def _grouped_matrix_product(
 ) -> Value:
     """The same product for each group."""
     groups, taps = window.groups, prod(window.kernel)
-    each, own = outputs // groups, channels // groups
-    split = ctx.op("Reshape", patches, ctx.integers([0, 0, taps, groups, own]))
-    right = ctx.op(
-        "Reshape",
-        ctx.op("Transpose", split, perm=[3, 0, 1, 4, 2]),
-        ctx.integers([groups, -1, own * taps]),
-    )
-    by_group = ctx.op("Reshape", dy, ctx.integers([0, groups, each, -1]))
-    left = ctx.op(
-        "Reshape",
-        ctx.op("Transpose", by_group, perm=[1, 2, 0, 3]),
-        ctx.integers([groups, each, -1]),
-    )
-    return ctx.op(
-        "Reshape", ctx.op("MatMul", left, right), ctx.integers([outputs, own, *window.kernel])
-    )
+    group_outputs, group_channels = outputs // groups, channels // groups
+    split = ctx.op("Reshape", patches, ctx.integers([0, 0, taps, groups, group_channels]))
+    patches_by_group = ctx.op("Transpose", split, perm=[3, 0, 1, 4, 2])
+    right_shape = ctx.integers([groups, -1, group_channels * taps])
+    right = ctx.op("Reshape", patches_by_group, right_shape)
+    split_dy = ctx.op("Reshape", dy, ctx.integers([0, groups, group_outputs, -1]))
+    dy_by_group = ctx.op("Transpose", split_dy, perm=[1, 2, 0, 3])
+    left = ctx.op("Reshape", dy_by_group, ctx.integers([groups, group_outputs, -1]))
+    product = ctx.op("MatMul", left, right)
+    return ctx.op("Reshape", product, ctx.integers([outputs, group_channels, *window.kernel]))

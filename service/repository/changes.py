@@ -2,7 +2,7 @@
 scans.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
 
 from service.repository.entry import Entries, ModelEntry
@@ -49,18 +49,22 @@ def changes_of_missing(name: str, present: Collection[ModelKey], entries: Entrie
     They are dropped, but for those that answer while files of the model are there and none of them
     can be served: those go on.
     """
-    versions = {key: entry for key, entry in entries.items() if key[0] == name}
-    missing = {key: entry for key, entry in versions.items() if key not in present}
-    replaced = any(entry.served for key, entry in versions.items() if key in present)
-    has_files = any(key[0] == name for key in present)
-    go_on: Mapping[ModelKey, ModelEntry] = {}
-    if has_files and not replaced:
+    missing = {key: entry for key, entry in _of_model(name, entries) if key not in present}
+    if any(key[0] == name for key in present) and not _any_served(name, present, entries):
         go_on = {key: entry for key, entry in missing.items() if entry.served}
-    return Changes(
-        {
-            key: replace(entry, file_missing=True)
-            for key, entry in go_on.items()
-            if not entry.file_missing
-        },
-        frozenset(missing.keys() - go_on.keys()),
-    )
+    else:
+        go_on = {}
+    changed = {
+        key: replace(entry, file_missing=True)
+        for key, entry in go_on.items()
+        if not entry.file_missing
+    }
+    return Changes(changed, frozenset(missing.keys() - go_on.keys()))
+
+
+def _any_served(name: str, present: Collection[ModelKey], entries: Entries) -> bool:
+    return any(entry.served for key, entry in _of_model(name, entries) if key in present)
+
+
+def _of_model(name: str, entries: Entries) -> Iterator[tuple[ModelKey, ModelEntry]]:
+    return ((key, entry) for key, entry in entries.items() if key[0] == name)

@@ -19,17 +19,22 @@ def families(pids: Sequence[int], parent: int | None) -> Iterator[Metric]:
 
     The processor time of processes that ended is known to their parent, so the sum never decreases.
     """
+    watched = pids if parent is None else [*pids, parent]
     metrics: dict[str, list[Metric]] = {}
-    for pid in (*pids, *(() if parent is None else (parent,))):
+    for pid in watched:
         for metric in _process(pid):
             metrics.setdefault(metric.name, []).append(metric)
     for name, of_processes in metrics.items():
         values = [sample.value for metric in of_processes for sample in metric.samples]
         if parent is not None and name == _CPU_SECONDS:
             values.append(_cpu_seconds_of_ended(parent))
-        value = min(values) if name in _MINIMUM_OF else sum(values)
-        family = CounterMetricFamily if of_processes[0].type == "counter" else GaugeMetricFamily
-        yield family(name, of_processes[0].documentation, value)
+        yield _combined(of_processes[0], values)
+
+
+def _combined(metric: Metric, values: Sequence[float]) -> Metric:
+    family = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+    value = min(values) if metric.name in _MINIMUM_OF else sum(values)
+    return family(metric.name, metric.documentation, value)
 
 
 def _process(pid: int) -> Iterator[Metric]:

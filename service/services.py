@@ -12,10 +12,11 @@ from service.repository.loader import Loader
 from service.repository.manager import ModelManager
 from service.repository.session_cache import LRUCache
 from service.runtime.cuda import Cuda
-from service.runtime.engine import CPU, Engine
+from service.runtime.engine import CPU, Engine, Session
 from service.runtime.process import Threads
 from service.scheduling.batcher import Batcher
 from service.settings import Settings
+from service.telemetry.instruments import Gauge
 from service.telemetry.metrics import Metrics
 from service.telemetry.statistics import Statistics
 
@@ -54,40 +55,13 @@ class Services:
         """
         metrics = metrics or Metrics()
         statistics = Statistics(metrics)
-        crowd = [0.0]
+        busy_workers = Gauge()
         threads = Threads.share(settings.workers, settings.instances, settings.threads)
-        engine = Engine(
-            settings.device,
-            threads.alone,
-            cuda_of(settings),
-            settings.max_batch,
-            built=metrics.sessions_built,
-            threads_beside=threads.contended,
-            crowd=crowd,
-        )
-        loader = Loader(engine, LRUCache(settings.layer_sessions, metrics.layer_sessions))
-        manager = ModelManager(
-            settings.models,
-            loader,
-            settings.model_control,
-            settings.default_model,
-            settings.load_models,
-        )
-        store = InputStore(
-            settings.input_store,
-            settings.input_store_bytes,
-            settings.input_store_seconds,
-            metrics.input_store,
-        )
-        workers = settings.instances or (
-            threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA
-        )
-        batcher = Batcher(
-            workers, settings.queue_size, engine.max_batch, metrics.queue_length, crowd
-        )
-        pipeline = Pipeline(batcher, settings.queue_size, threads.processors)
-        prepared = DecodedInputCache(store, settings.max_pixels)
-        predictor = Predictor(store, settings.max_pixels, statistics)
+        engine = _engine(settings, threads, metrics, busy_workers)
+        sessions = LRUCache[Session](settings.layer_sessions, metrics.layer_sessions)
+        manager = _manager(settings, Loader(engine, sessions))
+        store = _store(settings, metrics)
+        batcher = _batcher(settings, threads, engine, metrics, busy_workers)
         if settings.model_control == "poll":
             manager.watch(settings.poll_seconds)
         return cls(
@@ -96,10 +70,10 @@ class Services:
             manager.catalogue,
             manager,
             store,
-            prepared,
-            predictor,
+            DecodedInputCache(store, settings.max_pixels),
+            Predictor(store, settings.max_pixels, statistics),
             Inspector(statistics),
-            pipeline,
+            Pipeline(batcher, settings.queue_size, threads.processors),
             metrics,
             statistics,
         )
@@ -113,3 +87,51 @@ class Services:
     def batcher(self) -> Batcher:
         """The queue before the run slots."""
         return self.pipeline.batcher
+
+
+def _engine(settings: Settings, threads: Threads, metrics: Metrics, busy_workers: Gauge) -> Engine:
+    return Engine(
+        settings.device,
+        threads.alone,
+        cuda_of(settings),
+        settings.max_batch,
+        built=metrics.sessions_built,
+        threads_beside=threads.contended,
+        busy_workers=busy_workers,
+    )
+
+
+def _manager(settings: Settings, loader: Loader) -> ModelManager:
+    return ModelManager(
+        settings.models,
+        loader,
+        settings.model_control,
+        settings.default_model,
+        settings.load_models,
+    )
+
+
+def _store(settings: Settings, metrics: Metrics) -> InputStore:
+    return InputStore(
+        settings.input_store,
+        settings.input_store_bytes,
+        settings.input_store_seconds,
+        metrics.input_store,
+    )
+
+
+def _batcher(
+    settings: Settings,
+    threads: Threads,
+    engine: Engine,
+    metrics: Metrics,
+    busy_workers: Gauge,
+) -> Batcher:
+    workers = threads.processors if engine.provider == CPU else INSTANCES_ON_CUDA
+    return Batcher(
+        settings.instances or workers,
+        settings.queue_size,
+        engine.max_batch,
+        metrics.queue_length,
+        busy_workers,
+    )

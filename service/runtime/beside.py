@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from service.runtime.process import trim_heap
-from service.telemetry.shared_counters import Values
+from service.telemetry.instruments import Gauge
 
 SEVERAL = 2
 """So many workers with something to do, and each run has its share of the threads."""
@@ -21,20 +21,18 @@ log = structlog.get_logger(__name__)
 
 
 class ContendedSession:
-    """What `build` loads, when `crowd` first tells of several workers with something to do: it
-    takes memory.
-    """
+    """What `build` loads, when there first are several `busy_workers`: it takes memory."""
 
-    def __init__(self, build: Callable[[], Any], crowd: Values) -> None:
+    def __init__(self, build: Callable[[], Any], busy_workers: Gauge) -> None:
         self._build = build
-        self._crowd = crowd
+        self._busy_workers = busy_workers
         self._begun = threading.Lock()
         self._session: Any = None
 
     @property
     def session(self) -> Any:
         """The session for a run that begins now; None for a run by itself, and until it is loaded."""
-        if self._crowd[0] < SEVERAL:
+        if self._busy_workers.value < SEVERAL:
             return None
         if self._session is None and self._begun.acquire(blocking=False):
             threading.Thread(target=self._load, name="fovea-beside", daemon=True).start()

@@ -26,8 +26,7 @@ from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
 from service.runtime.cuda import Cuda
 from service.runtime.placement import Placement
 from service.runtime.watchdog import Watchdog
-from service.telemetry.instruments import Counter
-from service.telemetry.shared_counters import Values
+from service.telemetry.instruments import Counter, Gauge
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -143,7 +142,7 @@ class Engine:
     choice).
 
     On a CPU, a session that is loaded `by_load` has them for a run that goes by itself; where
-    `crowd` tells of several workers with something to do, a run has `threads_beside`. `cuda` says
+    there are several `busy_workers`, a run has `threads_beside`. `cuda` says
     how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless
     given). Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be
     had, or no ONNX Runtime is installed.
@@ -157,12 +156,12 @@ class Engine:
         max_batch: int | None = None,
         built: Counter | None = None,
         threads_beside: int | None = None,
-        crowd: Values | None = None,
+        busy_workers: Gauge | None = None,
     ) -> None:
         self._runtime = _runtime()
         self._threads = threads
         self._threads_beside = threads if threads_beside is None else threads_beside
-        self._crowd = [0.0] if crowd is None else crowd
+        self._busy_workers = busy_workers or Gauge()
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
         self._watch = Watchdog()
@@ -200,7 +199,7 @@ class Engine:
         beside = None
         if by_load and self.provider == CPU and self._threads_beside != self._threads:
             beside = ContendedSession(
-                partial(self._inner, proto, CPU, self._threads_beside), self._crowd
+                partial(self._inner, proto, CPU, self._threads_beside), self._busy_workers
             )
         session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
         with self._lock:

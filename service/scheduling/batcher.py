@@ -27,7 +27,6 @@ from service.scheduling.work_item import (
     outcomes_of,
 )
 from service.telemetry.instruments import Gauge
-from service.telemetry.shared_counters import Values
 
 _wanted = attrgetter("wanted")
 
@@ -39,7 +38,7 @@ class Batcher:
     Owners, such as models, are served in turn, so that a rush for one does not keep the others
     waiting.
 
-    How many are running or waiting is told in `length`, and in `crowd` how many workers have
+    `length` is set to how many are running or waiting, `busy_workers` to how many workers have
     something to do.
     """
 
@@ -49,11 +48,11 @@ class Batcher:
         waiting: int,
         most: int = 8,
         length: Gauge | None = None,
-        crowd: Values | None = None,
+        busy_workers: Gauge | None = None,
         name: str = "run",
     ) -> None:
         self._length = length or Gauge()
-        self._crowd = [0.0] if crowd is None else crowd
+        self._busy_workers = busy_workers or Gauge()
         self._busy = 0
         self._limit = workers + waiting
         self._workers = workers
@@ -211,7 +210,7 @@ class Batcher:
     def _tell(self) -> None:
         self._length.set(self._total())
         active = self._busy + len(self._waiting) + self._elsewhere.total()
-        self._crowd[0] = min(active, self._workers)
+        self._busy_workers.set(min(active, self._workers))
 
     def _work(self) -> None:
         while pieces := self._taken():

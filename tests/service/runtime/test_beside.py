@@ -17,17 +17,24 @@ from service.repository.scan import ModelFiles
 from service.runtime.beside import ContendedSession
 from service.runtime.engine import Engine, Session
 from service.scheduling.batcher import Batcher
+from service.telemetry.instruments import Gauge
 from tests.service import networks
 
 
 @pytest.fixture
-def crowd() -> list[float]:
-    return [0.0]
+def busy_workers() -> Gauge:
+    return Gauge()
+
+
+def two_busy_workers() -> Gauge:
+    gauge = Gauge()
+    gauge.set(2)
+    return gauge
 
 
 @pytest.fixture
-def session(crowd: list[float], repository_folder: Path) -> Session:
-    engine = Engine("cpu", threads=3, threads_beside=1, crowd=crowd)
+def session(busy_workers: Gauge, repository_folder: Path) -> Session:
+    engine = Engine("cpu", threads=3, threads_beside=1, busy_workers=busy_workers)
     return engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)
 
 
@@ -45,35 +52,35 @@ def threads_of(beside: ContendedSession | None) -> int | None:
 
 
 def test_only_runs_beside_others_take_the_session_with_fewer_threads(
-    session: Session, crowd: list[float]
+    session: Session, busy_workers: Gauge
 ) -> None:
     feeds = {session.inputs[0]: np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)}
     alone = session.run(feeds)
     assert session._beside is not None
     assert session._beside.session is None
-    crowd[0] = 2
+    busy_workers.set(2)
     assert threads_of(session._beside) == 1
     beside = session.run(feeds)
-    crowd[0] = 1
+    busy_workers.set(1)
     assert session._beside.session is None
     for one, other in zip(alone, beside, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
 def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder: Path) -> None:
-    engine = Engine("cpu", threads=1, threads_beside=1, crowd=[2.0])
+    engine = Engine("cpu", threads=1, threads_beside=1, busy_workers=two_busy_workers())
     assert (
         engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside
         is None
     )
-    engine = Engine("cpu", threads=2, threads_beside=1, crowd=[2.0])
+    engine = Engine("cpu", threads=2, threads_beside=1, busy_workers=two_busy_workers())
     assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
 
 
 def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     imagenet_model: Path,
 ) -> None:
-    loader = Loader(Engine("cpu", threads=2, threads_beside=1, crowd=[2.0]))
+    loader = Loader(Engine("cpu", threads=2, threads_beside=1, busy_workers=two_busy_workers()))
     heavy = loader.load(ModelFiles("heavy", "1", imagenet_model))
     assert isinstance(heavy, Model)
     assert spins(heavy.lean._session)
@@ -104,7 +111,7 @@ def test_it_is_loaded_once_and_what_cannot_be_loaded_is_done_without() -> None:
         built.append(1)
         raise RuntimeError("no memory")
 
-    beside = ContendedSession(failing, [2.0])
+    beside = ContendedSession(failing, two_busy_workers())
     assert [beside.session for _ in range(50)] == [None] * 50
     assert threads_of_none(beside)
     assert built == [1]
@@ -115,17 +122,17 @@ def threads_of_none(beside: ContendedSession) -> bool:
     return beside.session is None
 
 
-def test_the_crowd_is_the_workers_that_have_something_to_do() -> None:
-    crowd = [0.0]
-    batcher = Batcher(2, 8, crowd=crowd)
+def test_the_busy_workers_are_those_that_have_something_to_do() -> None:
+    busy_workers = Gauge()
+    batcher = Batcher(2, 8, busy_workers=busy_workers)
     gates = [threading.Event() for _ in range(3)]
     futures = [batcher.submit(lambda gate=gate: gate.wait(20)) for gate in gates]  # type: ignore[misc]
-    assert crowd == [2.0]
+    assert busy_workers.value == 2
     for gate, future in zip(gates, futures, strict=True):
         gate.set()
         future.result(20)
     until = time.monotonic() + 20
-    while crowd[0] and time.monotonic() < until:
+    while busy_workers.value and time.monotonic() < until:
         time.sleep(0.01)
-    assert crowd == [0.0]
+    assert busy_workers.value == 0
     batcher.close()

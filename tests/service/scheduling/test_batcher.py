@@ -299,15 +299,15 @@ def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
 
 
 def test_who_is_admitted_counts_as_waiting_until_it_leaves() -> None:
-    length, crowd = Gauge(), [0.0]
-    batcher = Batcher(workers=1, waiting=1, length=length, crowd=crowd)
+    length, busy = Gauge(), Gauge()
+    batcher = Batcher(workers=1, waiting=1, length=length, busy_workers=busy)
     with batcher.admitted("a"), batcher.admitted("a"), batcher.admitted("b"):
-        assert (batcher.inside, length.value, crowd) == (3, 3, [1])
+        assert (batcher.inside, length.value, busy.value) == (3, 3, 1)
         with pytest.raises(QueueFull, match="2 requests"):
             batcher.submit(lambda: None, "a")
         with pytest.raises(QueueFull, match="2 requests"), batcher.admitted("a"):
             pass
         with batcher.admitted("a", limited=False):
             assert batcher.inside == 4
-    assert (batcher.inside, length.value, crowd) == (0, 0, [0])
+    assert (batcher.inside, length.value, busy.value) == (0, 0, 0)
     batcher.close()

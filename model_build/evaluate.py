@@ -1,6 +1,4 @@
-"""How well a model file does on examples it has not seen: run by ONNX Runtime in batches, counted
-class by class.
-"""
+"""Scores of a model file on examples: run by ONNX Runtime in batches, counted by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from model_build.datasets.split import Array, Split
 
-BATCH = 500
+BATCH_SIZE = 500
 CPU = ("CPUExecutionProvider",)
 _TYPES = {"tensor(uint8)": np.uint8, "tensor(float)": np.float32, "tensor(float16)": np.float16}
 # The loss of a class that got probability 0 in single precision is not infinite.
@@ -20,17 +18,16 @@ _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 class EvaluationError(ValueError):
-    """The model and the examples do not belong together; the message says what was expected and
-    what was found.
-    """
+    """The model and the examples do not belong together; the message says expected and actual."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """`confusion[t, p]` examples of class t were taken for p; `loss` is the mean of
-    -log(probability of t).
+    """Scores of a classifier.
 
-    What has no examples, or was never answered, has the precision, recall and F1 of 0.
+    `confusion[t, p]` examples of class t were taken for p; `loss` is the mean of
+    -log(probability of t).     A class without examples or answers has the precision,
+    recall and F1 of 0.
     """
 
     confusion: NDArray[np.int64]
@@ -64,75 +61,75 @@ class Scores:
     @property
     def f1(self) -> NDArray[np.float64]:
         """By class: the harmonic mean of precision and recall."""
-        return _share(
-            2 * np.diag(self.confusion), self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
-        )
+        answers, examples = self.confusion.sum(axis=0), self.confusion.sum(axis=1)
+        return _share(2 * np.diag(self.confusion), answers + examples)
 
     @property
     def interval(self) -> tuple[float, float]:
         """Where the true accuracy lies with 95 % confidence, by Wilson's formula."""
         n, p, z = max(self.examples, 1), self.accuracy, 1.96
-        middle, spread = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+        middle = p + z * z / (2 * n)
+        spread = z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
         scale = 1 + z * z / n
         return float((middle - spread) / scale), float((middle + spread) / scale)
 
 
 def evaluate(
-    model: Path | bytes, split: Split, batch: int = BATCH, providers: Sequence[str] = CPU
+    model: Path | bytes, split: Split, batch_size: int = BATCH_SIZE, providers: Sequence[str] = CPU
 ) -> Scores:
-    """The scores of a classifier that gives probabilities; raises EvaluationError, or ONNX
-    Runtime's for a bad file.
+    """The scores of a classifier that gives probabilities.
+
+    Raises EvaluationError, or ONNX Runtime's errors for a bad file.
     """
-    return scored(probabilities(model, split.inputs, batch, providers), split.labels)
+    return scored(probabilities(model, split.inputs, batch_size, providers), split.labels)
 
 
-def scored(given: Array, labels: NDArray[np.int64]) -> Scores:
+def scored(answers: Array, labels: NDArray[np.int64]) -> Scores:
     """The scores of probabilities [N, classes] beside the true classes [N]; raises EvaluationError.
 
     The strongest class is the answer, the first of them where several are equally strong.
     """
-    if given.ndim != 2 or len(given) != len(labels):
+    if answers.ndim != 2 or len(answers) != len(labels):
         raise EvaluationError(
-            f"expected {len(labels)} rows of probabilities, got shape {list(given.shape)}"
+            f"expected {len(labels)} rows of probabilities, got shape {list(answers.shape)}"
         )
-    classes = given.shape[1]
+    classes = answers.shape[1]
     if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
         raise EvaluationError(
             f"labels from {labels.min()} to {labels.max()}, but the model knows {classes} classes"
         )
-    if not np.isfinite(given).all():
-        first = int(np.argwhere(~np.isfinite(given))[0, 0])
+    if not np.isfinite(answers).all():
+        first = int(np.argwhere(~np.isfinite(answers))[0, 0])
         raise EvaluationError(f"example {first} has a probability that is no number")
-    confusion = np.bincount(labels * classes + given.argmax(axis=1), minlength=classes**2).reshape(
-        classes, classes
-    )
-    true = given[np.arange(len(labels)), labels].astype(np.float64)
-    return Scores(
-        confusion, float(-np.log(np.maximum(true, _SMALLEST)).mean()) if len(labels) else 0.0
-    )
+    cells = labels * classes + answers.argmax(axis=1)
+    confusion = np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    true = answers[np.arange(len(labels)), labels].astype(np.float64)
+    losses = -np.log(np.maximum(true, _SMALLEST))
+    return Scores(confusion, float(losses.mean()) if len(labels) else 0.0)
 
 
 def probabilities(
-    model: Path | bytes, inputs: Array, batch: int = BATCH, providers: Sequence[str] = CPU
+    model: Path | bytes, inputs: Array, batch_size: int = BATCH_SIZE, providers: Sequence[str] = CPU
 ) -> Array:
-    """The model's first output for every example, [N, classes]; examples are cast to the type of
-    its input.
+    """The model's first output for every example, [N, classes].
+
+    Examples are cast to the type of its input.
     """
     session = onnxruntime.InferenceSession(model, providers=list(providers))
-    (taken,) = session.get_inputs()
-    if taken.type not in _TYPES:
+    (model_input,) = session.get_inputs()
+    if model_input.type not in _TYPES:
         raise EvaluationError(
-            f"the input {taken.name!r} is of {taken.type}, expected one of {', '.join(_TYPES)}"
+            f"the input {model_input.name!r} is of {model_input.type}, expected one of "
+            f"{', '.join(_TYPES)}"
         )
+    dtype = _TYPES[model_input.type]
     output = session.get_outputs()[0].name
-    parts = [
-        session.run(
-            [output], {taken.name: inputs[at : at + batch].astype(_TYPES[taken.type], copy=False)}
-        )[0]
-        for at in range(0, max(len(inputs), 1), batch)
-    ]
-    return np.concatenate(parts)
+    answers = []
+    for start in range(0, max(len(inputs), 1), batch_size):
+        batch = inputs[start : start + batch_size].astype(dtype, copy=False)
+        answers.append(session.run([output], {model_input.name: batch})[0])
+    return np.concatenate(answers)
 
 
-def _share(part: Array, whole: Array) -> NDArray[np.float64]:
-    return np.divide(part, whole, out=np.zeros(len(whole)), where=whole > 0)
+def _share(part: Array, total: Array) -> NDArray[np.float64]:
+    return np.divide(part, total, out=np.zeros(len(total)), where=total > 0)

@@ -1,7 +1,7 @@
-"""From a module to a finished ONNX model: traced, batch norms folded, named by module path, shapes
-inferred, checked.
+"""From a module to a finished ONNX model.
 
-The same module with the same weights gives the same bytes, on every machine.
+Traced, batch norms folded, named by module path, shapes inferred, checked. The same module
+with the same weights gives the same bytes, on every machine.
 """
 
 import ast
@@ -26,8 +26,9 @@ _SCOPES = "pkg.onnxscript.name_scopes"
 
 
 class Signature(NamedTuple):
-    """The model's one input and one output: names, and the input's element type and shape (a string
-    is symbolic).
+    """The model's one input and one output.
+
+    Names, and the input's element type and shape (a string is symbolic).
     """
 
     input: str
@@ -40,9 +41,7 @@ class Augmentation(Protocol):
     """Alters a batch inside the graph, by random numbers that are drawn outside of it."""
 
     def draw(self, random: np.random.Generator, batch: int) -> Mapping[str, NDArray[Any]]:
-        """The random numbers of a batch, by the name of the graph input that takes them; first axis
-        the batch.
-        """
+        """The random numbers of a batch, by graph input; the first axis is the batch."""
 
     def __call__(
         self, op: OpBuilder, images: ir.Value, random_inputs: Mapping[str, ir.Value]
@@ -55,20 +54,19 @@ IMAGE_INPUT = "image"
 
 
 def image_signature(height: int, width: int, channels: int = 3) -> Signature:
-    """What every image classifier of ours takes and gives: uint8 [N, H, W, C] in, probabilities
-    out.
-    """
+    """The signature of our image classifiers: uint8 [N, H, W, C] in, probabilities out."""
     return Signature(IMAGE_INPUT, ir.DataType.UINT8, ("N", height, width, channels), IMAGE_OUTPUT)
 
 
 def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
-    """The module as a checked ONNX model; raises nn.ShapeError where its sizes do not fit or
-    weights are missing.
+    """The module as a checked ONNX model.
+
+    Raises nn.ShapeError where its sizes do not fit or weights are missing.
     """
-    if empty := sorted(
-        path for path, parameter in module.named_parameters() if parameter.const_value is None
-    ):
-        raise ShapeError(f"parameters without weights: {', '.join(empty)}")
+    parameters = module.named_parameters()
+    empty = [path for path, parameter in parameters if parameter.const_value is None]
+    if empty:
+        raise ShapeError(f"parameters without weights: {', '.join(sorted(empty))}")
     model = _trace(module, signature, name)
     fold_batch_norms(model)
     return _finished(model)
@@ -77,9 +75,9 @@ def export(module: Module, signature: Signature, name: str) -> onnx.ModelProto:
 def trainable(
     module: Module, signature: Signature, name: str, augmentation: Augmentation | None = None
 ) -> onnx.ModelProto:
-    """The module as training takes it: batch norms not folded, every parameter without a value an
-    input of its name.
+    """The module as training takes it.
 
+    Batch norms are not folded, and every parameter without a value is an input of its name.
     The inputs are the signature's, those of the augmentation, the parameters. A module can be
     traced once only.
     """
@@ -110,27 +108,26 @@ def _trace(
     builder = GraphBuilder(graph)
     x = builder.input(signature.input, signature.dtype, signature.shape)
     if augmentation is not None:
-        drawn = augmentation.draw(np.random.default_rng(0), 1)
-        random_inputs = {
-            key: builder.input(key, ir.DataType.from_numpy(array.dtype), ("N", *array.shape[1:]))
-            for key, array in drawn.items()
-        }
+        random_inputs = {}
+        for key, array in augmentation.draw(np.random.default_rng(0), 1).items():
+            dtype = ir.DataType.from_numpy(array.dtype)
+            random_inputs[key] = builder.input(key, dtype, ("N", *array.shape[1:]))
         x = augmentation(builder.op, x, random_inputs)
     builder.add_output(module(builder.op, x), signature.output)
     return ir.Model(graph, ir_version=IR_VERSION, producer_name="fovea")
 
 
 def _name_by_path(graph: ir.Graph) -> None:
-    """A module's only node has the module's path, of several each adds its operator; first outputs
-    likewise.
+    """Name nodes and their first outputs.
+
+    A module's only node has the module's path; of several nodes each adds its operator.
     """
     paths = {node: _path(node) for node in graph}
     nodes_at = Counter(paths.values())
     seen: Counter[str] = Counter()
     for node, path in paths.items():
-        name = (
-            path if nodes_at[path] == 1 and path else f"{path}.{node.op_type.lower()}".lstrip(".")
-        )
+        alone = path and nodes_at[path] == 1
+        name = path if alone else f"{path}.{node.op_type.lower()}".lstrip(".")
         seen[name] += 1
         node.name = name if seen[name] == 1 else f"{name}.{seen[name] - 1}"
         node.metadata_props.clear()

@@ -1,10 +1,10 @@
-"""Batch norm folded into the convolution before it: the same function in one node, and one layer in
-place of two.
+"""Batch norm folded into the convolution before it: the same function, one layer in place of two.
 
 With s = scale / sqrt(variance + epsilon), one per output channel, norm(conv(x, w) + b) = conv(x, w
 * s) + (b - mean) * s + bias. Computed in float64, stored in the kernel's type.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ Array = NDArray[Any]
 
 
 def fold_batch_norms(model: ir.Model) -> int:
-    """Fold, in place, every batch norm that alone reads a convolution with constant weights; how
-    many were folded.
+    """Fold, in place, every batch norm that alone reads a convolution with constant weights.
+
+    Returns how many were folded.
     """
     folded = 0
     for norm in list(model.graph):
@@ -27,21 +28,19 @@ def fold_batch_norms(model: ir.Model) -> int:
 
 
 def _convolution(norm: ir.Node) -> ir.Node | None:
+    """The convolution into which a batch norm can be folded."""
     source = norm.inputs[0]
     conv = source.producer() if source is not None else None
-    if (
-        source is None
-        or conv is None
-        or conv.op_type != "Conv"
-        or len(source.uses()) != 1
-        or source.is_graph_output()
-    ):
+    if source is None or conv is None or conv.op_type != "Conv":
         return None
-    constant = all(
-        value is None or value.const_value is not None
-        for value in (*conv.inputs[1:], *norm.inputs[1:])
-    )
-    return conv if constant and not norm.attributes.get_int("training_mode", 0) else None
+    read_by_others = len(source.uses()) != 1 or source.is_graph_output()
+    training = norm.attributes.get_int("training_mode", 0)
+    constant = _constant(conv.inputs[1:]) and _constant(norm.inputs[1:])
+    return conv if constant and not (read_by_others or training) else None
+
+
+def _constant(values: Sequence[ir.Value | None]) -> bool:
+    return all(value is None or value.const_value is not None for value in values)
 
 
 def _fold(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
@@ -68,8 +67,9 @@ def _fold(graph: ir.Graph, conv: ir.Node, norm: ir.Node) -> None:
 
 
 def _take_over(new: ir.Value, old: ir.Value) -> None:
-    """All who read `old` read `new`, which keeps the name where callers know it: as the graph's
-    output.
+    """All nodes that read `old` read `new`.
+
+    `new` gets its name where callers know it: as the graph's output.
     """
     new.shape, new.type = old.shape, old.type
     name = old.name if old.is_graph_output() else new.name
@@ -91,8 +91,9 @@ def _array(value: ir.Value | None) -> Array:
 
 def _store(graph: ir.Graph, name: str, array: Array, dtype: np.dtype[Any]) -> ir.Value:
     # A kernel that another convolution reads too keeps its name.
-    free = name if name not in graph.initializers else f"{name}.folded.{len(graph.initializers)}"
-    value = ir.Value(name=free, const_value=ir.tensor(array.astype(dtype), name=free))
+    if name in graph.initializers:
+        name = f"{name}.folded.{len(graph.initializers)}"
+    value = ir.Value(name=name, const_value=ir.tensor(array.astype(dtype), name=name))
     value.shape, value.type = ir.Shape(array.shape), ir.TensorType(ir.DataType.from_numpy(dtype))
     graph.register_initializer(value)
     return value

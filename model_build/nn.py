@@ -22,18 +22,14 @@ Padding = Literal["same", "valid"] | Sequence[int]
 
 
 class ShapeError(ValueError):
-    """A module was made or called with sizes that do not fit; the message names the module,
-    expected and got.
-    """
+    """Sizes do not fit; the message names the module, expected and got."""
 
 
 class Module(nn.Module):
     """What every module of ours derives from: tensors in, one tensor out."""
 
     def __call__(self, op: OpBuilder, *values: ir.Value) -> ir.Value:
-        """Add this module's nodes to the graph under its name; a ShapeError from inside notes where
-        it was.
-        """
+        """Add this module's nodes to the graph under its name; a ShapeError notes where it was."""
         try:
             return super().__call__(op, *values)
         except ShapeError as error:
@@ -75,13 +71,8 @@ class Conv(Module):
                 f"{len(padding)}"
             )
         self.channels_in, self.channels_out = channels_in, channels_out
-        self.kernel, self.stride, self.dilation, self.groups = (
-            tuple(kernel),
-            stride,
-            dilation,
-            groups,
-        )
-        self.padding = padding
+        self.kernel, self.padding = tuple(kernel), padding
+        self.stride, self.dilation, self.groups = stride, dilation, groups
         self.weight = nn.Parameter([channels_out, channels_in // groups, *kernel])
         self.bias = nn.Parameter([channels_out]) if bias else None
 
@@ -108,24 +99,26 @@ class Conv(Module):
             return {"pads": [0] * 2 * len(self.kernel)}
         if not isinstance(self.padding, str):
             return {"pads": list(self.padding)}
-        sizes = _sizes(x)[2:]
-        if any(size is None for size in sizes):
+        sizes = [size for size in _sizes(x)[2:] if size is not None]
+        if len(sizes) < len(self.kernel):
             return {"auto_pad": "SAME_UPPER"}
         totals = [
-            self._same(size, kernel)
+            self._same_padding(size, kernel)
             for size, kernel in zip(sizes, self.kernel, strict=True)
-            if size
         ]
-        return {"pads": [total // 2 for total in totals] + [total - total // 2 for total in totals]}
+        starts = [total // 2 for total in totals]
+        ends = [total - total // 2 for total in totals]
+        return {"pads": starts + ends}
 
-    def _same(self, size: int, kernel: int) -> int:
+    def _same_padding(self, size: int, kernel: int) -> int:
         last = (math.ceil(size / self.stride) - 1) * self.stride
         return max(last + (kernel - 1) * self.dilation + 1 - size, 0)
 
 
 class BatchNorm(Module):
-    """Batch normalisation with fixed statistics: (x - mean) / sqrt(variance + epsilon) * scale +
-    bias, per channel.
+    """Batch normalisation with fixed statistics, per channel.
+
+    (x - mean) / sqrt(variance + epsilon) * scale + bias.
     """
 
     def __init__(self, channels: int, epsilon: float = 1e-5) -> None:
@@ -214,7 +207,7 @@ class Softmax(Module):
 
 
 class Normalise(Module):
-    """Pixels to network input: uint8 [N, spatial..., C] -> float32 [N, C, spatial...], (x - mean) / std.
+    """Pixels to network input, (x - mean) / std: channels last to channels first.
 
     `mean` and `std` are in pixel values (0 to 255), one number or one per channel.
     """
@@ -227,7 +220,7 @@ class Normalise(Module):
         self.std = nn.Parameter([len(std)], data=ir.tensor(np.array(std, np.float32)))
 
     def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
-        """uint8, channels last -> float32, channels first."""
+        """uint8 [N, spatial..., C] -> float32 [N, C, spatial...]."""
         rank = len(_sizes(x))
         scaled = op.Div(op.Sub(op.Cast(x, to=ir.DataType.FLOAT), self.mean), self.std)
         return op.Transpose(scaled, perm=[0, rank - 1, *range(1, rank - 1)])
@@ -238,52 +231,48 @@ def load(module: nn.Module, arrays: Mapping[str, NDArray[Any]]) -> None:
 
     Raises ShapeError for a missing or unexpected name and for a shape that is not the parameter's.
     """
-    wanted = {
+    empty = {
         name: parameter
         for name, parameter in module.named_parameters()
         if parameter.const_value is None
     }
-    missing, unexpected = (
-        sorted(wanted.keys() - arrays.keys()),
-        sorted(arrays.keys() - wanted.keys()),
-    )
+    missing = sorted(empty.keys() - arrays.keys())
+    unexpected = sorted(arrays.keys() - empty.keys())
     if missing or unexpected:
         raise ShapeError(
             f"weights missing: {', '.join(missing) or 'none'}; unexpected: "
             f"{', '.join(unexpected) or 'none'}"
         )
-    for name, parameter in wanted.items():
-        shape = tuple(_sizes(parameter))
-        if shape != arrays[name].shape:
-            raise ShapeError(
-                f"{name}: expected shape {list(shape)}, got {list(arrays[name].shape)}"
-            )
+    for name, parameter in empty.items():
+        expected, actual = _sizes(parameter), list(arrays[name].shape)
+        if expected != actual:
+            raise ShapeError(f"{name}: expected shape {expected}, got {actual}")
         parameter.const_value = ir.tensor(np.asarray(arrays[name], np.float32))
 
 
 def initial(module: nn.Module, seed: int) -> dict[str, NDArray[np.float32]]:
-    """An array for every parameter without a value, by name: what training starts with. Equal
-    seeds, equal arrays.
+    """An array for every parameter without a value, by name: what training starts with.
 
-    Raises ShapeError for a parameter that its module does not know how to start.
+    Equal seeds give equal arrays. Raises ShapeError for a parameter that its module
+    does not know how to start.
     """
     random = np.random.default_rng(seed)
     arrays: dict[str, NDArray[np.float32]] = {}
     for path, part in module.named_modules():
         drawn = part.draw(random) if isinstance(part, Module) else {}
         for name, parameter in part.named_parameters(recurse=False):
-            if parameter.const_value is None:
-                if name not in drawn:
-                    raise ShapeError(
-                        f"{type(part).__name__} does not say what its parameter {name!r} starts "
-                        "with"
-                    )
-                arrays[f"{path}.{name}".lstrip(".")] = drawn[name]
+            if parameter.const_value is not None:
+                continue
+            if name not in drawn:
+                raise ShapeError(
+                    f"{type(part).__name__} does not say what its parameter {name!r} starts with"
+                )
+            arrays[f"{path}.{name}".lstrip(".")] = drawn[name]
     return arrays
 
 
 def _he_normal(random: np.random.Generator, shape: Sequence[int]) -> NDArray[np.float32]:
-    """He et al. 2015: deviation sqrt(2 / fan-in) keeps the variance through ReLUs."""
+    """He et al. 2015: std sqrt(2 / fan-in) keeps the variance through ReLUs."""
     return random.normal(0, math.sqrt(2 / math.prod(shape[1:])), shape).astype(np.float32)
 
 
@@ -298,14 +287,12 @@ def _sizes(x: ir.Value) -> list[int | None]:
 
 
 def _expect_channels(module: Module, x: ir.Value, expected: int, rank: int | None = None) -> None:
-    sizes = _sizes(x)
+    title, sizes = _title(module), _sizes(x)
     if rank is not None and len(sizes) != rank:
+        raise ShapeError(f"{title}: expected an input of {rank} axes, got {len(sizes)}, {sizes}")
+    if sizes[1] not in (None, expected):
         raise ShapeError(
-            f"{_title(module)}: expected an input of {rank} axes, got {len(sizes)}, {sizes}"
-        )
-    if sizes[1] is not None and sizes[1] != expected:
-        raise ShapeError(
-            f"{_title(module)}: expected {expected} channels, got {sizes[1]} (input shape {sizes})"
+            f"{title}: expected {expected} channels, got {sizes[1]} (input shape {sizes})"
         )
 
 

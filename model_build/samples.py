@@ -21,8 +21,8 @@ README = "README.md"
 HARD_COUNT = 2
 ABOUT = (
     "Test examples to try the network with; it has not learned from them. Of each class the first "
-    "that it names\nrightly; `hard-…` are, of those that it names wrongly, the two whose class came "
-    "closest. Written with the model by\n`python -m model_build`."
+    "that it names\nrightly; `hard-…` are, of those that it names wrongly, the two whose class "
+    "came closest. Written with the model by\n`python -m model_build`."
 )
 
 

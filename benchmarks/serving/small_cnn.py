@@ -48,11 +48,11 @@ def build() -> tuple[onnx.ModelProto, Card]:
     module = SmallCnn()
     load(module, initial(module, 0))
     proto = export(module, Signature("x", ir.DataType.FLOAT, ("N", 1, SIDE, SIDE), "logits"), NAME)
-    recipe = Preprocessing(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
+    preprocessing = Preprocessing(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
     card = Card(
         title="Small CNN, random weights", labels=tuple(f"class {each}" for each in range(CLASSES))
     )
-    return adopt(ModelFile(None, proto, Graph(proto), None), recipe, card)
+    return adopt(ModelFile(None, proto, Graph(proto), None), preprocessing, card)
 
 
 def put(models: Path) -> Path:

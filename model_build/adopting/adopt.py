@@ -1,7 +1,7 @@
-"""Foreign ONNX classifiers made self-describing: preprocessing in front, softmax behind if asked,
-the card inside.
+"""Foreign ONNX classifiers made self-describing.
 
-What comes out takes uint8 [N, H, W, C] pictures, as every model of ours does. The foreign graph
+Preprocessing goes in front, a softmax behind if asked for, the card inside. What comes out takes
+uint8 [N, H, W, C] images, as every model of ours does. The foreign graph
 itself, its names included, is left as it is.
 """
 
@@ -24,7 +24,7 @@ from model_build.adopting.preprocessing import (
     AdoptedInput,
     AdoptError,
     Preprocessing,
-    planned,
+    resolved,
     text,
 )
 from model_build.adopting.preprocessing_nodes import PROBABILITIES, append, ending, prepend
@@ -42,60 +42,62 @@ _ERRORS = (
 )
 
 
-def adopt(model: ModelFile, recipe: Preprocessing, card: Card) -> tuple[onnx.ModelProto, Card]:
-    """The wrapped model and its card, whose `input` is made from the recipe; raises AdoptError.
+def adopt(
+    model: ModelFile, preprocessing: Preprocessing, card: Card
+) -> tuple[onnx.ModelProto, Card]:
+    """The wrapped model and its card with the input that it takes now; raises AdoptError.
 
     The result has run in ONNX Runtime and passed ONNX's checker. A network that says it takes any
-    number of pictures, but fails on two, is adopted for one picture at a time.
+    number of images, but fails on two, is adopted for one image at a time.
     """
-    plan = planned(model, recipe)
+    adopted = resolved(model, preprocessing)
     try:
-        proto, scores = _adopted(model, recipe, plan)
+        proto, scores = _adopted(model, preprocessing, adopted)
     except AdoptError:
-        if plan.batch == 1:
+        if adopted.batch == 1:
             raise
-        plan = replace(plan, batch=1)
-        proto, scores = _adopted(model, recipe, plan)
+        adopted = replace(adopted, batch=1)
+        proto, scores = _adopted(model, preprocessing, adopted)
     if card.labels:
         _check_labels(scores, card.labels)
-    colour: Colour = "L" if plan.colour == "L" else "RGB"
-    return proto, replace(card, input=ImageInput(plan.size, colour, recipe.resize))
+    colour: Colour = "L" if adopted.colour == "L" else "RGB"
+    return proto, replace(card, input=ImageInput(adopted.size, colour, preprocessing.resize))
 
 
 def _adopted(
-    model: ModelFile, recipe: Preprocessing, plan: AdoptedInput
+    model: ModelFile, preprocessing: Preprocessing, adopted: AdoptedInput
 ) -> tuple[onnx.ModelProto, Array]:
-    """The wrapped model, and what it answers to black pictures."""
-    proto = prepend(model, recipe, plan)
-    scores = _answer(proto, plan)
-    if recipe.softmax:
+    """The wrapped model, and what it answers to black images."""
+    proto = prepend(model, preprocessing, adopted)
+    scores = _answer(proto, adopted)
+    if preprocessing.softmax:
         _check_logits(model, scores)
-    append(proto, scores.shape, recipe.softmax)
-    scores = _answer(proto, plan)
+    append(proto, scores.shape, preprocessing.softmax)
+    scores = _answer(proto, adopted)
     output = proto.graph.output[0]
     dtype = onnx.helper.np_dtype_to_tensor_dtype(scores.dtype)
     output.CopyFrom(
-        onnx.helper.make_tensor_value_info(output.name, dtype, [plan.batch, *scores.shape[1:]])
+        onnx.helper.make_tensor_value_info(output.name, dtype, [adopted.batch, *scores.shape[1:]])
     )
     proto = onnx.shape_inference.infer_shapes(proto, data_prop=True)
     onnx.checker.check_model(proto)
     return proto, scores
 
 
-def _answer(proto: onnx.ModelProto, plan: AdoptedInput) -> Array:
-    """The first output for black pictures, two of them where the batch is open; raises AdoptError."""
-    count = plan.batch if isinstance(plan.batch, int) else 2
+def _answer(proto: onnx.ModelProto, adopted: AdoptedInput) -> Array:
+    """The first output for black images, two where the batch is open; raises AdoptError."""
+    count = adopted.batch if isinstance(adopted.batch, int) else 2
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     try:
         session = onnxruntime.InferenceSession(
             proto.SerializeToString(), options, ["CPUExecutionProvider"]
         )
-        black = np.zeros((count, *plan.pictures[1:]), np.uint8)
+        black = np.zeros((count, *adopted.shape[1:]), np.uint8)
         scores = np.asarray(session.run(None, {session.get_inputs()[0].name: black})[0])
     except _ERRORS as error:
         reason = str(error).strip().splitlines()[0]
-        hint = "; export it anew in float32" if plan.dtype == np.float64 else ""
+        hint = "; export it anew in float32" if adopted.dtype == np.float64 else ""
         raise AdoptError(f"the adopted network does not run: {reason}{hint}") from None
     if scores.ndim == 0 or len(scores) != count:
         raise AdoptError(

@@ -1,6 +1,4 @@
-"""How pictures become what a foreign network was trained on, and what that means for the graph at
-hand.
-"""
+"""How images become what a foreign network was trained on, and what that means for its graph."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -20,15 +18,12 @@ OLDEST_OPSET = 7
 
 
 class AdoptError(ValueError):
-    """The file cannot be adopted with these options; the message says what was expected and what
-    was found.
-    """
+    """The file cannot be adopted with these options; the message says expected and actual."""
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How pictures become what the foreign network was trained on: (pixel / scale - mean) /
-    deviation.
+    """How images become what the foreign network was trained on: (pixel / scale - mean) / std.
 
     `mean` and `std` hold one number or one per channel, in the network's own channel order.
     What is None is taken from the graph: `size` (h, w), `colour`, `layout`.
@@ -46,7 +41,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class AdoptedInput:
-    """What the recipe means for one graph; `batch` is 1 or the name of an open axis."""
+    """The input that is adopted; `batch` is 1 or the name of an open axis."""
 
     batch: int | str
     size: tuple[int, int]
@@ -56,15 +51,37 @@ class AdoptedInput:
     dtype: np.dtype[np.generic]
 
     @property
-    def pictures(self) -> tuple[int | str, int, int, int]:
+    def shape(self) -> tuple[int | str, int, int, int]:
         """The shape of the adopted network's input, [N, H, W, C]."""
         return (self.batch, *self.size, self.channels)
 
 
-def planned(model: ModelFile, recipe: Preprocessing) -> AdoptedInput:
-    """Settle what the graph and the recipe leave open; raises AdoptError where they contradict each
-    other.
+def resolved(model: ModelFile, preprocessing: Preprocessing) -> AdoptedInput:
+    """Settle what the graph and the options leave open.
+
+    Raises AdoptError where they contradict each other.
     """
+    shape, dtype = _checked_input(model)
+    # Some exporters write -1 for an axis of any size.
+    sizes = tuple(None if isinstance(size, int) and size < 1 else size for size in shape)
+    layout = preprocessing.layout or _layout(sizes)
+    axes = (0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2)
+    batch, channels, height, width = (sizes[axis] for axis in axes)
+    channel_count = _channels(channels, preprocessing)
+    adopted = AdoptedInput(
+        batch=_batch(batch),
+        size=_size((height, width), preprocessing.size),
+        channels=channel_count,
+        layout=layout,
+        colour=preprocessing.colour or ("L" if channel_count == 1 else "RGB"),
+        dtype=dtype,
+    )
+    _check_numbers(preprocessing, adopted)
+    return adopted
+
+
+def _checked_input(model: ModelFile) -> tuple[tuple[Dim, ...], np.dtype[np.generic]]:
+    """Shape and type of the model's input; raises AdoptError for one that takes no images."""
     graph = model.graph
     shape, dtype = graph.shape(model.input), graph.dtype(model.input)
     if graph.opset < OLDEST_OPSET:
@@ -81,23 +98,7 @@ def planned(model: ModelFile, recipe: Preprocessing) -> AdoptedInput:
         raise AdoptError(
             f"the input {model.input!r} has {axes} axes, expected 4: NCHW or NHWC pictures"
         )
-    # Some exporters write -1 for an axis of any size.
-    sizes = tuple(None if isinstance(size, int) and size < 1 else size for size in shape)
-    layout = recipe.layout or _layout(sizes)
-    batch, channels, height, width = (
-        sizes[axis] for axis in ((0, 1, 2, 3) if layout == "NCHW" else (0, 3, 1, 2))
-    )
-    known = _channels(channels, recipe)
-    plan = AdoptedInput(
-        batch=_batch(batch),
-        size=_size((height, width), recipe.size),
-        channels=known,
-        layout=layout,
-        colour=recipe.colour or ("L" if known == 1 else "RGB"),
-        dtype=dtype,
-    )
-    _check_numbers(recipe, plan)
-    return plan
+    return shape, dtype
 
 
 def _layout(shape: tuple[Dim, ...]) -> Layout:
@@ -110,55 +111,57 @@ def _layout(shape: tuple[Dim, ...]) -> Layout:
     )
 
 
-def _batch(found: Dim) -> int | str:
-    if isinstance(found, int) and found != 1:
-        raise AdoptError(
-            f"the file is fixed to batches of {found}, expected 1 or any number; export it anew"
-        )
+def _batch(size: Dim) -> int | str:
+    if isinstance(size, int):
+        if size != 1:
+            raise AdoptError(
+                f"the file is fixed to batches of {size}, expected 1 or any number; export it anew"
+            )
+        return size
     # A name that is no word ("?") would tie together axes that have nothing in common.
-    return found if isinstance(found, int) or (found and found.isidentifier()) else "N"
+    return size if size and size.isidentifier() else "N"
 
 
-def _channels(found: Dim, recipe: Preprocessing) -> int:
-    wanted = None if recipe.colour is None else (1 if recipe.colour == "L" else 3)
-    channels = found if isinstance(found, int) else wanted or 3
+def _channels(size: Dim, preprocessing: Preprocessing) -> int:
+    colour = preprocessing.colour
+    expected = None if colour is None else (1 if colour == "L" else 3)
+    channels = size if isinstance(size, int) else expected or 3
     if channels not in (1, 3):
         raise AdoptError(f"the input has {channels} channels, expected 1 or 3")
-    if wanted is not None and channels != wanted:
-        raise AdoptError(
-            f"--colour {recipe.colour} has {wanted} channels, the input has {channels}"
-        )
+    if expected is not None and channels != expected:
+        raise AdoptError(f"--colour {colour} has {expected} channels, the input has {channels}")
     return channels
 
 
-def _size(found: tuple[Dim, Dim], given: tuple[int, int] | None) -> tuple[int, int]:
-    height, width = found
-    if given is None:
+def _size(graph_size: tuple[Dim, Dim], option: tuple[int, int] | None) -> tuple[int, int]:
+    height, width = graph_size
+    if option is None:
         if not isinstance(height, int) or not isinstance(width, int):
             raise AdoptError("the input has no fixed height and width; say --size H,W")
         return height, width
-    if min(given) < 1:
-        raise AdoptError(f"--size: expected two numbers of at least 1, got {given[0]},{given[1]}")
-    for axis, of_graph, wanted in zip(("height", "width"), found, given, strict=True):
-        if isinstance(of_graph, int) and of_graph != wanted:
-            raise AdoptError(f"--size asks for {axis} {wanted}, the input is fixed to {of_graph}")
-    return given
+    if min(option) < 1:
+        raise AdoptError(f"--size: expected two numbers of at least 1, got {option[0]},{option[1]}")
+    for axis, fixed, length in zip(("height", "width"), graph_size, option, strict=True):
+        if isinstance(fixed, int) and fixed != length:
+            raise AdoptError(f"--size asks for {axis} {length}, the input is fixed to {fixed}")
+    return option
 
 
-def _check_numbers(recipe: Preprocessing, plan: AdoptedInput) -> None:
-    for option, values in (("--mean", recipe.mean), ("--std", recipe.std)):
-        if len(values) not in (1, plan.channels):
-            raise AdoptError(f"{option}: expected 1 or {plan.channels} numbers, got {len(values)}")
-    if not all(np.isfinite(value) for value in (*recipe.mean, *recipe.std, recipe.scale)):
+def _check_numbers(preprocessing: Preprocessing, adopted: AdoptedInput) -> None:
+    for option, values in (("--mean", preprocessing.mean), ("--std", preprocessing.std)):
+        if len(values) not in (1, adopted.channels):
+            raise AdoptError(
+                f"{option}: expected 1 or {adopted.channels} numbers, got {len(values)}"
+            )
+    numbers = (*preprocessing.mean, *preprocessing.std, preprocessing.scale)
+    if not np.isfinite(numbers).all():
         raise AdoptError("--mean, --std and --scale: expected finite numbers")
-    if min(*recipe.std, recipe.scale) <= 0:
+    if min(*preprocessing.std, preprocessing.scale) <= 0:
         raise AdoptError("--std and --scale: expected numbers above 0")
 
 
 def text(shape: tuple[Dim, ...] | None) -> str:
     """A shape for a message."""
-    return (
-        "an unknown shape"
-        if shape is None
-        else str(["?" if size is None else size for size in shape])
-    )
+    if shape is None:
+        return "an unknown shape"
+    return str(["?" if size is None else size for size in shape])

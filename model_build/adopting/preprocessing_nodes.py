@@ -1,6 +1,5 @@
 """Nodes put around a foreign graph: from pixels to its input, from its first output to scores."""
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -19,24 +18,26 @@ PROBABILITIES = frozenset({"Softmax", "Sigmoid"})
 """What a second softmax would spoil. Of log-probabilities, softmax makes the probabilities that
 they are of.
 """
-_MOVING = frozenset("Cast Dropout Flatten Identity Reshape Squeeze Unsqueeze".split())
+MOVING = frozenset("Cast Dropout Flatten Identity Reshape Squeeze Unsqueeze".split())
 
 
-def prepend(model: ModelFile, recipe: Preprocessing, plan: AdoptedInput) -> onnx.ModelProto:
+def prepend(
+    model: ModelFile, preprocessing: Preprocessing, adopted: AdoptedInput
+) -> onnx.ModelProto:
     """A copy of the foreign model that takes uint8 [N, H, W, C] and has one output, its first."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
     _detach_initializers(proto)
     _open_negative_sizes(proto)
-    _prepend(proto, model.input, plan, recipe)
+    _prepend(proto, model.input, adopted, preprocessing)
     del proto.graph.output[1:]
     return proto
 
 
 def append(proto: onnx.ModelProto, shape: tuple[int, ...], softmax: bool) -> None:
-    """Finish, in place, a model whose output has this shape: [N, classes, 1, 1] becomes [N,
-    classes]; softmax if asked.
+    """Finish, in place, a model whose output has this shape.
 
+    [N, classes, 1, 1] becomes [N, classes]; a softmax follows if asked for.
     Raises AdoptError if a softmax is asked for where it cannot be.
     """
     chain, output = _Chain(proto), proto.graph.output[0]
@@ -58,23 +59,26 @@ def append(proto: onnx.ModelProto, shape: tuple[int, ...], softmax: bool) -> Non
 
 
 def ending(graph: Graph) -> str:
-    """The operator that computes the first output, behind those that only move its numbers; "" for
-    none.
+    """The operator that computes the first output, before those that only move its numbers.
+
+    Empty where there is none.
     """
     node = graph.producer(graph.outputs[0])
-    while node is not None and node.operator in _MOVING:
+    while node is not None and node.operator in MOVING:
         node = graph.producer(node.inputs[0])
     return node.operator if node is not None else ""
 
 
 def _detach_initializers(proto: onnx.ModelProto) -> None:
-    """Initializers that are inputs too (the rule before IR 4) could be overridden, so no runtime
-    may fold them.
+    """Make initializers constant, in place.
+
+    Those that are inputs too (the rule before IR 4) could be overridden, so that no runtime may
+    fold them.
     """
     initialised = {tensor.name for tensor in proto.graph.initializer}
-    kept = [value for value in proto.graph.input if value.name not in initialised]
+    inputs = [value for value in proto.graph.input if value.name not in initialised]
     del proto.graph.input[:]
-    proto.graph.input.extend(kept)
+    proto.graph.input.extend(inputs)
     proto.ir_version = max(proto.ir_version, 4)
 
 
@@ -85,21 +89,23 @@ def _open_negative_sizes(proto: onnx.ModelProto) -> None:
                 dim.Clear()
 
 
-def _prepend(proto: onnx.ModelProto, data: str, plan: AdoptedInput, recipe: Preprocessing) -> None:
+def _prepend(
+    proto: onnx.ModelProto, data: str, adopted: AdoptedInput, preprocessing: Preprocessing
+) -> None:
     chain = _Chain(proto)
     image = x = chain.unused("image")
     x = chain.add("Cast", x, to=onnx.TensorProto.FLOAT)
-    if plan.colour == "BGR":
+    if adopted.colour == "BGR":
         x = chain.add("Gather", x, np.array([2, 1, 0]), axis=3)
-    mean = np.array(recipe.mean) * recipe.scale
-    deviation = np.array(recipe.std) * recipe.scale
+    mean = np.array(preprocessing.mean) * preprocessing.scale
+    std = np.array(preprocessing.std) * preprocessing.scale
     if mean.any():
         x = chain.add("Sub", x, mean.astype(np.float32))
-    if (deviation != 1).any():
-        x = chain.add("Div", x, deviation.astype(np.float32))
-    if plan.dtype != np.float32:
-        x = chain.add("Cast", x, to=onnx.helper.np_dtype_to_tensor_dtype(plan.dtype))
-    if plan.layout == "NCHW":
+    if (std != 1).any():
+        x = chain.add("Div", x, std.astype(np.float32))
+    if adopted.dtype != np.float32:
+        x = chain.add("Cast", x, to=onnx.helper.np_dtype_to_tensor_dtype(adopted.dtype))
+    if adopted.layout == "NCHW":
         x = chain.add("Transpose", x, perm=[0, 3, 1, 2])
     # The foreign nodes go on reading their input by its own name.
     chain.nodes[-1].output[0] = data
@@ -107,7 +113,7 @@ def _prepend(proto: onnx.ModelProto, data: str, plan: AdoptedInput, recipe: Prep
     del proto.graph.node[:], proto.graph.input[:]
     proto.graph.node.extend([*chain.nodes, *foreign])
     proto.graph.input.append(
-        onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, plan.pictures)
+        onnx.helper.make_tensor_value_info(image, onnx.TensorProto.UINT8, adopted.shape)
     )
 
 
@@ -117,19 +123,17 @@ class _Chain:
     def __init__(self, proto: onnx.ModelProto) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self._graph = proto.graph
-        self._used = {tensor.name for tensor in proto.graph.initializer} | {
-            value.name for value in proto.graph.input
-        }
-        self._used |= {
-            name for node in proto.graph.node for name in (node.name, *node.input, *node.output)
-        }
+        self._used = {value.name for value in (*self._graph.initializer, *self._graph.input)}
+        for node in self._graph.node:
+            self._used.update((node.name, *node.input, *node.output))
 
     def unused(self, name: str) -> str:
         """The name, numbered where it is taken."""
-        numbered = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        free = next(candidate for candidate in numbered if candidate not in self._used)
-        self._used.add(free)
-        return free
+        unused, number = name, 2
+        while unused in self._used:
+            unused, number = f"{name}_{number}", number + 1
+        self._used.add(unused)
+        return unused
 
     def add(self, operator: str, x: str, *constants: Array, **attributes: Any) -> str:
         """One node that reads `x` and constants; the name of its output."""

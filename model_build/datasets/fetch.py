@@ -1,5 +1,6 @@
-"""Files from public mirrors into the user's cache: checked before they are written, written whole
-or not at all.
+"""Downloads from public mirrors into the user's cache.
+
+Files are checked before they are written, and written completely or not at all.
 """
 
 import os
@@ -18,17 +19,18 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 
 def cache_folder() -> Path:
     """`$XDG_CACHE_HOME/fovea`, or `~/.cache/fovea` where that variable holds no absolute path."""
-    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (given if given.is_absolute() else Path.home() / ".cache") / "fovea"
+    configured = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    caches = configured if configured.is_absolute() else Path.home() / ".cache"
+    return caches / "fovea"
 
 
 def fetch(
     name: str, mirrors: Sequence[str], check: Callable[[bytes], object], client: httpx.Client
 ) -> bytes:
-    """The bytes of file `name` from the first mirror that gives what `check` accepts; raises
-    DataError if none does.
+    """The bytes of file `name` from the first mirror that gives what `check` accepts.
 
-    `check` raises DataError for bytes that are not the file; then the next mirror is asked.
+    `check` raises DataError for bytes that are not the file; then the next mirror is asked. Raises
+    DataError if none has it.
     """
     reasons = []
     for mirror in mirrors:
@@ -36,9 +38,8 @@ def fetch(
             data = _body(f"{mirror}{name}", client)
             check(data)
         except (httpx.HTTPError, DataError) as error:
-            reasons.append(
-                f"{mirror}: {str(error).splitlines()[0] if str(error) else type(error).__name__}"
-            )
+            lines = str(error).splitlines() or [type(error).__name__]
+            reasons.append(f"{mirror}: {lines[0]}")
         else:
             return data
     raise DataError(f"{name} could not be fetched ({'; '.join(reasons)})")
@@ -60,7 +61,7 @@ def _body(url: str, client: httpx.Client) -> bytes:
     return b"".join(parts)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomically(path: Path, data: bytes) -> None:
     """Write the file under its name only when it is complete; makes folders. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")

@@ -1,5 +1,6 @@
-"""The IDX format of the MNIST files, plain or gzipped: two zero bytes, the type, the number of
-axes, their sizes.
+"""The IDX format of the MNIST files, plain or gzipped.
+
+Two zero bytes, the type, the number of axes, their sizes, the numbers.
 """
 
 import math
@@ -17,8 +18,9 @@ LARGEST = 1 << 28
 
 
 def unpacked(data: bytes, name: str) -> bytes:
-    """The bytes of an IDX file, whether gzipped or not; raises DataError for a broken or immense
-    gzip stream.
+    """The bytes of an IDX file, whether gzipped or not.
+
+    Raises DataError for a broken or immense gzip stream.
     """
     if not data.startswith(_GZIP):
         return data
@@ -37,8 +39,9 @@ def unpacked(data: bytes, name: str) -> bytes:
 
 
 def parsed(content: bytes, name: str, axes: int) -> NDArray[np.uint8]:
-    """The array of `axes` axes in the bytes of an unpacked IDX file; raises DataError for anything
-    else.
+    """The array of `axes` axes in the bytes of an unpacked IDX file.
+
+    Raises DataError for anything else.
     """
     header = 4 + 4 * axes
     magic = int.from_bytes(content[:4], "big")
@@ -51,12 +54,12 @@ def parsed(content: bytes, name: str, axes: int) -> NDArray[np.uint8]:
         raise DataError(
             f"{name} has magic {magic:#010x}, expected {expected:#010x}: bytes on {axes} axes"
         )
-    shape = tuple(int.from_bytes(content[at : at + 4], "big") for at in range(4, header, 4))
-    size = math.prod(shape)
-    if len(content) - header != size:
-        state = "is truncated" if len(content) - header < size else "goes on after its last number"
+    starts = range(4, header, 4)
+    shape = [int.from_bytes(content[start : start + 4], "big") for start in starts]
+    expected_size, size = math.prod(shape), len(content) - header
+    if size != expected_size:
+        state = "is truncated" if size < expected_size else "goes on after its last number"
         raise DataError(
-            f"{name} {state}: {len(content) - header} bytes of data, its sizes {list(shape)} take "
-            f"{size}"
+            f"{name} {state}: {size} bytes of data, its sizes {shape} take {expected_size}"
         )
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)

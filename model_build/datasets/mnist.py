@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from model_build.datasets.fetch import cache_folder, fetch, write_whole
+from model_build.datasets.fetch import cache_folder, fetch, write_atomically
 from model_build.datasets.idx import parsed, unpacked
 from model_build.datasets.split import DIGITS, DataError, Dataset, Split
 
@@ -35,52 +35,55 @@ Files = Callable[[str], bytes]
 
 def load(
     data: Path | None = None,
-    say: Callable[[str], None] = lambda _line: None,
+    log: Callable[[str], None] = lambda _line: None,
     transport: httpx.BaseTransport | None = None,
 ) -> Dataset:
-    """60,000 pictures to learn from and 10,000 for the test, uint8 [N, 28, 28, 1], 0 is the
-    background.
+    """60,000 images to learn from and 10,000 for the test, uint8 [N, 28, 28, 1], light on 0.
 
     `data` is the folder of the four files (or its sub-folder `mnist`); without it they come from
-    the cache or the mirrors (by `transport`, if given), and `say` is told of each file that is
-    fetched. Raises DataError.
+    the cache or the mirrors (by `transport`, if there is one), and `log` gets a line for each file
+    that is fetched. Raises DataError.
     """
-    files = partial(_given, data) if data else partial(_cached, say=say, transport=transport)
+    files = (
+        partial(_from_folder, data) if data else partial(_from_cache, log=log, transport=transport)
+    )
     return Dataset(
         "mnist", _split("train", files), _split("t10k", files), DIGITS, PROVENANCE, LICENCE
     )
 
 
 def load_test(data: Path) -> Split:
-    """The 10,000 test pictures alone, from the folder `data`; raises DataError."""
-    return _split("t10k", partial(_given, data))
+    """The 10,000 test images alone, from the folder `data`; raises DataError."""
+    return _split("t10k", partial(_from_folder, data))
 
 
 def _split(part: str, files: Files) -> Split:
-    images, labels = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
-    pictures = parsed(files(images), images, axes=3)
-    return Split(pictures[..., np.newaxis], parsed(files(labels), labels, axes=1).astype(np.int64))
+    image_file, label_file = f"{part}-images-idx3-ubyte", f"{part}-labels-idx1-ubyte"
+    images = parsed(files(image_file), image_file, axes=3)
+    labels = parsed(files(label_file), label_file, axes=1)
+    return Split(images[..., np.newaxis], labels.astype(np.int64))
 
 
-def _given(data: Path, name: str) -> bytes:
+def _from_folder(data: Path, name: str) -> bytes:
     """The content of one file of the user's folder."""
-    places = [folder / file for folder in (data, data / "mnist") for file in (f"{name}.gz", name)]
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise DataError(
-            f"{data} has neither {name}.gz nor {name}; --data names the folder of MNIST's four "
-            "files"
-        )
-    return _checked(_read(found), name)
+    for folder in (data, data / "mnist"):
+        for path in (folder / f"{name}.gz", folder / name):
+            if path.is_file():
+                return _checked(_read(path), name)
+    raise DataError(
+        f"{data} has neither {name}.gz nor {name}; --data names the folder of MNIST's four files"
+    )
 
 
-def _cached(name: str, say: Callable[[str], None], transport: httpx.BaseTransport | None) -> bytes:
+def _from_cache(
+    name: str, log: Callable[[str], None], transport: httpx.BaseTransport | None
+) -> bytes:
     """The content of one file of the cache, which is fetched where it is missing or damaged."""
     path = cache_folder() / "mnist" / f"{name}.gz"
     try:
         return _checked(_read(path), name)
     except DataError:
-        say(f"fetching {name}.gz into {path.parent}")
+        log(f"fetching {name}.gz into {path.parent}")
     try:
         with httpx.Client(follow_redirects=True, transport=transport) as client:
             packed = fetch(f"{name}.gz", MIRRORS, partial(_checked, name=name), client)
@@ -88,7 +91,7 @@ def _cached(name: str, say: Callable[[str], None], transport: httpx.BaseTranspor
         raise DataError(
             f"{error}; put MNIST's four files into a folder and name it with --data DIR"
         ) from None
-    write_whole(path, packed)
+    write_atomically(path, packed)
     return _checked(packed, name)
 
 

@@ -1,5 +1,4 @@
-"""Random motions of pictures, signals and volumes, as the few numbers from which a graph moves a
-whole batch.
+"""Random motions of images, signals and volumes, as the few numbers that a graph moves a batch by.
 
 A motion is a table of rows [1 + axes + knots ** axes, axes]: which combination of a constant, of
 the coordinates and of smooth bumps tells a unit of the result where in the input it looks.
@@ -19,11 +18,11 @@ Floats = NDArray[np.floating[Any]]
 
 
 def rotations(angles: Floats, axes: int) -> NDArray[np.float64]:
-    """Rotation matrices [N, axes, axes] from angles [N, planes] in radians, one for each plane (i,
-    j), i < j.
+    """Rotation matrices [N, axes, axes] from angles [N, planes] in radians.
 
-    In an array's own coordinates, (row, column) and (depth, row, column); in a picture a positive
-    angle turns counter-clockwise. The planes are (0, 1), (0, 2), (1, 2); the last one turns first.
+    There is one angle for each plane (i, j), i < j. In an array's coordinates, (row, column) and
+    (depth, row, column); in an image a positive angle turns counter-clockwise. The planes are
+    (0, 1), (0, 2), (1, 2); the last one turns first.
     """
     result = np.tile(np.eye(axes), (len(angles), 1, 1))
     for angle, (i, j) in zip(np.transpose(angles), combinations(range(axes), 2), strict=True):
@@ -37,8 +36,7 @@ def rotations(angles: Floats, axes: int) -> NDArray[np.float64]:
 def rows(
     matrix: Floats, shift: Floats, size: Sequence[int], bend: Floats | None = None
 ) -> NDArray[np.float32]:
-    """The motion that moves the content by `matrix` [N, axes, axes] about the centre, then by
-    `shift` [N, axes] units.
+    """The motion by `matrix` [N, axes, axes] about the centre, then by `shift` [N, axes] units.
 
     `bend` [N, knots ** axes, axes] adds how far, in units, the result looks aside near each knot.
     """
@@ -57,15 +55,17 @@ def basis(size: Sequence[int], knots: int = 0) -> NDArray[np.float32]:
     The bumps are products of cubic B-splines around `knots` evenly spaced points of each axis.
     """
     centres = [(2 * np.arange(side) + 1) / side - 1 for side in size]
-    coordinates = np.stack([each.ravel() for each in np.meshgrid(*centres, indexing="ij")], axis=1)
+    grids = np.meshgrid(*centres, indexing="ij")
+    coordinates = np.stack([grid.ravel() for grid in grids], axis=1)
     columns = [np.ones((len(coordinates), 1)), coordinates]
     if knots:
-        places = np.linspace(-1, 1, knots)
-        per_axis = _spline((coordinates[:, :, np.newaxis] - places) * (knots - 1) / 2)
-        chosen = product(range(knots), repeat=len(size))
-        columns.append(
-            np.stack([per_axis[:, range(len(size)), knot].prod(axis=1) for knot in chosen], axis=1)
-        )
+        axes = range(len(size))
+        positions = np.linspace(-1, 1, knots)
+        per_axis = _spline((coordinates[:, :, np.newaxis] - positions) * (knots - 1) / 2)
+        bumps = [
+            per_axis[:, axes, knot].prod(axis=1) for knot in product(range(knots), repeat=len(size))
+        ]
+        columns.append(np.stack(bumps, axis=1))
     return np.concatenate(columns, axis=1).astype(np.float32)
 
 
@@ -78,13 +78,12 @@ def _spline(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @dataclass(frozen=True)
 class Motions:
-    """From which ranges motions are drawn, each number evenly between its negative and itself, or
-    their likes.
+    """The ranges from which motions are drawn, evenly between the negative of a number and itself.
 
     `turn` in degrees for every plane; `zoom` and `stretch` as fractions (0.1: from 1 / 1.1 to 1.1
     times), the first for all axes alike, the second for each on its own; `shear` units sideways per
-    unit; `shift` in units. `bend` is the deviation, in units, of normally distributed displacements
-    of `knots` points along each axis.
+    unit; `shift` in units. `bend` is the standard deviation, in units, of normally distributed
+    displacements of `knots` points along each axis.
     """
 
     turn: float = 0.0
@@ -102,8 +101,9 @@ class Motions:
     def draw(
         self, random: np.random.Generator, count: int, size: Sequence[int]
     ) -> NDArray[np.float32]:
-        """The rows of `count` motions of arrays of `size`: float32 [count, 1 + axes + knots **
-        axes, axes].
+        """The rows of `count` motions of arrays of `size`.
+
+        float32 [count, 1 + axes + knots ** axes, axes].
         """
         axes = len(size)
         planes = axes * (axes - 1) // 2
@@ -115,9 +115,7 @@ class Motions:
         stretched = np.log1p(self.stretch) * random.uniform(-1, 1, (count, axes))
         matrix = turned @ sheared * np.exp(zoomed + stretched)[:, np.newaxis]
         shift = self.shift * random.uniform(-1, 1, (count, axes))
-        bend = (
-            self.bend * random.standard_normal((count, self.knots**axes, axes))
-            if self.knots
-            else None
-        )
+        bend = None
+        if self.knots:
+            bend = self.bend * random.standard_normal((count, self.knots**axes, axes))
         return rows(matrix, shift, size, bend)

@@ -10,16 +10,14 @@ Array = NDArray[Any]
 
 
 class DataError(Exception):
-    """The data cannot be had or are not what they should be; the message says which, and what to
-    do.
-    """
+    """Data are missing or wrong; the message says which, and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Examples and the classes they belong to: `inputs` as the network takes them, [N, ...],
-    `labels` int64 [N].
+    """Examples and their classes.
 
+    `inputs` are as the network takes them, [N, ...], `labels` int64 [N].
     Raises DataError where the two are not equally many, and for labels of another type.
     """
 
@@ -38,30 +36,32 @@ class Split:
         return len(self.labels)
 
     def take(self, indices: Array) -> "Split":
-        """The examples at these places."""
+        """The examples of these indices."""
         return Split(self.inputs[indices], self.labels[indices])
 
     def parted(self, held_out: int, seed: int) -> tuple["Split", "Split"]:
-        """All but `held_out` examples, and those, drawn by `seed` so that every class keeps its
-        share in both.
+        """All but `held_out` examples, and those.
 
-        What is chosen during training (when to stop, which of two networks) is chosen on these,
-        never on the test.
+        They are drawn by `seed` so that every class keeps its share in both. What is
+        chosen during training (when to stop, which of two networks) is chosen on these, never on
+        the test.
         """
         if not 0 <= held_out <= len(self):
             raise DataError(f"expected to hold out 0 to {len(self)} examples, got {held_out}")
-        drawn = np.random.default_rng(seed).permutation(len(self))
-        by_class = drawn[np.argsort(self.labels[drawn], kind="stable")]
-        chosen = np.zeros(len(self), bool)
+        shuffled = np.random.default_rng(seed).permutation(len(self))
+        by_class = shuffled[np.argsort(self.labels[shuffled], kind="stable")]
         # Evenly spaced in the order of the classes: each gives in proportion.
-        chosen[by_class[np.arange(held_out) * len(self) // max(held_out, 1)]] = True
+        spaced = np.arange(held_out) * len(self) // max(held_out, 1)
+        chosen = np.zeros(len(self), bool)
+        chosen[by_class[spaced]] = True
         return self.take(np.flatnonzero(~chosen)), self.take(np.flatnonzero(chosen))
 
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """Examples to learn from, others to be scored on, and where they come from. `classes` are the
-    names by label.
+    """Examples to learn from, others to be scored on, and where they come from.
+
+    `classes` are the names by label.
     """
 
     name: str

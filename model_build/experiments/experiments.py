@@ -13,7 +13,7 @@ from model_build.datasets.motions import Motions
 from model_build.datasets.split import DIGITS, Split
 from model_build.experiments.hyperparameters import HYPERPARAMETERS
 from model_build.nn import Module, Normalise
-from model_build.training.augment import DisturbedSignals, MovedPictures, TurnedSolids
+from model_build.training.augment import DisturbedSignals, MovedImages, TurnedSolids
 from model_build.training.hyperparameters import Hyperparameters
 from model_build.training.network import InputSpec, Network
 from model_build.zoo.small import SmallNet, Stage, Standardise, WithPreprocessing
@@ -105,7 +105,7 @@ DIGITS_2D = Experiment(
         "digits",
         _digits,
         InputSpec((28, 28, 1), ir.DataType.UINT8),
-        MovedPictures(
+        MovedImages(
             (28, 28),
             Motions(turn=12, zoom=0.08, stretch=0.08, shear=0.2, shift=2, bend=0.5, knots=4),
         ),

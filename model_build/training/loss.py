@@ -28,8 +28,8 @@ def cross_entropy(
     """Write the loss of float32 `logits` [N, classes] and int64 `labels` [N] as ONNX operators.
 
     `size` is (N, classes). The target is 1 - label_smoothing for the right class, and
-    label_smoothing shared evenly by all (Szegedy et al. 2016). The gradient is written as what it is, (softmax - target) / N: a walk through a
-    logarithm of a softmax costs more.
+    label_smoothing shared evenly by all (Szegedy et al. 2016). The gradient is written as what it
+    is, (softmax - target) / N: a walk through a logarithm of a softmax costs more.
     """
     batch, classes = size
     z, y = Value(logits, FLOAT, builder), Value(labels, WHOLE, builder)

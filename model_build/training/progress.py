@@ -14,7 +14,7 @@ class Report(Protocol):
     """What the training loop reports."""
 
     def begin(self, steps: int, done: int, batch_size: int) -> None:
-        """The training has `steps` steps of `batch_size` examples, of which `done` are behind it."""
+        """The training has `steps` steps of `batch_size` examples, of which `done` are taken."""
 
     def step(self, loss: float, accuracy: float) -> None:
         """A step is done; the numbers are means over the epoch so far."""

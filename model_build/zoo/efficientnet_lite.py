@@ -1,5 +1,4 @@
-"""EfficientNet-Lite0: mobile inverted bottlenecks without squeeze-and-excitation, ReLU6,
-convolutions padded SAME.
+"""EfficientNet-Lite0: mobile inverted bottlenecks, ReLU6, convolutions padded SAME.
 
 Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019; the
 Lite variants were published by their authors in 2020. 4.65 million parameters, input 224 by 224.
@@ -53,8 +52,9 @@ class ConvNormRelu(Module):
 
 
 class Block(Module):
-    """Mobile inverted bottleneck: widen with 1x1, one kernel per channel, narrow with 1x1, add the
-    input if it fits.
+    """Mobile inverted bottleneck.
+
+    Widen with 1x1, one kernel per channel, narrow with 1x1, add the input if it fits.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Block(Module):
 
 
 class EfficientNetLite0(Module):
-    """The whole network, from normalised pixels to logits."""
+    """The network, from normalised pixels to logits."""
 
     size = (224, 224)
 

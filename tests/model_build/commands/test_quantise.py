@@ -1,4 +1,4 @@
-"""`--int8` on the command line: the sibling that it writes, what it says of it, and the reasons
+"""`--int8` on the command line: the quantised variant, what is said of it, and the reasons
 when it cannot.
 """
 
@@ -36,7 +36,7 @@ def run(folder: Path, *arguments: str) -> int:
     return command.main([*arguments, "--int8", "--out", str(folder)])
 
 
-def test_the_sibling_has_a_name_of_its_own_and_the_float_model_stays_as_it_was(
+def test_the_variant_has_a_name_of_its_own_and_the_float_model_stays_as_it_was(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = folder / "digits1d" / "1" / "model.onnx"
@@ -167,7 +167,7 @@ def test_reasons_are_one_line_and_nothing_is_written(
     )
 
 
-def test_a_sibling_is_not_overwritten_unasked_and_has_none_itself(
+def test_a_variant_is_not_overwritten_unasked_and_has_none_itself(
     int8_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "exists; add --replace" in refused(int8_folder, capsys, "digits")

@@ -104,14 +104,15 @@ def test_a_folder_without_the_files_is_refused_and_nothing_is_fetched_instead(
     def asked(_request: httpx.Request) -> httpx.Response:
         pytest.fail("a mirror was asked")
 
-    message = r"has neither train-images-idx3-ubyte.gz nor train-images-idx3-ubyte; --data names the folder"
+    file = "train-images-idx3-ubyte"
+    message = f"has neither {file}.gz nor {file}; --data names the folder"
     with pytest.raises(DataError, match=message):
         mnist.load(tmp_path, transport=httpx.MockTransport(asked))
 
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """A tiny MNIST, packed, by file name, whose digests are the expected ones; the cache is empty."""
+    """A tiny MNIST, packed, by file name, with the expected digests; the cache is empty."""
     contents = {
         name: idx(np.full((3, 28, 28) if "images" in name else 3, 7, np.uint8)) for name in NAMES
     }
@@ -142,7 +143,7 @@ class Mirrors:
 
     def load(self) -> tuple[Dataset, list[str]]:
         lines: list[str] = []
-        return mnist.load(say=lines.append, transport=httpx.MockTransport(self)), lines
+        return mnist.load(log=lines.append, transport=httpx.MockTransport(self)), lines
 
 
 def test_what_is_missing_is_fetched_once_and_then_comes_from_the_cache(

@@ -1,4 +1,4 @@
-"""The ImageNet model against the reference PyTorch network, whose recorded logits are the fixture."""
+"""The ImageNet model against the recorded logits of the reference PyTorch network."""
 
 import hashlib
 import importlib.util
@@ -168,7 +168,10 @@ def test_a_build_gives_the_same_bytes_again(imagenet_model: Path) -> None:
 
 
 def test_building_does_not_import_torch() -> None:
-    code = "import sys; from model_build.published import imagenet; imagenet.build(); sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from model_build.published import imagenet; imagenet.build(); "
+        "sys.exit('torch' in sys.modules)"
+    )
     root = Path(__file__).parents[3]
     assert subprocess.run([sys.executable, "-c", code], cwd=root, check=False).returncode == 0
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from anatomy.cards.card import ImageInput, Resize
-from model_build.quantising.calibration_images import PictureError, pictures_in, prepared
+from model_build.quantising.calibration_images import ImageError, images_in, prepared
 from service.inputs.decode import decode, prepare
 
 SPECS = [
@@ -33,7 +33,7 @@ def test_they_are_prepared_as_the_service_prepares_them(
     clear.convert("RGB").save(tmp_path / "turned.jpg", exif=turned)
     clear.convert("P").save(tmp_path / "indexed.gif")
     clear.convert("CMYK").save(tmp_path / "ink.tif")
-    paths = [*pictures_in(samples), *pictures_in(tmp_path)]
+    paths = [*images_in(samples), *images_in(tmp_path)]
     assert len(paths) == 9
     for path, ours in zip(paths, prepared(paths, spec), strict=True):
         theirs = prepare(decode(path.read_bytes(), 10**7), spec).array
@@ -45,7 +45,7 @@ def test_sub_folders_are_read_and_other_files_are_not(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in pictures_in(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)]
     assert found == ["a/3.webp", "b/1.jpg", "b/2.PNG", "c.jpeg"]
 
 
@@ -54,12 +54,12 @@ def test_what_is_no_picture_is_named(tmp_path: Path) -> None:
     Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "deep.png").read_bytes()[:50])
     for name in ("empty.png", "deep.png", "cut.png"):
-        with pytest.raises(PictureError, match=name):
+        with pytest.raises(ImageError, match=name):
             prepared([tmp_path / name], SPECS[0])
-    with pytest.raises(PictureError, match="no folder"):
-        pictures_in(tmp_path / "empty.png")
+    with pytest.raises(ImageError, match="no folder"):
+        images_in(tmp_path / "empty.png")
 
 
 def test_ink_on_paper_is_left_to_the_service(samples: Path) -> None:
-    with pytest.raises(PictureError, match="ink"):
+    with pytest.raises(ImageError, match="ink"):
         prepared([samples / "cat.jpg"], ImageInput((28, 28), "L", Resize("digit", box=20)))

@@ -18,7 +18,7 @@ from model_build.datasets import voxels
 from model_build.datasets.motions import Motions, basis, rotations, rows
 from model_build.export import Augmentation, Signature, trainable
 from model_build.nn import Module
-from model_build.training.augment import DisturbedSignals, MovedPictures, TurnedSolids
+from model_build.training.augment import DisturbedSignals, MovedImages, TurnedSolids
 
 Array = NDArray[Any]
 RANDOM = np.random.default_rng(0)
@@ -83,14 +83,14 @@ def rolled(x: Array, shift: Sequence[int], first: int) -> Array:
 def test_motions_without_a_range_leave_everything_as_it_is() -> None:
     image = pictures(9, 12)
     signal = RANDOM.standard_normal((3, 2, 11)).astype(np.float32)
-    assert np.array_equal(run(MovedPictures((9, 12), STILL), image), image)
+    assert np.array_equal(run(MovedImages((9, 12), STILL), image), image)
     assert np.allclose(run(DisturbedSignals(2, 11, STILL), signal), signal, atol=2e-5)
 
 
 @pytest.mark.parametrize("shift", [(0, 1), (3, 0), (-2, 5), (-1, -4)])
 def test_a_shift_by_whole_pixels_is_that_of_numpy_with_zeros(shift: tuple[int, int]) -> None:
     x = pictures(9, 12)
-    found = run(MovedPictures((9, 12), STILL), x, motion((9, 12), 3, shift))
+    found = run(MovedImages((9, 12), STILL), x, motion((9, 12), 3, shift))
     assert np.array_equal(found, rolled(x, shift, 1))
 
 
@@ -98,7 +98,7 @@ def test_a_shift_by_whole_pixels_is_that_of_numpy_with_zeros(shift: tuple[int, i
 def test_a_shift_by_whole_samples_is_that_of_numpy(shift: int) -> None:
     x = RANDOM.standard_normal((3, 2, 11)).astype(np.float32)
     given = motion((11,), 3, [shift])
-    zeros = run(DisturbedSignals(2, 11, STILL, beyond="zeros"), x, given)
+    zeros = run(DisturbedSignals(2, 11, STILL, padding_mode="zeros"), x, given)
     assert np.allclose(zeros, rolled(x, [shift], 2), atol=2e-5)
     border = run(DisturbedSignals(2, 11, STILL), x, given)
     places = np.clip(np.arange(11) - shift, 0, 10)
@@ -109,14 +109,14 @@ def test_a_shift_by_whole_samples_is_that_of_numpy(shift: int) -> None:
 def test_a_turn_by_quarters_is_that_of_numpy(quarters: int) -> None:
     x = pictures(10, 10)
     matrix = rotations(np.array([[radians(90 * quarters)]]), 2)
-    found = run(MovedPictures((10, 10), STILL), x, motion((10, 10), 3, matrix=matrix[0]))
+    found = run(MovedImages((10, 10), STILL), x, motion((10, 10), 3, matrix=matrix[0]))
     assert np.array_equal(found, np.rot90(x, quarters, axes=(1, 2)))
 
 
 def test_a_zoom_by_two_shows_every_pixel_twice_as_large() -> None:
     x = np.zeros((1, 8, 8, 1), np.uint8)
     x[0, 3:5, 3:5] = 200
-    found = run(MovedPictures((8, 8), STILL), x, motion((8, 8), 1, matrix=np.eye(2) * 2))
+    found = run(MovedImages((8, 8), STILL), x, motion((8, 8), 1, matrix=np.eye(2) * 2))
     assert found[0, 3:5, 3:5].min() == 200
     assert found.sum(dtype=int) == 4 * x.sum(dtype=int)
 
@@ -178,7 +178,7 @@ def test_a_bend_without_knots_is_refused() -> None:
 @pytest.mark.parametrize(
     "augmentation",
     [
-        MovedPictures(
+        MovedImages(
             (9, 12), Motions(turn=10, zoom=0.1, stretch=0.1, shear=0.2, shift=2, bend=1, knots=4)
         ),
         DisturbedSignals(1, 40, Motions(zoom=0.1, shift=3), gain=0.2, noise=0.1),
@@ -196,7 +196,7 @@ def test_equal_seeds_draw_equal_numbers_in_single_precision(augmentation: Augmen
 
 def test_a_picture_is_altered_by_its_own_numbers_only() -> None:
     x = np.tile(pictures(28, 28)[:1], (4, 1, 1, 1))
-    augmentation = MovedPictures((28, 28), Motions(turn=10, shift=2, bend=1, knots=4))
+    augmentation = MovedImages((28, 28), Motions(turn=10, shift=2, bend=1, knots=4))
     drawn = augmentation.draw(np.random.default_rng(0), 4)
     together = run(augmentation, x, drawn)
     alone = run(augmentation, x[2:3], {name: array[2:3] for name, array in drawn.items()})

@@ -33,7 +33,6 @@ from model_build.training.step_tensors import (
 from tests.model_build.training.small import CONVOLVED, DENSE, step_of
 
 Array = NDArray[Any]
-RANDOM = np.random.default_rng(3)
 PLAIN = StepConfig(SGD(0.0), ema_decay=0.0)
 BATCH = 8
 
@@ -41,9 +40,10 @@ BATCH = 8
 def feeds(
     network: Network, classes: int, learning_rate: float = 1.0, number: int = 1
 ) -> dict[str, Array]:
+    random = np.random.default_rng([3, number])
     return {
-        "examples": RANDOM.normal(size=(BATCH, *network.input.shape)).astype(np.float32),
-        LABELS: RANDOM.integers(0, classes, BATCH),
+        "examples": random.normal(size=(BATCH, *network.input.shape)).astype(np.float32),
+        LABELS: random.integers(0, classes, BATCH),
         LEARNING_RATE: np.array(learning_rate, np.float32),
         STEP_NUMBER: np.array(number, np.float64),
     }

@@ -66,14 +66,13 @@ class Value:
 
     def where(self, true: "Value", false: "Value | float") -> "Value":
         """Choose by this condition."""
-        return self.builder.op("Where", self, true, true._operand(false), dtype=true.dtype)  # noqa: SLF001 - its own
+        otherwise = true._operand(false)  # noqa: SLF001 - its own
+        return self.builder.op("Where", self, true, otherwise, dtype=true.dtype)
 
     def _operand(self, other: "Value | float") -> "Value":
-        return (
-            other
-            if isinstance(other, Value)
-            else self.builder.constant(np.asarray(other, self.dtype))
-        )
+        if isinstance(other, Value):
+            return other
+        return self.builder.constant(np.asarray(other, self.dtype))
 
 
 class Builder:
@@ -99,11 +98,10 @@ class Builder:
     def ops(
         self, operator: str, *inputs: Value | None, types: Sequence[Any], **attributes: Any
     ) -> tuple[Value, ...]:
-        """A node of several outputs, one of each type; None stands for the type of the first input."""
-        given = {key: value for key, value in attributes.items() if value is not None}
-        node = helper.make_node(
-            operator, ["" if value is None else value.name for value in inputs], [], **given
-        )
+        """A node of several outputs, one of each type; None is the type of the first input."""
+        present = {key: value for key, value in attributes.items() if value is not None}
+        names = ["" if value is None else value.name for value in inputs]
+        node = helper.make_node(operator, names, [], **present)
         key = (node.SerializeToString(deterministic=True), len(types))
         if key not in self._written:
             self._written[key] = self._write(node, inputs, types)
@@ -112,20 +110,15 @@ class Builder:
     def _write(
         self, node: onnx.NodeProto, inputs: Sequence[Value | None], types: Sequence[Any]
     ) -> tuple[Value, ...]:
-        number = len(self.nodes)
+        node.name = f"{self._prefix}{node.op_type}_{len(self.nodes)}"
         default = next((value.dtype for value in inputs if value is not None), np.dtype(np.float32))
-        results = tuple(
-            Value(
-                f"{self._prefix}{node.op_type}_{number}" + (f".{i}" if i else ""),
-                np.dtype(dtype or default),
-                self,
-            )
-            for i, dtype in enumerate(types)
-        )
-        node.output.extend(value.name for value in results)
-        node.name = node.output[0]
+        outputs: list[Value] = []
+        for i, dtype in enumerate(types):
+            name = f"{node.name}.{i}" if i else node.name
+            outputs.append(Value(name, np.dtype(dtype or default), self))
+        node.output.extend(value.name for value in outputs)
         self.nodes.append(node)
-        return results
+        return tuple(outputs)
 
     def constant(self, array: np.ndarray[Any, Any]) -> Value:
         """A constant; equal ones are written once."""

@@ -23,11 +23,11 @@ def real(graph: Graph, name: str) -> Array:
     node = graph.producer(name)
     if node is None or node.operator not in PASSING or node.domain != "":
         raise GraphError(f"tensor '{name}' is not made of constants alone")
-    given = real(graph, node.inputs[0])
+    values = real(graph, node.inputs[0])
     if node.operator == "DequantizeLinear":
-        return _dequantised(given, node, graph)
+        return _dequantised(values, node, graph)
     dtype = graph.dtype(name)
-    return given if node.operator == "Identity" or dtype is None else given.astype(dtype)
+    return values if node.operator == "Identity" or dtype is None else values.astype(dtype)
 
 
 def _dequantised(codes: Array, node: Node, graph: Graph) -> Array:

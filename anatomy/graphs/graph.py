@@ -6,14 +6,14 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import onnx
 
 from anatomy.graphs.constants import Constants, UnreadableTensor, array_of
-from anatomy.graphs.folding import folded
-from anatomy.graphs.shapes import first_input, inferred
+from anatomy.graphs.folding import fold_constants
+from anatomy.graphs.shapes import first_input, infer_shapes
 
 Dim = int | str | None
 """A known, symbolic or unknown size."""
@@ -21,6 +21,14 @@ Dim = int | str | None
 Shape = tuple[Dim, ...]
 
 LARGEST_SIZE = 2**31 - 1
+
+CONSTANT_DTYPES: Mapping[str, type[np.generic]] = {
+    "value_int": np.int64,
+    "value_ints": np.int64,
+    "value_float": np.float32,
+    "value_floats": np.float32,
+}
+"""The element types of what a Constant node holds as a plain attribute."""
 
 
 class GraphError(ValueError):
@@ -55,35 +63,29 @@ class Graph:
     """
 
     def __init__(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None = None) -> None:
-        self.opset = max(
-            (item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")),
-            default=0,
-        )
-        graph = proto.graph
         if input_shape is not None:
             _check_fit(proto, input_shape)
-        nodes = [_node(node) for node in graph.node]
-        try:
-            self.constants = Constants(
-                {tensor.name: tensor for tensor in graph.initializer},
-                {node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"},
-            )
-        except UnreadableTensor as error:
-            raise GraphError(_unreadable(error)) from None
-        constants = set(self.constants)
-        self.inputs = tuple(value.name for value in graph.input if value.name not in constants)
-        self.outputs = tuple(value.name for value in graph.output)
-        self.nodes = _sorted(
-            [node for node in nodes if node.operator != "Constant"], {*self.inputs, *constants}
-        )
-        self._shapes, self._dtypes = _declared(inferred(proto, input_shape).graph)
+        nodes = [_node(node) for node in proto.graph.node]
+        self.opset = _opset(proto)
+        self.constants = _constants(proto.graph, nodes)
+        names = set(self.constants)
+        self.inputs = tuple(value.name for value in proto.graph.input if value.name not in names)
+        self.outputs = tuple(value.name for value in proto.graph.output)
+        operators = [node for node in nodes if node.operator != "Constant"]
+        self.nodes = _sorted(operators, {*self.inputs, *names})
+        self._infer(proto, input_shape)
+
+    def _infer(self, proto: onnx.ModelProto, input_shape: Sequence[int] | None) -> None:
+        """Infer shapes and fold constants in turn, until neither knows more."""
+        self._shapes, self._dtypes = _declared(infer_shapes(proto, input_shape).graph)
         computed: dict[str, np.ndarray] = {}
-        while found := self._folded():
-            computed |= found
-            self.constants.add(found)
+        while folded := self._fold():
+            computed |= folded
+            self.constants.add(folded)
             if not any(self._is_open(node) for node in self.nodes):
                 break
-            self._shapes, self._dtypes = _declared(inferred(proto, input_shape, computed).graph)
+            inferred = infer_shapes(proto, input_shape, computed)
+            self._shapes, self._dtypes = _declared(inferred.graph)
 
     def shape(self, name: str) -> Shape | None:
         """Sizes of a tensor, batch first as the graph has it; None if its rank is unknown."""
@@ -105,18 +107,15 @@ class Graph:
         """The nodes that read a tensor, in topological order."""
         return tuple(self._consumers.get(name, ()))
 
-    def _folded(self) -> dict[str, np.ndarray]:
-        nodes = [
-            node.proto for node in self.nodes if not self.constants.keys() >= set(node.outputs)
-        ]
-        return folded(nodes, self.constants, self._shapes.get, self.opset)
+    def _fold(self) -> dict[str, np.ndarray]:
+        known = self.constants.keys()
+        protos = [node.proto for node in self.nodes if not known >= set(node.outputs)]
+        return fold_constants(protos, self.constants, self._shapes.get, self.opset)
 
     def _is_open(self, node: Node) -> bool:
         """Whether a shape that the node makes is not known to the last size."""
         shapes = [self._shapes.get(output) for output in node.outputs if output]
-        return any(
-            shape is None or not all(isinstance(size, int) for size in shape) for shape in shapes
-        )
+        return not all(shape is not None and is_known(shape) for shape in shapes)
 
     @cached_property
     def _producers(self) -> dict[str, Node]:
@@ -131,24 +130,45 @@ class Graph:
         return dict(consumers)
 
 
+def is_known(shape: Shape) -> bool:
+    """Whether every size is a number."""
+    return all(isinstance(size, int) for size in shape)
+
+
+def _opset(proto: onnx.ModelProto) -> int:
+    versions = [item.version for item in proto.opset_import if item.domain in ("", "ai.onnx")]
+    return max(versions, default=0)
+
+
+def _constants(graph: onnx.GraphProto, nodes: Sequence[Node]) -> Constants:
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    arrays = {node.outputs[0]: _constant(node) for node in nodes if node.operator == "Constant"}
+    try:
+        return Constants(tensors, arrays)
+    except UnreadableTensor as error:
+        raise GraphError(_unreadable(error)) from None
+
+
 def _check_fit(proto: onnx.ModelProto, input_shape: Sequence[int]) -> None:
-    value, wanted = first_input(proto.graph), "x".join(map(str, input_shape))
+    """Raises GraphError unless the first input can take the shape."""
+    value, shown = first_input(proto.graph), "x".join(map(str, input_shape))
     if not all(1 <= size <= LARGEST_SIZE for size in input_shape):
-        raise GraphError(f"the shape {wanted} is none; expected sizes from 1 to {LARGEST_SIZE}")
-    if not value.type.tensor_type.HasField("shape"):
-        return
+        raise GraphError(f"the shape {shown} is none; expected sizes from 1 to {LARGEST_SIZE}")
+    if value.type.tensor_type.HasField("shape"):
+        _check_declared(value, input_shape, shown)
+
+
+def _check_declared(value: onnx.ValueInfoProto, input_shape: Sequence[int], shown: str) -> None:
     declared = [_dim(dim) for dim in value.type.tensor_type.shape.dim]
     if len(declared) != len(input_shape):
         raise GraphError(
-            f"input '{value.name}' has {len(declared)} axes, the shape {wanted} has "
+            f"input '{value.name}' has {len(declared)} axes, the shape {shown} has "
             f"{len(input_shape)}"
         )
-    if any(
-        isinstance(size, int) and size != given
-        for size, given in zip(declared, input_shape, strict=True)
-    ):
-        shown = "x".join("?" if size is None else str(size) for size in declared)
-        raise GraphError(f"the shape {wanted} does not fit input '{value.name}' of shape {shown}")
+    pairs = zip(declared, input_shape, strict=True)
+    if any(isinstance(size, int) and size != concrete for size, concrete in pairs):
+        expected = "x".join("?" if size is None else str(size) for size in declared)
+        raise GraphError(f"the shape {shown} does not fit input '{value.name}' of shape {expected}")
 
 
 def _declared(graph: onnx.GraphProto) -> tuple[dict[str, Shape], dict[str, np.dtype[Any]]]:
@@ -194,11 +214,13 @@ def captured(proto: onnx.NodeProto) -> tuple[str, ...]:
 
 
 def _free(graph: onnx.GraphProto) -> Iterator[str]:
-    own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
-    own |= {name for node in graph.node for name in node.output}
+    """The names that a sub-graph reads and does not define."""
+    defined = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
     for node in graph.node:
-        yield from (name for name in (*node.input, *captured(node)) if name and name not in own)
-    yield from (value.name for value in graph.output if value.name not in own)
+        defined.update(node.output)
+    read = [name for node in graph.node for name in (*node.input, *captured(node)) if name]
+    read.extend(value.name for value in graph.output)
+    yield from (name for name in read if name not in defined)
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:
@@ -231,13 +253,7 @@ def _constant(node: Node) -> np.ndarray:
     ((kind, value),) = node.attributes.items()
     if kind.startswith("sparse"):
         raise GraphError(f"Constant '{node.name}' is sparse; only dense constants are read")
-    dtype = {
-        "value_int": np.int64,
-        "value_ints": np.int64,
-        "value_float": np.float32,
-        "value_floats": np.float32,
-    }
-    return np.asarray(value, dtype.get(kind))
+    return np.asarray(value, CONSTANT_DTYPES.get(kind))
 
 
 def _sorted(nodes: list[Node], known: set[str]) -> tuple[Node, ...]:
@@ -254,10 +270,13 @@ def _sorted(nodes: list[Node], known: set[str]) -> tuple[Node, ...]:
             else:
                 blocked.append(node)
         if len(blocked) == len(waiting):
-            missing = next(name for name in blocked[0].inputs if name not in available)
-            raise GraphError(
-                f"{blocked[0].operator} '{blocked[0].name}' reads '{missing}', which nothing "
-                "before it produces"
-            )
+            _raise_blocked(blocked[0], available)
         waiting = blocked
     return tuple(ordered)
+
+
+def _raise_blocked(node: Node, available: set[str]) -> NoReturn:
+    missing = next(name for name in node.inputs if name not in available)
+    raise GraphError(
+        f"{node.operator} '{node.name}' reads '{missing}', which nothing before it produces"
+    )

@@ -12,12 +12,12 @@ Result = TypeVar("Result")
 
 def per_graph(function: Callable[[Graph], Result]) -> Callable[[Graph], Result]:
     """The function, computed once for each graph."""
-    known: WeakKeyDictionary[Graph, Result] = WeakKeyDictionary()
+    results: WeakKeyDictionary[Graph, Result] = WeakKeyDictionary()
 
     @wraps(function)
     def remembered(graph: Graph) -> Result:
-        if graph not in known:
-            known[graph] = function(graph)
-        return known[graph]
+        if graph not in results:
+            results[graph] = function(graph)
+        return results[graph]
 
     return remembered

@@ -17,7 +17,7 @@ LARGEST = 4096
 POOLS = frozenset(("AveragePool", "LpPool", "MaxPool"))
 
 
-def inferred(
+def infer_shapes(
     proto: onnx.ModelProto,
     input_shape: Sequence[int] | None = None,
     known: Mapping[str, np.ndarray] | None = None,
@@ -28,15 +28,15 @@ def inferred(
     `input_shape` stands in for the shape of the first input; what the file says of later tensors is
     then left out. `known` are computed tensors whose values are known to be constant.
     """
-    mended = _light_copy(proto)
+    light = _light_copy(proto)
     if input_shape is not None:
-        _settle(mended.graph, first_input(proto.graph).name, input_shape)
+        _set_input_shape(light.graph, first_input(proto.graph).name, input_shape)
     if known:
-        _substitute(mended.graph, known)
-    result = _infer(mended)
-    for node in mended.graph.node:
-        if node.op_type in POOLS and _flag(node, "ceil_mode") and _mend(node, result):
-            result = _infer(mended)
+        _substitute(light.graph, known)
+    result = _infer(light)
+    for node in light.graph.node:
+        if node.op_type in POOLS and _flag(node, "ceil_mode") and _fix_ceil_mode(node, result):
+            result = _infer(light)
     return result
 
 
@@ -47,10 +47,8 @@ def _light_copy(proto: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto(ir_version=proto.ir_version)
     copy.opset_import.extend(proto.opset_import)
     copy.functions.extend(proto.functions)
-    graph, large = (
-        copy.graph,
-        [tensor for tensor in proto.graph.initializer if prod(tensor.dims) > LARGEST],
-    )
+    graph = copy.graph
+    large = [tensor for tensor in proto.graph.initializer if prod(tensor.dims) > LARGEST]
     for name in ("node", "input", "output", "value_info", "sparse_initializer"):
         getattr(graph, name).extend(getattr(proto.graph, name))
     graph.name = proto.graph.name
@@ -75,7 +73,7 @@ def first_input(graph: onnx.GraphProto) -> onnx.ValueInfoProto:
     return value
 
 
-def _settle(graph: onnx.GraphProto, name: str, input_shape: Sequence[int]) -> None:
+def _set_input_shape(graph: onnx.GraphProto, name: str, input_shape: Sequence[int]) -> None:
     value = next(value for value in graph.input if value.name == name)
     del value.type.tensor_type.shape.dim[:]
     value.type.tensor_type.shape.dim.extend(
@@ -100,9 +98,10 @@ def _infer(proto: onnx.ModelProto) -> onnx.ModelProto:
         return proto
 
 
-def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
-    """Give a pool the padding with which rounding down yields the size that it has. True if
-    inference had it wrong.
+def _fix_ceil_mode(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
+    """Give a pool the padding with which rounding down yields the size that it has.
+
+    True if inference had the size wrong.
     """
     sizes = _sizes(known.graph, node.input[0])
     kernel = _ints(node, "kernel_shape", [])
@@ -111,33 +110,38 @@ def _mend(node: onnx.NodeProto, known: onnx.ModelProto) -> bool:
     rank = len(kernel)
     strides, dilations = _ints(node, "strides", [1] * rank), _ints(node, "dilations", [1] * rank)
     pads = _ints(node, "pads", [0] * 2 * rank)
-    wrong = False
+    is_wrong = False
     for axis, size in enumerate(sizes[2:]):
-        reach, stride, before = dilations[axis] * (kernel[axis] - 1) + 1, strides[axis], pads[axis]
-        count = -(-(size + before + pads[rank + axis] - reach) // stride) + 1
+        reach, stride = dilations[axis] * (kernel[axis] - 1) + 1, strides[axis]
+        before, after = pads[axis], pads[rank + axis]
+        count = -(-(size + before + after - reach) // stride) + 1
         if (count - 1) * stride >= size + before:
             # Rounding down leaves this last window out.
-            wrong = True
+            is_wrong = True
         else:
             pads[rank + axis] = (count - 1) * stride + reach - size - before
-    if wrong:
-        kept = [
-            attribute for attribute in node.attribute if attribute.name not in ("pads", "ceil_mode")
-        ]
-        del node.attribute[:]
-        node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
-    return wrong
+    if is_wrong:
+        _replace_pads(node, pads)
+    return is_wrong
+
+
+def _replace_pads(node: onnx.NodeProto, pads: list[int]) -> None:
+    """Explicit pads, rounded down."""
+    kept = [item for item in node.attribute if item.name not in ("pads", "ceil_mode")]
+    del node.attribute[:]
+    node.attribute.extend([*kept, onnx.helper.make_attribute("pads", pads)])
 
 
 def _sizes(graph: onnx.GraphProto, tensor: str) -> list[int] | None:
-    value = next(
-        (value for value in (*graph.value_info, *graph.input) if value.name == tensor), None
-    )
-    if value is None or not all(
-        dim.HasField("dim_value") for dim in value.type.tensor_type.shape.dim[2:]
-    ):
+    """The sizes of a tensor of which all spatial ones are known."""
+    values = (*graph.value_info, *graph.input)
+    value = next((value for value in values if value.name == tensor), None)
+    if value is None:
         return None
-    return [dim.dim_value for dim in value.type.tensor_type.shape.dim]
+    dims = value.type.tensor_type.shape.dim
+    if not all(dim.HasField("dim_value") for dim in dims[2:]):
+        return None
+    return [dim.dim_value for dim in dims]
 
 
 def _attribute(node: onnx.NodeProto, name: str) -> onnx.AttributeProto | None:

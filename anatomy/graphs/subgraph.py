@@ -2,7 +2,7 @@
 in it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import onnx
 
@@ -15,43 +15,51 @@ def extract(proto: onnx.ModelProto, outputs: Sequence[str]) -> onnx.ModelProto:
     Weights that it does not need are left out; opset, functions and metadata stay. Raises
     GraphError for an unknown tensor.
     """
-    producers = {name: node for node in proto.graph.node for name in node.output if name}
-    given = {value.name for value in proto.graph.input} | {
-        tensor.name for tensor in proto.graph.initializer
-    }
-    unknown = next((name for name in outputs if name not in producers and name not in given), None)
-    if unknown is not None:
-        raise GraphError(f"the model has no tensor '{unknown}'")
-    needed, waiting = set[str](), list(outputs)
-    while waiting:
-        name = waiting.pop()
-        if name not in needed:
-            needed.add(name)
-            producer = producers.get(name)
-            waiting += (
-                [] if producer is None else filter(None, (*producer.input, *captured(producer)))
-            )
+    needed = _needed(proto.graph, outputs)
     return _pruned(proto, needed, outputs)
 
 
+def _needed(graph: onnx.GraphProto, outputs: Sequence[str]) -> set[str]:
+    """The tensors that these depend on, themselves included; raises GraphError."""
+    producers = {name: node for node in graph.node for name in node.output if name}
+    _check_names(graph, outputs, producers)
+    needed: set[str] = set()
+    waiting = list(outputs)
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        producer = producers.get(name)
+        if producer is not None:
+            waiting.extend(filter(None, (*producer.input, *captured(producer))))
+    return needed
+
+
+def _check_names(
+    graph: onnx.GraphProto, names: Sequence[str], producers: Mapping[str, onnx.NodeProto]
+) -> None:
+    inputs = {value.name for value in graph.input}
+    weights = {tensor.name for tensor in graph.initializer}
+    for name in names:
+        if name not in producers and name not in inputs | weights:
+            raise GraphError(f"the model has no tensor '{name}'")
+
+
 def _pruned(proto: onnx.ModelProto, needed: set[str], outputs: Sequence[str]) -> onnx.ModelProto:
-    model = onnx.ModelProto()
-    model.CopyFrom(_without_graph(proto))
-    known = {
-        value.name: value
-        for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output)
-    }
-    graph = model.graph
-    graph.name = proto.graph.name
-    graph.node.extend(node for node in proto.graph.node if needed.intersection(node.output))
-    graph.initializer.extend(tensor for tensor in proto.graph.initializer if tensor.name in needed)
-    initialised = {tensor.name for tensor in proto.graph.initializer}
-    graph.input.extend(
-        value
-        for value in proto.graph.input
-        if value.name in needed or value.name not in initialised
-    )
-    graph.output.extend(known.get(name, onnx.ValueInfoProto(name=name)) for name in outputs)
+    model = _without_graph(proto)
+    graph = proto.graph
+    model.graph.name = graph.name
+    model.graph.node.extend(node for node in graph.node if needed.intersection(node.output))
+    weights = [tensor for tensor in graph.initializer if tensor.name in needed]
+    model.graph.initializer.extend(weights)
+    unneeded_weights = {tensor.name for tensor in graph.initializer} - needed
+    inputs = [value for value in graph.input if value.name not in unneeded_weights]
+    model.graph.input.extend(inputs)
+    declared = (*graph.value_info, *graph.input, *graph.output)
+    by_name = {value.name: value for value in declared}
+    for name in outputs:
+        model.graph.output.append(by_name.get(name, onnx.ValueInfoProto(name=name)))
     return model
 
 

@@ -75,8 +75,8 @@ def _in_training(ctx: NodeContext, position: int) -> Value | None:
     factor = ctx.x(1) * channels.inverse
     slope = -(channels.product_sum * channels.inverse * channels.inverse) / number
     shift = -channels.dy_sum / number - slope * channels.mean
-    standardised = ctx.dy + ctx.x(0) * _per_channel(ctx, slope) + _per_channel(ctx, shift)
-    dx = standardised * _per_channel(ctx, factor)
+    projected_dy = ctx.dy + ctx.x(0) * _per_channel(ctx, slope) + _per_channel(ctx, shift)
+    dx = projected_dy * _per_channel(ctx, factor)
     return _add_running_statistics(ctx, dx, channels.mean, (1 - momentum) / number)
 
 

@@ -18,7 +18,9 @@ Examples = tuple[np.ndarray, np.ndarray]
 
 @pytest.fixture(scope="session")
 def samples() -> Path:
-    """The folder of sample photos: cat, espresso, cameraman (grey), astronaut and rocket, all .jpg."""
+    """The folder of sample photos: cat, espresso, cameraman (grey), astronaut and rocket, all
+    .jpg.
+    """
     return Path(__file__).parents[1] / "samples"
 
 

@@ -40,7 +40,9 @@ def run(tool: str, *arguments: str, **variables: str) -> str:
 
 
 def instructions() -> list[tuple[str, str]]:
-    """The Dockerfile as pairs of keyword and argument, comments dropped and continued lines joined."""
+    """The Dockerfile as pairs of keyword and argument, comments dropped and continued lines
+    joined.
+    """
     text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     lines = re.sub(r"\\\n\s*", "", text).splitlines()
     return [(word, rest) for word, _, rest in (line.partition(" ") for line in lines) if word]

@@ -25,7 +25,8 @@ counting (float[N,1,4] x) => (float[N,4] y) <float[1,1,1] w = {1}> {
   product = Mul(largest, million)
   times = Cast<to=7>(product)
   go = Constant<value = bool {1}>()
-  counted = Loop(times, go, layer) <body = turn (int64 i, bool on, float[a,b,c] v) => (bool still, float[a,b,c] w1) {
+  counted = Loop(times, go, layer) <body =
+  turn (int64 i, bool on, float[a,b,c] v) => (bool still, float[a,b,c] w1) {
     still = Identity(on)
     negative = Neg(v)
     w1 = Relu(negative)

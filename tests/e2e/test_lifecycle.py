@@ -77,7 +77,7 @@ def refused(service: Service) -> str:
     return line
 
 
-def test_after_sigterm_the_request_in_flight_is_answered_new_ones_are_refused_and_the_exit_code_is_0(
+def test_after_sigterm_the_request_in_flight_is_answered_new_ones_are_refused_and_the_code_is_0(
     start: Start, samples: Path
 ) -> None:
     with start() as service:

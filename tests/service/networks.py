@@ -1,4 +1,6 @@
-"""Small networks as ONNX text, pictures for them, and ONNX Runtime as the oracle of what is inside."""
+"""Small networks as ONNX text, pictures for them, and ONNX Runtime as the oracle of what is
+inside.
+"""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -29,7 +31,8 @@ photos (uint8[N,32,32,3] image) => (float[N,4] scores)
 }"""
 
 SIGNALS = """<ir_version: 8, opset_import: ["" : 18]>
-signals (float[N,2,L] x) => (float[N,3,M] y) <float[3,2,5] w> { c = Conv<pads=[2,2]>(x, w)  y = Relu(c) }"""
+signals (float[N,2,L] x) => (float[N,3,M] y) <float[3,2,5] w> {
+  c = Conv<pads=[2,2]>(x, w)  y = Relu(c) }"""
 
 VOLUMES = """<ir_version: 8, opset_import: ["" : 18]>
 volumes (float[N,1,6,7,8] x) => (float[N,2,3,4,5] y) <float[2,1,2,2,2] w, float[2,2,3,3,3] v> {
@@ -38,7 +41,8 @@ volumes (float[N,1,6,7,8] x) => (float[N,2,3,4,5] y) <float[2,1,2,2,2] w, float[
 }"""
 
 DECODER = """<ir_version: 8, opset_import: ["" : 18]>
-decoder (float[N,4,3,3] x) => (float[N,2] y) <float[4,3,2,2] up, float[216,5] inner, float[5,2] outer> {
+decoder (float[N,4,3,3] x) => (float[N,2] y)
+  <float[4,3,2,2] up, float[216,5] inner, float[5,2] outer> {
   wide = ConvTranspose<strides=[2,2], group=2>(x, up)
   flat = Flatten(wide)
   hidden = MatMul(flat, inner)
@@ -67,7 +71,8 @@ PULSES = (
 )
 
 SOLIDS = """<ir_version: 8, opset_import: ["" : 18]>
-solids (float[N,1,6,7,8] x) => (float[N,2] scores) <float[4,1,3,3,3] w, float[2,4] fw, float[2] fb> {
+solids (float[N,1,6,7,8] x) => (float[N,2] scores)
+  <float[4,1,3,3,3] w, float[2,4] fw, float[2] fb> {
   convolved = Conv<pads=[1,1,1,1,1,1]>(x, w)
   rectified = Relu(convolved)
   pooled = MaxPool<kernel_shape=[2,2,2], strides=[2,2,2]>(rectified)

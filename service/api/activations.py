@@ -25,7 +25,7 @@ from service.inference.inspector import (
     select,
     statistics,
 )
-from service.inputs.preprocess import ModelInput, RawInput, preprocess
+from service.inputs.preprocess import SMALL_BYTES, ModelInput, RawInput, preprocess
 from service.repository.model import Model
 from service.scheduling.work_item import Completed
 from service.services import Services
@@ -108,12 +108,19 @@ class _Ran:
 async def of_posted(services: Services, asked: ActivationsRequest, source: RawInput) -> Response:
     """The answer to an input that comes with the request; it is kept."""
     pipeline, model, deadline = services.pipeline, asked.model, deadline_of(services)
-    max_pixels = services.settings.max_pixels
-    decoded = await pipeline.on_cpu(model, deadline, lambda: preprocess(model, source, max_pixels))
-    model_input = decoded.result
-    writing = pipeline.beside(lambda: _keep(services, model, model_input))
+    small = len(source.data) <= SMALL_BYTES
+
+    def decode() -> tuple[ModelInput, str | None]:
+        model_input = preprocess(model, source, services.settings.max_pixels)
+        # To keep a small one takes less time than to hand it over.
+        return model_input, _keep(services, model, model_input) if small else None
+
+    decoded = await pipeline.on_cpu(model, deadline, decode)
+    model_input, input_id = decoded.result
+    writing = None if small else pipeline.beside(lambda: _keep(services, model, model_input))
     ran = await _run(services, asked, deadline, lambda: model_input)
-    input_id = await pipeline.finished(model, deadline, writing)
+    if writing is not None:
+        input_id = await pipeline.finished(model, deadline, writing)
     waited = decoded.waited + ran.waited
     return await _answer(services, asked, deadline, ran.result, input_id, waited)
 

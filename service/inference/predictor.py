@@ -14,7 +14,7 @@ import numpy as np
 from service.errors import FoveaError, Impossible
 from service.inference.pipeline import Array, Pipeline, PreparedInput, run_batches
 from service.inference.top_k import top_k
-from service.inputs.preprocess import InputSource, RawInput, preprocess
+from service.inputs.preprocess import SMALL_BYTES, InputSource, RawInput, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
 from service.scheduling.work_item import Completed
@@ -85,33 +85,34 @@ class Predictor:
         """Each input's classes, or what is wrong with it, all in this thread; those of one shape go
         through the network together.
         """
-        return self.run(model, [self._prepared(model, item, keep=True) for item in items])
+        return self.run(model, [self._prepared(model, item) for item in items])
 
     async def predict(
         self, pipeline: Pipeline, model: Model, items: Sequence[PredictItem]
     ) -> Completed[list[Prediction | FoveaError]]:
         """The same, each stage on its own threads. One input may share its run with those of other
-        requests, several make runs of their own.
+        requests, several make runs of their own. A small one is kept as soon as it is decoded, for
+        that takes less time than to hand it over; a large one is written beside the run.
 
         Raises QueueFull, DeadlinePassed, and what fails a run.
         """
         deadline = items[0].deadline
         decoded = await pipeline.on_cpu(
-            model, deadline, lambda: [self._prepared(model, item, keep=False) for item in items]
+            model, deadline, lambda: [self._prepared(model, item, SMALL_BYTES) for item in items]
         )
         prepared = decoded.result
         errors = [entry for entry in prepared if isinstance(entry, FoveaError)]
         if len(errors) == len(items):
             return Completed([*errors], decoded.waited, 0.0)
         writing = [self._begin_to_keep(pipeline, entry) for entry in prepared]
-        done = await self._queued(pipeline, model, deadline, prepared)
-        results = done.result
+        ran = await self._queued(pipeline, model, deadline, prepared)
+        results = ran.result
         for index, write in enumerate(writing):
             result = results[index]
             if write is not None and isinstance(result, Prediction):
                 input_id = await pipeline.finished(model, deadline, write)
                 results[index] = replace(result, input_id=input_id)
-        return Completed(results, decoded.waited + done.waited, done.took)
+        return Completed(results, decoded.waited + ran.waited, ran.took)
 
     async def _queued(
         self,
@@ -140,19 +141,24 @@ class Predictor:
     def _begin_to_keep(
         self, pipeline: Pipeline, entry: PreparedItem | FoveaError
     ) -> "asyncio.Future[str] | None":
-        posted = None if isinstance(entry, FoveaError) else entry.posted
-        return None if posted is None else pipeline.beside(lambda: self._store.put(posted.kept))
+        """Begin to write what is not kept yet; None where nothing is to be written."""
+        if isinstance(entry, FoveaError) or entry.posted is None or entry.input_id is not None:
+            return None
+        posted = entry.posted
+        return pipeline.beside(lambda: self._store.put(posted.kept))
 
     def _prepared(
-        self, model: Model, item: PredictItem, *, keep: bool
+        self, model: Model, item: PredictItem, largest_kept: float = math.inf
     ) -> PreparedItem | FoveaError:
+        """An input that is ready, and kept unless it has more bytes than that."""
         started = time.monotonic()
         try:
             decoded = preprocess(model, item.given, self._max_pixels)
         except FoveaError as error:
             return error
-        posted = decoded.posted
-        input_id = self._store.put(posted.kept) if keep and posted is not None else None
+        posted, input_id = decoded.posted, None
+        if posted is not None and len(posted.data) <= largest_kept:
+            input_id = self._store.put(posted.kept)
         ready = time.monotonic()
         return PreparedItem(
             decoded.array,

@@ -235,7 +235,7 @@ def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
     settings: Settings,
     started: Start,
     monkeypatch: pytest.MonkeyPatch,
-    picture: bytes,
+    large_picture: bytes,
     assert_problem: Check,
 ) -> None:
     services = Services.start(settings.model_copy(update={"instances": 1, "queue_size": 1}))
@@ -248,9 +248,9 @@ def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
 
     monkeypatch.setattr(InputStore, "put", hang)
     with ThreadPoolExecutor(2) as pool:
-        waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(2)]
+        waiting = [pool.submit(client.post, "/predict", content=large_picture) for _ in range(2)]
         later(lambda: services.statistics.of("photos", "2").execution_count == 2)
         later(lambda: services.batcher.inside == 2)
-        assert_problem(client.post("/predict", content=picture), 429, "queue-full")
+        assert_problem(client.post("/predict", content=large_picture), 429, "queue-full")
         release.set()
         assert [answer.result().status_code for answer in waiting] == [200, 200]

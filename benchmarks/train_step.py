@@ -1,12 +1,11 @@
-"""What a step of training costs: images a second, the share of Python, and the same step in PyTorch
-if asked.
+"""Cost of a training step: images a second, the share of Python, the same step in PyTorch if asked.
 
-    python benchmarks/train_step.py [--course digits] [--steps 100] [--against torch] [--out FILE]
+    python benchmarks/train_step.py [--experiment digits] [--steps 100] [--against torch]
 
-The first figure is that of the course as it trains, augmentation included. For the comparison both
-run the plain network without augmentation, in turns, on as many threads; PyTorch (2.13, CPU) is in
-nobody's dependencies: install it into an environment of its own, together with this project's build
-extra.
+The first figure is that of the experiment as it trains, augmentation included; `--out FILE` writes
+the figures as JSON. For the comparison both run the plain network without augmentation, in turns,
+on as many threads; PyTorch (2.13, CPU) is in nobody's dependencies: install it into an environment
+of its own, together with this project's build extra.
 """
 
 import argparse
@@ -39,18 +38,18 @@ WARM_UP = 10
 def main() -> None:
     """Measure and print; with --out also write the figures as JSON."""
     options = arguments()
-    course = EXPERIMENTS[options.course]
+    experiment = EXPERIMENTS[options.experiment]
     threads = options.threads or processors()
     result: dict[str, Any] = {
-        "course": course.name,
-        "batch": course.hyperparameters.batch_size,
+        "experiment": experiment.name,
+        "batch": experiment.hyperparameters.batch_size,
         "threads": threads,
         "machine": machine(),
         "onnxruntime": onnxruntime.__version__,
-        **as_it_trains(course, options.steps, threads),
+        **as_it_trains(experiment, options.steps, threads),
     }
     if options.against == "torch":
-        result |= beside_torch(course, options.steps, threads)
+        result |= beside_torch(experiment, options.steps, threads)
     print(json.dumps(result, indent=2))
     if options.out:
         options.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
@@ -61,7 +60,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--course", choices=list(EXPERIMENTS), default="digits")
+    parser.add_argument("--experiment", choices=list(EXPERIMENTS), default="digits")
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--against", choices=["torch"])
@@ -88,12 +87,12 @@ def noise(example: InputSpec, count: int) -> Split:
     return Split(inputs, random.integers(0, 10, count))
 
 
-def as_it_trains(course: Experiment, steps: int, threads: int) -> dict[str, float]:
+def as_it_trains(experiment: Experiment, steps: int, threads: int) -> dict[str, float]:
     """The loop itself, with augmentation and the preparation of batches."""
-    batch = course.hyperparameters.batch_size
-    examples = noise(course.network.training_input, batch * steps)
+    batch = experiment.hyperparameters.batch_size
+    examples = noise(experiment.network.training_input, batch * steps)
     trained = train(
-        course.network, examples, replace(course.hyperparameters, epochs=1), threads=threads
+        experiment.network, examples, replace(experiment.hyperparameters, epochs=1), threads=threads
     )
     return {
         "images_per_second": round(batch * steps / trained.seconds, 1),
@@ -101,9 +100,9 @@ def as_it_trains(course: Experiment, steps: int, threads: int) -> dict[str, floa
     }
 
 
-def beside_torch(course: Experiment, steps: int, threads: int) -> dict[str, float]:
+def beside_torch(experiment: Experiment, steps: int, threads: int) -> dict[str, float]:
     """Median milliseconds of a step here and there, taken in turns, and their ratio."""
-    here, there = our_step(course, threads), torch_step(course, threads)
+    here, there = our_step(experiment, threads), torch_step(experiment, threads)
     times: dict[str, list[float]] = {"here": [], "torch": []}
     for number in range(WARM_UP + steps):
         for name, step in (("here", here), ("torch", there)):
@@ -119,15 +118,17 @@ def beside_torch(course: Experiment, steps: int, threads: int) -> dict[str, floa
     }
 
 
-def our_step(course: Experiment, threads: int) -> Callable[[], object]:
+def our_step(experiment: Experiment, threads: int) -> Callable[[], object]:
     """One step of the plain network: the graph that training runs."""
-    example, batch = course.network.input, course.hyperparameters.batch_size
-    module = course.network.make()
+    example, batch = experiment.network.input, experiment.hyperparameters.batch_size
+    module = experiment.network.make()
     arrays = initial(module, 0)
     forward = trainable(
-        module, Signature("examples", example.dtype, ("N", *example.shape), "logits"), course.name
+        module,
+        Signature("examples", example.dtype, ("N", *example.shape), "logits"),
+        experiment.name,
     )
-    step = build(forward, arrays, course.hyperparameters.step, batch)
+    step = build(forward, arrays, experiment.hyperparameters.step, batch)
     runner = Runner(step, step.initial_state(arrays), threads=threads)
     examples = noise(example, batch)
     feeds = {
@@ -141,17 +142,18 @@ def our_step(course: Experiment, threads: int) -> Callable[[], object]:
     return runner.advance
 
 
-def torch_step(course: Experiment, threads: int) -> Callable[[], object]:
-    """The same network, loss and moving average in PyTorch; SGD also where the course has AdamW,
-    which costs more.
+def torch_step(experiment: Experiment, threads: int) -> Callable[[], object]:
+    """The same network, loss and moving average in PyTorch.
+
+    SGD also where the experiment has AdamW, which costs more.
     """
     import torch  # noqa: PLC0415 - in nobody's dependencies
     from torch.nn import functional  # noqa: PLC0415
 
     torch.set_num_threads(threads)
-    example, batch = course.network.input, course.hyperparameters.batch_size
-    network = _torch_network(course)
-    average = _torch_network(course)
+    example, batch = experiment.network.input, experiment.hyperparameters.batch_size
+    network = _torch_network(experiment)
+    average = _torch_network(experiment)
     optimiser = torch.optim.SGD(
         network.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4
     )
@@ -175,13 +177,13 @@ def torch_step(course: Experiment, threads: int) -> Callable[[], object]:
     return step
 
 
-def _torch_network(course: Experiment) -> Any:
-    """The layers that the course's own graph has, one for one."""
+def _torch_network(experiment: Experiment) -> Any:
+    """The layers that the experiment's graph has, one for one."""
     from torch import nn  # noqa: PLC0415
 
     convolutions = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
     norms = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
-    reader: Any = course.network.make()
+    reader: Any = experiment.network.make()
     network = reader.network
     parts: list[Any] = []
     for block in [*network.blocks, network.head]:

@@ -70,15 +70,15 @@ def test_its_card_says_what_it_takes_where_it_comes_from_and_how_it_was_learned(
     learned: tuple[str, ModelFile],
 ) -> None:
     name, model = learned
-    course = EXPERIMENTS[name]
+    experiment = EXPERIMENTS[name]
     assert model.card is not None
-    assert (model.card.input, model.card.labels) == (course.card.input, course.card.labels)
+    assert (model.card.input, model.card.labels) == (experiment.card.input, experiment.card.labels)
     assert (model.card.provenance, model.card.licence) == (
-        course.card.provenance,
-        course.card.licence,
+        experiment.card.provenance,
+        experiment.card.licence,
     )
-    assert len(model.card.history["epochs"]) == course.hyperparameters.epochs
-    assert model.card.history["seed"] == course.hyperparameters.seed
+    assert len(model.card.history["epochs"]) == experiment.hyperparameters.epochs
+    assert model.card.history["seed"] == experiment.hyperparameters.seed
 
 
 def test_every_operator_has_a_receptive_field_rule_and_a_gradient(

@@ -71,18 +71,19 @@ def answers() -> dict[str, Array]:
     return recorded
 
 
-def differences(found: dict[str, Array]) -> dict[str, float]:
+def differences(current: dict[str, Array]) -> dict[str, float]:
     """By photo, how far the recorded probabilities are from these; infinite where the input was
     another.
     """
     recorded = np.load(FIXTURE)
-    photos = sorted({name.rpartition(".")[0] for name in found if "." in name})
+    photos = sorted({name.rpartition(".")[0] for name in current if "." in name})
     same = {
-        photo: str(recorded[f"{photo}.sha256"]) == str(found[f"{photo}.sha256"]) for photo in photos
+        photo: str(recorded[f"{photo}.sha256"]) == str(current[f"{photo}.sha256"])
+        for photo in photos
     }
     ours, theirs = (
         {photo: softmax(logits[f"{photo}.logits"]) for photo in photos}
-        for logits in (found, recorded)
+        for logits in (current, recorded)
     )
     return {
         p: float(np.abs(ours[p] - theirs[p]).max()) if same[p] else float("inf") for p in photos
@@ -105,11 +106,11 @@ def main() -> int:
         "--check", action="store_true", help="compare with what is recorded, write nothing"
     )
     check = parser.parse_args().check
-    found = answers()
+    current = answers()
     if not check:
-        found["versions"] = np.array([f"{package} {version(package)}" for package in PACKAGES])
-        np.savez_compressed(FIXTURE, allow_pickle=False, **found)
-    worst = differences(found)
+        current["versions"] = np.array([f"{package} {version(package)}" for package in PACKAGES])
+        np.savez_compressed(FIXTURE, allow_pickle=False, **current)
+    worst = differences(current)
     for photo, difference in worst.items():
         print(f"{photo:12} largest difference of probabilities from the record {difference:.1e}")
     return int(max(worst.values()) > TOLERANCE)

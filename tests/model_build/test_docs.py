@@ -91,6 +91,6 @@ def fields(document: dict[str, Any], prefix: str = "") -> set[str]:
 
 def test_every_field_of_the_card_is_on_the_page() -> None:
     inputs = (ImageInput((1, 1)), SignalInput(1, 1), VolumeInput(1, (1, 1, 1)))
-    known = set().union(*(fields(Card(input=each).to_dict()) for each in inputs))
+    known = set().union(*(fields(Card(input=card_input).to_dict()) for card_input in inputs))
     listed = set(re.findall(r"^\| `([a-z._]+)` \|", PAGE.partition("## The card")[2], re.MULTILINE))
     assert known - {"input.resize"} == listed

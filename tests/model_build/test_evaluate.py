@@ -27,16 +27,16 @@ def chances(*answers: int, classes: int = 3) -> NDArray[np.float64]:
 
 
 def test_the_confusion_matrix_counts_true_classes_down_and_answers_across() -> None:
-    found = scored(chances(0, 1, 1, 2, 0), np.array([0, 1, 0, 2, 2]))
-    assert found.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
-    assert (found.examples, found.errors, found.accuracy) == (5, 2, 0.6)
+    scores = scored(chances(0, 1, 1, 2, 0), np.array([0, 1, 0, 2, 2]))
+    assert scores.confusion.tolist() == [[1, 1, 0], [0, 1, 0], [1, 0, 1]]
+    assert (scores.examples, scores.errors, scores.accuracy) == (5, 2, 0.6)
 
 
 def test_scores_by_class_are_those_of_their_definition() -> None:
-    found = Scores(np.array([[8, 2, 0], [0, 5, 5], [0, 0, 0]]), loss=0.0)
-    assert found.recall == pytest.approx([0.8, 0.5, 0])
-    assert found.precision == pytest.approx([1, 5 / 7, 0])
-    assert found.f1 == pytest.approx([2 * 0.8 / 1.8, 2 * (5 / 7) * 0.5 / (5 / 7 + 0.5), 0])
+    scores = Scores(np.array([[8, 2, 0], [0, 5, 5], [0, 0, 0]]), loss=0.0)
+    assert scores.recall == pytest.approx([0.8, 0.5, 0])
+    assert scores.precision == pytest.approx([1, 5 / 7, 0])
+    assert scores.f1 == pytest.approx([2 * 0.8 / 1.8, 2 * (5 / 7) * 0.5 / (5 / 7 + 0.5), 0])
 
 
 def test_the_interval_is_wilsons() -> None:
@@ -77,12 +77,12 @@ def test_a_model_file_is_scored_from_its_path(tmp_path: Path) -> None:
 
 
 def test_no_examples_are_no_error() -> None:
-    found = evaluate(model(), Split(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)))
-    assert (found.examples, found.accuracy, found.loss) == (0, 0, 0)
+    scores = evaluate(model(), Split(np.zeros((0, 3), np.float32), np.zeros(0, np.int64)))
+    assert (scores.examples, scores.accuracy, scores.loss) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
-    ("given", "labels", "message"),
+    ("answers", "labels", "message"),
     [
         (np.zeros((2, 3)), [0, 3], "labels from 0 to 3, but the model knows 3 classes"),
         (np.zeros((2, 3)), [-1, 0], "labels from -1 to 0"),
@@ -96,10 +96,10 @@ def test_no_examples_are_no_error() -> None:
     ],
 )
 def test_answers_that_do_not_fit_are_refused(
-    given: NDArray[Any], labels: list[int], message: str
+    answers: NDArray[Any], labels: list[int], message: str
 ) -> None:
     with pytest.raises(EvaluationError, match=message):
-        scored(given, np.array(labels))
+        scored(answers, np.array(labels))
 
 
 def test_an_input_of_another_type_is_refused() -> None:

@@ -34,9 +34,9 @@ def folded(
 
 def same(before: onnx.ModelProto, after: onnx.ModelProto) -> bool:
     x: NDArray[Any] = np.random.default_rng(0).standard_normal((2, 1, 4)).astype(np.float32)
-    expected, found = (ReferenceEvaluator(proto).run(None, {"x": x}) for proto in (before, after))
+    expected, actual = (ReferenceEvaluator(proto).run(None, {"x": x}) for proto in (before, after))
     return all(
-        np.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(expected, found, strict=True)
+        np.allclose(a, b, rtol=1e-5, atol=1e-5) for a, b in zip(expected, actual, strict=True)
     )
 
 

@@ -60,8 +60,8 @@ def run(proto: onnx.ModelProto, x: Array) -> Array:
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found: Array = session.run(None, {"x": x})[0]
-    return found
+    output: Array = session.run(None, {"x": x})[0]
+    return output
 
 
 @pytest.mark.parametrize("axes", [1, 2, 3])
@@ -89,7 +89,9 @@ def test_same_padding_is_that_of_tensorflow(
     size: int, kernel: int, stride: int, dilation: int, pads: list[int]
 ) -> None:
     proto = exported(Conv(1, 1, [kernel], stride=stride, dilation=dilation), "N", 1, size)
-    (attribute,) = (found for found in proto.graph.node[0].attribute if found.name == "pads")
+    (attribute,) = (
+        attribute for attribute in proto.graph.node[0].attribute if attribute.name == "pads"
+    )
     assert list(attribute.ints) == pads
     assert proto.graph.output[0].type.tensor_type.shape.dim[2].dim_value == -(-size // stride)
 
@@ -136,11 +138,11 @@ def test_modules_without_weights(module: Module, expected: Callable[[Array], Arr
 def test_pixels_are_normalised_and_channels_come_first(axes: int) -> None:
     pixels = RANDOM.integers(0, 256, (2, *[4] * axes, 3), np.uint8)
     module = Normalise(mean=[127.0, 100.0, 0.0], std=[128.0, 64.0, 2.0])
-    found = run(exported(module, "N", *[4] * axes, 3, dtype=ir.DataType.UINT8), pixels)
+    output = run(exported(module, "N", *[4] * axes, 3, dtype=ir.DataType.UINT8), pixels)
     expected = (pixels.astype(np.float32) - np.array([127, 100, 0], np.float32)) / np.array(
         [128, 64, 2], np.float32
     )
-    assert np.array_equal(found, np.moveaxis(expected, -1, 1))
+    assert np.array_equal(output, np.moveaxis(expected, -1, 1))
 
 
 class Twice(Module):

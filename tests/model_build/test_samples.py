@@ -41,12 +41,12 @@ def test_the_first_of_each_class_that_is_right_and_the_closest_that_are_wrong(
     tmp_path: Path,
 ) -> None:
     test = written(tmp_path, Card(title="", labels=("no", "yes"), input=SignalInput(2, 3)), (2, 3))
-    found = {
+    arrays = {
         path.name: np.loadtxt(path, np.float32, delimiter=",").T for path in tmp_path.glob("*.csv")
     }
-    assert set(found) == {"no.csv", "yes.csv", "hard-no.csv", "hard-yes.csv"}
-    for name, place in {"no": 2, "yes": 1, "hard-no": 6, "hard-yes": 4}.items():
-        assert np.array_equal(found[f"{name}.csv"], test.inputs[place]), name
+    assert set(arrays) == {"no.csv", "yes.csv", "hard-no.csv", "hard-yes.csv"}
+    for name, index in {"no": 2, "yes": 1, "hard-no": 6, "hard-yes": 4}.items():
+        assert np.array_equal(arrays[f"{name}.csv"], test.inputs[index]), name
     assert (tmp_path / "README.md").read_text().endswith("\nBy nobody.\n")
     assert {path.stat().st_mode & 0o444 for path in tmp_path.iterdir()} == {0o444}
 

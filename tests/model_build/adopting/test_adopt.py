@@ -32,8 +32,8 @@ def run(proto: onnx.ModelProto, pictures: Array = PICTURES) -> Array:
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found: Array = session.run(None, {session.get_inputs()[0].name: pictures})[0]
-    return found
+    scores: Array = session.run(None, {session.get_inputs()[0].name: pictures})[0]
+    return scores
 
 
 def means(pictures: Array, preprocessing: Preprocessing) -> Array:

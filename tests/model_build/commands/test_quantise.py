@@ -46,14 +46,14 @@ def test_the_variant_has_a_name_of_its_own_and_the_float_model_stays_as_it_was(
     assert sorted(path.name for path in folder.iterdir()) == ["digits1d", "digits1d-int8"]
     sizes = [len(path.read_bytes()) for path in (source, folder / "digits1d-int8/1/model.onnx")]
     assert sizes[1] < 0.4 * sizes[0]
-    said = capsys.readouterr().out
-    assert "317,676 -> " in said
+    output = capsys.readouterr().out
+    assert "317,676 -> " in output
     assert (
         "calibrated with 200 examples held out from training, measured on the 1000 of the test"
-        in said
+        in output
     )
-    assert "float_test_accuracy 0.99" in said
-    assert " ms -> " in said
+    assert "float_test_accuracy 0.99" in output
+    assert " ms -> " in output
 
 
 def test_the_card_says_what_it_was_made_of_and_what_was_lost(
@@ -74,15 +74,15 @@ def test_the_card_says_what_it_was_made_of_and_what_was_lost(
     assert after.provenance.startswith(before.provenance)
     for part in (digest, "digits1d/1/model.onnx", onnxruntime.__version__, "200 examples held out"):
         assert part in after.provenance
-    told = after.history["int8"]
-    assert {key: told[key] for key in ("from", "calibrated_with", "measured_on")} == {
+    history = after.history["int8"]
+    assert {key: history[key] for key in ("from", "calibrated_with", "measured_on")} == {
         "from": digest,
         "calibrated_with": 200,
         "measured_on": 1000,
     }
     bare = onnx.load(made)
     del bare.metadata_props[:]
-    assert told["bytes_int8"] == len(bare.SerializeToString())
+    assert history["bytes_int8"] == len(bare.SerializeToString())
     signals, labels = signal_examples
     answers = onnxruntime.InferenceSession(made).run(None, {"signal": signals})[0]
     assert after.scores["test_accuracy"] == np.mean(answers.argmax(axis=1) == labels)
@@ -135,9 +135,9 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -
     before = sorted(folder.rglob("*"))
     assert run(folder, *arguments) == 2
     assert sorted(folder.rglob("*")) == before
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    return said
+    output = capsys.readouterr().err
+    assert output.count("\n") == 1
+    return output
 
 
 def test_reasons_are_one_line_and_nothing_is_written(

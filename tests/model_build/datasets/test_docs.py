@@ -51,10 +51,13 @@ def test_the_recipe_of_the_solids_is_that_of_the_page() -> None:
 
 
 def test_every_augmentation_is_on_the_page() -> None:
-    own = {
-        name: each
-        for name, each in vars(augment).items()
-        if getattr(each, "__module__", "") == augment.__name__
+    members = {
+        name: member
+        for name, member in vars(augment).items()
+        if getattr(member, "__module__", "") == augment.__name__
     }
-    names = {name for name, each in own.items() if hasattr(each, "draw")} - {"Warp", "Extrude"}
+    names = {name for name, member in members.items() if hasattr(member, "draw")} - {
+        "Warp",
+        "Extrude",
+    }
     assert set(re.findall(r"^\| `([A-Z]\w+)` \|", PAGE, re.MULTILINE)) == names

@@ -28,8 +28,8 @@ SMALL = idx(np.arange(12, dtype=np.uint8).reshape(3, 2, 2))
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 def test_an_idx_file_is_read_plain_and_gzipped(pack: Callable[[bytes], bytes]) -> None:
-    found = parsed(unpacked(pack(SMALL), "x"), "x", axes=3)
-    assert np.array_equal(found, np.arange(12).reshape(3, 2, 2))
+    array = parsed(unpacked(pack(SMALL), "x"), "x", axes=3)
+    assert np.array_equal(array, np.arange(12).reshape(3, 2, 2))
 
 
 @pytest.mark.parametrize(

@@ -12,20 +12,20 @@ REFERENCE = Path(__file__).parents[2] / "data" / "mnist1d" / "reference.npz"
 
 @pytest.fixture(scope="module")
 def signals() -> tuple[mnist1d.Floats, mnist1d.Floats]:
-    found, labels = mnist1d.generate(mnist1d.SEED, mnist1d.SAMPLES)
-    return found, labels.astype(float)
+    generated, labels = mnist1d.generate(mnist1d.SEED, mnist1d.SAMPLES)
+    return generated, labels.astype(float)
 
 
 def test_the_data_are_those_that_the_authors_package_generates(
     signals: tuple[mnist1d.Floats, mnist1d.Floats],
 ) -> None:
-    found, labels = signals
+    generated, labels = signals
     with np.load(REFERENCE) as reference:
         assert np.array_equal(labels, reference["labels"])
         # Bit by bit on the machine that recorded them; elsewhere an exponential may round
         # otherwise.
-        assert np.abs(found[::50] - reference["signals"]).max() < 1e-12
-        assert np.abs(found.sum(axis=1) - reference["sums"]).max() < 1e-11
+        assert np.abs(generated[::50] - reference["signals"]).max() < 1e-12
+        assert np.abs(generated.sum(axis=1) - reference["sums"]).max() < 1e-11
 
 
 def test_four_thousand_signals_are_to_learn_from_and_a_thousand_for_the_test(

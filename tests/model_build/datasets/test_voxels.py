@@ -39,25 +39,27 @@ def test_a_solid_that_is_not_turned_is_the_reduced_picture_in_four_slices() -> N
     (volume,) = voxels.solids(picture, turn(0, 0, 0))[0]
     assert not volume[:6].any()
     assert not volume[10:].any()
-    for each in volume[6:10]:
-        assert np.abs(each - averaged(picture[0])).max() <= 0.501
+    for plane in volume[6:10]:
+        assert np.abs(plane - averaged(picture[0])).max() <= 0.501
 
 
 @pytest.mark.parametrize(("plane", "axes"), [(0, (0, 1)), (1, (0, 2)), (2, (1, 2))])
 def test_a_quarter_turn_in_each_plane_is_that_of_numpy(plane: int, axes: tuple[int, int]) -> None:
     picture = pictures(1)
     angles = [QUARTER * (index == plane) for index in range(3)]
-    still, turned = (voxels.solids(picture, turn(*each))[0, 0] for each in ([0, 0, 0], angles))
+    still, turned = (
+        voxels.solids(picture, turn(*degrees))[0, 0] for degrees in ([0, 0, 0], angles)
+    )
     assert np.abs(turned.astype(int) - np.rot90(still, 1, axes)).max() <= 1
 
 
-def trilinear(volume: NDArray[np.float64], place: NDArray[np.float64]) -> float:
+def trilinear(volume: NDArray[np.float64], position: NDArray[np.float64]) -> float:
     total = 0.0
-    below = np.floor(place).astype(int)
+    below = np.floor(position).astype(int)
     for corner in np.ndindex(2, 2, 2):
         at = below + corner
         if all((at >= 0) & (at < 16)):
-            total += volume[tuple(at)] * np.prod(1 - np.abs(place - at))
+            total += volume[tuple(at)] * np.prod(1 - np.abs(position - at))
     return total
 
 
@@ -66,9 +68,9 @@ def test_every_voxel_is_read_by_trilinear_interpolation_through_the_inverse_turn
     solid = np.zeros((16, 16, 16))
     solid[6:10] = averaged(picture[0])
     inverse = np.linalg.inv(rotation[0].astype(float))
-    found = voxels.solids(picture, rotation)[0, 0]
+    rotated = voxels.solids(picture, rotation)[0, 0]
     for at in RANDOM.integers(0, 16, (200, 3)):
-        assert abs(found[tuple(at)] - trilinear(solid, inverse @ (at - 7.5) + 7.5)) <= 0.51
+        assert abs(rotated[tuple(at)] - trilinear(solid, inverse @ (at - 7.5) + 7.5)) <= 0.51
 
 
 def test_angles_lie_within_the_limits_and_reach_them() -> None:
@@ -89,11 +91,11 @@ def test_angles_lie_within_the_limits_and_reach_them() -> None:
 def test_a_seed_gives_the_same_volumes_whatever_is_generated_beside(digits: Split) -> None:
     random = np.random.default_rng(7)
     rotation = voxels.turns(random, len(digits))
-    whole = voxels.solids(digits.inputs[..., 0], rotation)
+    together = voxels.solids(digits.inputs[..., 0], rotation)
     alone = voxels.solids(digits.inputs[280:, ..., 0], rotation[280:])
-    assert np.array_equal(whole[280:], alone)
-    assert np.array_equal(voxels.turned(digits, np.random.default_rng(7)).inputs, whole)
-    assert not np.array_equal(voxels.turned(digits, np.random.default_rng(8)).inputs, whole)
+    assert np.array_equal(together[280:], alone)
+    assert np.array_equal(voxels.turned(digits, np.random.default_rng(7)).inputs, together)
+    assert not np.array_equal(voxels.turned(digits, np.random.default_rng(8)).inputs, together)
 
 
 def test_no_turned_digit_sticks_out_of_its_volume(digits: Split) -> None:

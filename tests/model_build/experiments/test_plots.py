@@ -53,11 +53,11 @@ def test_the_curve_holds_every_number_and_names_the_least_error(
 ) -> None:
     training_curve(CURVE, "a title", tmp_path / "curve.png")
     loss, error, rate = drawn[0].axes
-    found = [
+    lines = [
         np.asarray(line.get_ydata(), float) for line in (*loss.lines, error.lines[0], rate.lines[0])
     ]
     expected = [[2, 1, 0.3, 0.2], [2, 1, 0.3, 0.2], [1.1, 0.25], [10, 2.5], [0.1, 0.2, 0.1, 0]]
-    assert [list(line) for line in found] == [pytest.approx(line) for line in expected]
+    assert [list(line) for line in lines] == [pytest.approx(line) for line in expected]
     assert error.get_title("right") == "least error 2.50 % at epoch 2"
     assert min(pixels(tmp_path / "curve.png").shape[:2]) > 500
 
@@ -133,8 +133,8 @@ def test_a_matrix_needs_a_name_for_every_class(tmp_path: Path) -> None:
 def test_kernels_of_pictures_are_red_where_positive_and_blue_where_negative(tmp_path: Path) -> None:
     kernels = np.array([[[[1.0, -1.0]]], [[[-3.0, 3.0]]]])
     kernel_sheet(kernels, "", tmp_path / "sheet.png")
-    found = pixels(tmp_path / "sheet.png").astype(int)
-    red, blue = found[..., 0] - found[..., 2] > 60, found[..., 2] - found[..., 0] > 60
+    image = pixels(tmp_path / "sheet.png").astype(int)
+    red, blue = image[..., 0] - image[..., 2] > 60, image[..., 2] - image[..., 0] > 60
     # Each on a scale of its own: as much of one colour as of the other, on both kernels.
     columns = np.flatnonzero(red.any(axis=0) | blue.any(axis=0))
     middle = (columns[0] + columns[-1]) // 2

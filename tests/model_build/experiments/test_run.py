@@ -84,12 +84,12 @@ def test_an_interrupted_one_goes_on_to_the_same_weights_when_given_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     per_epoch = 38
-    taken = 0
+    steps = 0
 
     def interrupt(*_: object) -> None:
-        nonlocal taken
-        taken += 1
-        if taken == per_epoch + 2:
+        nonlocal steps
+        steps += 1
+        if steps == per_epoch + 2:
             raise KeyboardInterrupt
 
     threads = threading.active_count()
@@ -111,8 +111,8 @@ def test_an_interrupted_one_goes_on_to_the_same_weights_when_given_again(
         assert f'"step": {per_epoch},' in str(file["about"])
     assert learn(tmp_path, 2)[0] == 0
     assert "going on from" in capsys.readouterr().out
-    whole, unbroken = learn(tmp_path / "unbroken", 2)
-    assert whole == 0
+    status, unbroken = learn(tmp_path / "unbroken", 2)
+    assert status == 0
     assert weights(folder) == weights(unbroken)
 
 

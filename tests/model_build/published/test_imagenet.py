@@ -48,8 +48,8 @@ def pictures(samples: Path) -> Array:
 @pytest.fixture(scope="module")
 def probabilities(imagenet_model: Path, pictures: Array) -> Array:
     session = onnxruntime.InferenceSession(imagenet_model, providers=["CPUExecutionProvider"])
-    found: Array = session.run(["probabilities"], {"image": pictures})[0]
-    return found
+    output: Array = session.run(["probabilities"], {"image": pictures})[0]
+    return output
 
 
 @pytest.fixture(scope="module")

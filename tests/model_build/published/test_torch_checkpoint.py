@@ -93,29 +93,29 @@ Reading = Callable[[bytes], dict[str, Any]]
 
 
 def test_tensors_come_out_by_name(reading: Reading) -> None:
-    found = reading(checkpoint(dictionary(w=tensor(storage()))))
-    assert list(found) == ["w"]
-    assert found["w"].dtype == np.float32
-    assert found["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
+    tensors = reading(checkpoint(dictionary(w=tensor(storage()))))
+    assert list(tensors) == ["w"]
+    assert tensors["w"].dtype == np.float32
+    assert tensors["w"].tolist() == [[0, 1, 2], [3, 4, 5]]
 
 
 def test_strides_and_offsets_are_followed(reading: Reading) -> None:
     transposed = tensor(storage(), shape=(3, 2), strides=(1, 3))
     part = tensor(storage(), offset=4, shape=(2,), strides=(1,))
-    found = reading(checkpoint(dictionary(t=transposed, p=part)))
-    assert found["t"].tolist() == [[0, 3], [1, 4], [2, 5]]
-    assert found["p"].tolist() == [4, 5]
+    tensors = reading(checkpoint(dictionary(t=transposed, p=part)))
+    assert tensors["t"].tolist() == [[0, 3], [1, 4], [2, 5]]
+    assert tensors["p"].tolist() == [4, 5]
 
 
 def test_a_scalar_has_no_axes(reading: Reading) -> None:
-    found = reading(checkpoint(dictionary(n=tensor(storage(), shape=(), strides=()))))
-    assert found["n"].shape == ()
+    tensors = reading(checkpoint(dictionary(n=tensor(storage(), shape=(), strides=()))))
+    assert tensors["n"].shape == ()
 
 
 def test_arrays_own_their_numbers(reading: Reading) -> None:
-    found = reading(checkpoint(dictionary(w=tensor(storage()))))
-    found["w"][0, 0] = 7
-    assert found["w"][0, 0] == 7
+    tensors = reading(checkpoint(dictionary(w=tensor(storage()))))
+    tensors["w"][0, 0] = 7
+    assert tensors["w"][0, 0] == 7
 
 
 @pytest.mark.parametrize(
@@ -230,12 +230,12 @@ ONE = np.zeros(1)
 
 
 def test_tensors_are_renamed_by_the_rule_that_matches_the_whole_name() -> None:
-    found = renamed(
+    tensors = renamed(
         {"layer1.w": ONE, "layer1.seen": ONE},
         {r"layer(\d)\.w": r"blocks.\1.weight"},
         frozenset({"seen"}),
     )
-    assert list(found) == ["blocks.1.weight"]
+    assert list(tensors) == ["blocks.1.weight"]
 
 
 def test_a_tensor_without_rule_is_refused() -> None:

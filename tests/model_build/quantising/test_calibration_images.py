@@ -45,8 +45,8 @@ def test_sub_folders_are_read_and_other_files_are_not(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     (tmp_path / "folder.jpg").mkdir()
-    found = [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)]
-    assert found == ["a/3.webp", "b/1.jpg", "b/2.PNG", "c.jpeg"]
+    names = [path.relative_to(tmp_path).as_posix() for path in images_in(tmp_path)]
+    assert names == ["a/3.webp", "b/1.jpg", "b/2.PNG", "c.jpeg"]
 
 
 def test_what_is_no_picture_is_named(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def foreign(body: str = BODY, opset: int = 17, dtype: str = "float") -> ModelFil
         f"({dtype}[batch, 5] logits) <{declared}> {{ {body} }}"
     )
     random = np.random.default_rng(0)
-    for value in [each for each in model.graph.value_info if each.name in weights]:
+    for value in [value for value in model.graph.value_info if value.name in weights]:
         numbers = random.normal(size=weights[value.name])
         kind = np.float32 if dtype == "float" else np.float16
         model.graph.initializer.append(
@@ -95,20 +95,20 @@ def test_names_shapes_and_receptive_fields_of_all_layers_are_those_of_the_float_
     pair: tuple[ModelFile, ModelFile],
 ) -> None:
     tables = [
-        [told(layer, ReceptiveFields(model.graph)) for layer in layers(model.graph)]
+        [summary(layer, ReceptiveFields(model.graph)) for layer in layers(model.graph)]
         for model in pair
     ]
     assert tables[0] == tables[1]
     assert len(tables[0]) == 7
 
 
-def told(layer: Layer, fields: ReceptiveFields) -> tuple[object, ...]:
+def summary(layer: Layer, fields: ReceptiveFields) -> tuple[object, ...]:
     """What a layer is and sees, as a whole and by two of its units."""
     sizes = [int(size or 1) for size in layer.output_shape[1:]]
     units = (
         fields.units(layer, [[0] * len(sizes), [size // 2 for size in sizes]]) if sizes else None
     )
-    whole = (
+    description = (
         layer.name,
         layer.kind,
         layer.operator,
@@ -117,18 +117,18 @@ def told(layer: Layer, fields: ReceptiveFields) -> tuple[object, ...]:
         layer.macs,
         layer.inputs,
     )
-    return *whole, fields.layer(layer), units
+    return *description, fields.layer(layer), units
 
 
 def test_activations_of_every_layer_are_close_to_the_float_ones(
     pair: tuple[ModelFile, ModelFile], digit_examples: Examples
 ) -> None:
-    given = digit_examples[0][5000:5032, ..., None]
+    images = digit_examples[0][5000:5032, ..., None]
     maps = []
     for model in pair:
-        wanted = [layer.tensor for layer in layers(model.graph)]
-        session = onnxruntime.InferenceSession(extract(model.proto, wanted).SerializeToString())
-        maps.append(session.run(None, {"image": given}))
+        tensors = [layer.tensor for layer in layers(model.graph)]
+        session = onnxruntime.InferenceSession(extract(model.proto, tensors).SerializeToString())
+        maps.append(session.run(None, {"image": images}))
     for ours, theirs in zip(*maps, strict=True):
         assert ours.dtype == theirs.dtype == np.float32
         assert not np.array_equal(ours, theirs)
@@ -154,7 +154,9 @@ def test_the_scores_of_the_card_are_what_the_two_files_answer(
         onnxruntime.InferenceSession(int8_folder / name / "1/model.onnx")
         for name in ("digits", "digits-int8")
     ]
-    before, after = (each.run(None, {"image": pictures[256:, ..., None]})[0] for each in sessions)
+    before, after = (
+        session.run(None, {"image": pictures[256:, ..., None]})[0] for session in sessions
+    )
     scores = pair[1].card.scores if pair[1].card else {}
     assert scores["test_accuracy"] == np.mean(after.argmax(axis=1) == labels[256:])
     assert scores["float_test_accuracy"] == np.mean(before.argmax(axis=1) == labels[256:])
@@ -181,8 +183,10 @@ def test_a_foreign_network_keeps_its_layers_and_nearly_its_answers() -> None:
     assert graph.producer("n") is not None
     assert made.metadata_props == model.proto.metadata_props
     before, after = (
-        onnxruntime.InferenceSession(each.SerializeToString()).run(None, {"pixels": inputs[32:]})[0]
-        for each in (model.proto, made)
+        onnxruntime.InferenceSession(proto.SerializeToString()).run(None, {"pixels": inputs[32:]})[
+            0
+        ]
+        for proto in (model.proto, made)
     )
     assert not np.array_equal(before, after)
     assert np.linalg.norm(before - after) < 0.05 * np.linalg.norm(before)

@@ -37,16 +37,16 @@ def graph(augmentation: Augmentation, x: Array) -> onnx.ModelProto:
 
 
 def run(
-    augmentation: Augmentation, x: Array, given: Mapping[str, Array] | None = None, seed: int = 0
+    augmentation: Augmentation, x: Array, numbers: Mapping[str, Array] | None = None, seed: int = 0
 ) -> Array:
     """What the augmentation makes of x, by its own random numbers but for those that are given."""
-    drawn = {**augmentation.draw(np.random.default_rng(seed), len(x)), **(given or {})}
+    drawn = {**augmentation.draw(np.random.default_rng(seed), len(x)), **(numbers or {})}
     proto = graph(augmentation, x)
     session = onnxruntime.InferenceSession(
         proto.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    found: Array = session.run(None, {"x": x, **drawn})[0]
-    return found
+    result: Array = session.run(None, {"x": x, **drawn})[0]
+    return result
 
 
 def motion(
@@ -90,35 +90,35 @@ def test_motions_without_a_range_leave_everything_as_it_is() -> None:
 @pytest.mark.parametrize("shift", [(0, 1), (3, 0), (-2, 5), (-1, -4)])
 def test_a_shift_by_whole_pixels_is_that_of_numpy_with_zeros(shift: tuple[int, int]) -> None:
     x = pictures(9, 12)
-    found = run(MovedImages((9, 12), STILL), x, motion((9, 12), 3, shift))
-    assert np.array_equal(found, rolled(x, shift, 1))
+    moved = run(MovedImages((9, 12), STILL), x, motion((9, 12), 3, shift))
+    assert np.array_equal(moved, rolled(x, shift, 1))
 
 
 @pytest.mark.parametrize("shift", [4, -3])
 def test_a_shift_by_whole_samples_is_that_of_numpy(shift: int) -> None:
     x = RANDOM.standard_normal((3, 2, 11)).astype(np.float32)
-    given = motion((11,), 3, [shift])
-    zeros = run(DisturbedSignals(2, 11, STILL, padding_mode="zeros"), x, given)
+    shifted = motion((11,), 3, [shift])
+    zeros = run(DisturbedSignals(2, 11, STILL, padding_mode="zeros"), x, shifted)
     assert np.allclose(zeros, rolled(x, [shift], 2), atol=2e-5)
-    border = run(DisturbedSignals(2, 11, STILL), x, given)
-    places = np.clip(np.arange(11) - shift, 0, 10)
-    assert np.allclose(border, x[:, :, places], atol=2e-5)
+    border = run(DisturbedSignals(2, 11, STILL), x, shifted)
+    positions = np.clip(np.arange(11) - shift, 0, 10)
+    assert np.allclose(border, x[:, :, positions], atol=2e-5)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
 def test_a_turn_by_quarters_is_that_of_numpy(quarters: int) -> None:
     x = pictures(10, 10)
     matrix = rotations(np.array([[radians(90 * quarters)]]), 2)
-    found = run(MovedImages((10, 10), STILL), x, motion((10, 10), 3, matrix=matrix[0]))
-    assert np.array_equal(found, np.rot90(x, quarters, axes=(1, 2)))
+    moved = run(MovedImages((10, 10), STILL), x, motion((10, 10), 3, matrix=matrix[0]))
+    assert np.array_equal(moved, np.rot90(x, quarters, axes=(1, 2)))
 
 
 def test_a_zoom_by_two_shows_every_pixel_twice_as_large() -> None:
     x = np.zeros((1, 8, 8, 1), np.uint8)
     x[0, 3:5, 3:5] = 200
-    found = run(MovedImages((8, 8), STILL), x, motion((8, 8), 1, matrix=np.eye(2) * 2))
-    assert found[0, 3:5, 3:5].min() == 200
-    assert found.sum(dtype=int) == 4 * x.sum(dtype=int)
+    moved = run(MovedImages((8, 8), STILL), x, motion((8, 8), 1, matrix=np.eye(2) * 2))
+    assert moved[0, 3:5, 3:5].min() == 200
+    assert moved.sum(dtype=int) == 4 * x.sum(dtype=int)
 
 
 @pytest.mark.parametrize("size", [(6, 9), (4, 5, 7)])
@@ -142,10 +142,10 @@ def test_the_bumps_of_all_knots_add_up_to_one_in_the_middle() -> None:
 
 def test_a_bend_looks_aside_by_as_many_units_as_it_says() -> None:
     bend = np.tile([2.0, -3.0], (1, 25, 1))
-    found = rows(np.eye(2)[np.newaxis], np.zeros((1, 2)), (20, 20), bend)
-    places = (basis((20, 20), 5) @ found[0]).reshape(20, 20, 2) * 10 + 9.5
+    table = rows(np.eye(2)[np.newaxis], np.zeros((1, 2)), (20, 20), bend)
+    positions = (basis((20, 20), 5) @ table[0]).reshape(20, 20, 2) * 10 + 9.5
     expected = np.stack(np.meshgrid(np.arange(20) - 3.0, np.arange(20) + 2.0), axis=-1)
-    assert np.allclose(places[6:14, 6:14], expected[6:14, 6:14], atol=1e-4)
+    assert np.allclose(positions[6:14, 6:14], expected[6:14, 6:14], atol=1e-4)
 
 
 def test_motions_are_drawn_within_their_ranges() -> None:
@@ -153,9 +153,9 @@ def test_motions_are_drawn_within_their_ranges() -> None:
     still = STILL.draw(RANDOM, 1, size)
 
     def drawn(motions: Motions) -> Array:
-        found: Array = motions.draw(np.random.default_rng(1), count, size)
-        found[:, :3] -= still
-        return found
+        table: Array = motions.draw(np.random.default_rng(1), count, size)
+        table[:, :3] -= still
+        return table
 
     shifted = drawn(Motions(shift=2))[:, 0] * 14
     assert np.allclose([shifted.min(), shifted.max()], [-2, 2], atol=0.01)
@@ -206,18 +206,18 @@ def test_a_picture_is_altered_by_its_own_numbers_only() -> None:
 
 def test_gain_and_noise_are_those_that_are_drawn() -> None:
     x = RANDOM.standard_normal((2000, 1, 40)).astype(np.float32)
-    found = run(DisturbedSignals(1, 40, STILL, gain=0.5, noise=0.1), x)
-    gains = (found * x).sum(axis=(1, 2)) / (x * x).sum(axis=(1, 2))
+    moved = run(DisturbedSignals(1, 40, STILL, gain=0.5, noise=0.1), x)
+    gains = (moved * x).sum(axis=(1, 2)) / (x * x).sum(axis=(1, 2))
     assert np.allclose([gains.min(), gains.max()], [1 / 1.5, 1.5], atol=0.08)
-    assert np.isclose((found - gains[:, np.newaxis, np.newaxis] * x).std(), 0.1, atol=0.005)
+    assert np.isclose((moved - gains[:, np.newaxis, np.newaxis] * x).std(), 0.1, atol=0.005)
 
 
 def test_solids_of_the_graph_are_those_of_the_data_set() -> None:
     x = RANDOM.integers(0, 256, (20, 28, 28, 1), np.uint8)
     augmentation = TurnedSolids((28, 28))
     rotation = voxels.turns(np.random.default_rng(5), 20)
-    found = run(augmentation, x, {"augmentation.rotation": rotation})
+    solids = run(augmentation, x, {"augmentation.rotation": rotation})
     expected = voxels.solids(x[..., 0], rotation)
-    assert found.dtype == np.float32
-    assert np.abs(found - expected).max() <= 1
-    assert (found != expected).mean() < 0.001
+    assert solids.dtype == np.float32
+    assert np.abs(solids - expected).max() <= 1
+    assert (solids != expected).mean() < 0.001

@@ -19,10 +19,16 @@ SAVED = Checkpoint(17, {"w": VECTOR}, IDENTITY, (RECORD,), loss=1e-17 + 1, corre
 
 def test_what_is_read_is_what_was_saved_to_the_last_bit(tmp_path: Path) -> None:
     SAVED.save(tmp_path / "new" / "folder.npz")
-    found = read(tmp_path / "new" / "folder.npz", IDENTITY, LAYOUTS)
-    assert found is not None
-    assert found.state["w"].tobytes() == VECTOR.tobytes()
-    assert (found.step, found.history, found.loss, found.correct, found.seconds) == (
+    checkpoint = read(tmp_path / "new" / "folder.npz", IDENTITY, LAYOUTS)
+    assert checkpoint is not None
+    assert checkpoint.state["w"].tobytes() == VECTOR.tobytes()
+    assert (
+        checkpoint.step,
+        checkpoint.history,
+        checkpoint.loss,
+        checkpoint.correct,
+        checkpoint.seconds,
+    ) == (
         17,
         (RECORD,),
         1.0,
@@ -86,9 +92,9 @@ def test_a_write_that_breaks_off_leaves_the_old_checkpoint(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space"):
         Checkpoint(18, {"w": VECTOR * 0}, IDENTITY).save(tmp_path / "c.npz")
-    found = read(tmp_path / "c.npz", IDENTITY, LAYOUTS)
-    assert found is not None
-    assert found.step == 17
+    checkpoint = read(tmp_path / "c.npz", IDENTITY, LAYOUTS)
+    assert checkpoint is not None
+    assert checkpoint.step == 17
 
 
 def test_a_layout_packs_and_unpacks_and_refuses_other_arrays() -> None:

@@ -59,11 +59,11 @@ def test_the_loss_is_the_mean_cross_entropy(smoothing: float) -> None:
 @pytest.mark.parametrize("smoothing", [0.0, 0.1])
 def test_the_gradient_is_the_slope_of_the_loss(smoothing: float) -> None:
     gradient = computed(LOGITS, LABELS, smoothing)[2]
-    for place in np.ndindex(*LOGITS.shape):
+    for index in np.ndindex(*LOGITS.shape):
         shift = np.zeros_like(LOGITS)
-        shift[place] = 1e-5
+        shift[index] = 1e-5
         slope = (by_numpy(LOGITS + shift, smoothing) - by_numpy(LOGITS - shift, smoothing)) / 2e-5
-        assert gradient[place] == pytest.approx(slope, abs=1e-6)
+        assert gradient[index] == pytest.approx(slope, abs=1e-6)
 
 
 def test_right_answers_are_counted() -> None:

@@ -65,9 +65,9 @@ def steps(optimiser: Optimiser) -> Iterator[Array]:
             "count": np.array(count, np.float64),
             **dict(zip(optimiser.slots, slots, strict=True)),
         }
-        given = {value.name for value in session.get_inputs()}
+        input_names = {value.name for value in session.get_inputs()}
         weights, *slots = session.run(
-            None, {name: value for name, value in feeds.items() if name in given}
+            None, {name: value for name, value in feeds.items() if name in input_names}
         )
         yield weights.astype(np.float64)
 
@@ -119,8 +119,8 @@ def loshchilov(first: float, second: float, epsilon: float, decay: float) -> Ite
     ids=["momentum", "plain", "decayed", "nesterov", "adam", "adamw"],
 )
 def test_steps_are_those_of_the_paper(optimiser: Optimiser, expected: Iterator[Array]) -> None:
-    for found, wanted in zip(steps(optimiser), expected, strict=True):
-        assert np.allclose(found, wanted, rtol=1e-5, atol=1e-6)
+    for weights, reference in zip(steps(optimiser), expected, strict=True):
+        assert np.allclose(weights, reference, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -104,15 +104,15 @@ def test_a_plain_step_goes_down_the_slope_of_the_loss(
     assert loss == pytest.approx(loss_of(by_numpy(before, x), labels, 0.1), rel=1e-5)
     gradients = step.weights.unpack(state[WEIGHTS] - runner.state[WEIGHTS])
     for name, gradient in gradients.items():
-        for place in np.ndindex(*gradient.shape):
+        for index in np.ndindex(*gradient.shape):
             ends = []
             for sign in (1e-5, -1e-5):
                 moved = {key: array.copy() for key, array in before.items()}
-                moved[name][place] += sign
+                moved[name][index] += sign
                 ends.append(loss_of(by_numpy(moved, x), labels, 0.1))
-            assert gradient[place] == pytest.approx(
+            assert gradient[index] == pytest.approx(
                 (ends[0] - ends[1]) / 2e-5, rel=1e-3, abs=2e-5
-            ), (name, place)
+            ), (name, index)
 
 
 def test_the_result_has_the_right_answers_and_the_length_of_the_gradient() -> None:
@@ -166,9 +166,9 @@ def test_running_statistics_follow_those_of_the_batches(decompose: bool) -> None
         )
         runner.fill(runner.buffer, batch)
         runner.advance()
-    found = step.state[STATISTICS].unpack(runner.state[STATISTICS])
-    assert np.allclose(found["norm.mean"], mean, atol=1e-5)
-    assert np.allclose(found["norm.variance"], variance, atol=1e-5)
+    statistics = step.state[STATISTICS].unpack(runner.state[STATISTICS])
+    assert np.allclose(statistics["norm.mean"], mean, atol=1e-5)
+    assert np.allclose(statistics["norm.variance"], variance, atol=1e-5)
 
 
 def test_decay_acts_on_kernels_and_matrices_only() -> None:
@@ -192,13 +192,13 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
         return np.asarray(to_numpy(value))
 
     monkeypatch.setattr(onnxruntime.OrtValue, "numpy", watched)
-    places: dict[str, list[int]] = {name: [] for name in step.state}
+    addresses: dict[str, list[int]] = {name: [] for name in step.state}
     for count in range(1, 7):
         runner.fill(runner.buffer, feeds(CONVOLVED, 3, 0.1, count))
         runner.advance()
         for name, value in runner.state_buffers.items():
             assert isinstance(value, onnxruntime.OrtValue)
-            places[name].append(value.data_ptr())
+            addresses[name].append(value.data_ptr())
     assert set(step.state) == {
         WEIGHTS,
         STATISTICS,
@@ -206,9 +206,9 @@ def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch)
         f"{PREFIX}first_moment",
         f"{PREFIX}second_moment",
     }
-    for found in places.values():
-        assert len(set(found)) == 2
-        assert found == found[:2] * 3
+    for both in addresses.values():
+        assert len(set(both)) == 2
+        assert both == both[:2] * 3
     assert copied
     assert all(shape == [] for shape in copied), (
         "only loss, right answers and the gradient's length are read"

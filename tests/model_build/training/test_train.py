@@ -110,7 +110,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_others(
 def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
     tmp_path: Path, stop: int
 ) -> None:
-    whole = train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9))
+    uninterrupted = train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9))
     path = tmp_path / "checkpoint.npz"
     with pytest.raises(Interrupted):
         train(
@@ -123,8 +123,10 @@ def test_a_training_that_was_interrupted_ends_as_if_it_had_not_been(
         )
     assert path.exists() == (stop > 7)
     resumed = train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9), path=path)
-    assert same(resumed, whole)
-    assert same(train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9), path=path), whole)
+    assert same(resumed, uninterrupted)
+    assert same(
+        train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(seed=9), path=path), uninterrupted
+    )
 
 
 SCRIPT = """
@@ -292,33 +294,33 @@ class Shifted:
 
 
 def test_an_augmentation_alters_what_is_learned_from_and_not_what_is_scored(tmp_path: Path) -> None:
-    whole = Split(np.round(blobs().inputs).astype(np.int8), blobs().labels)
+    points = Split(np.round(blobs().inputs).astype(np.int8), blobs().labels)
     held_out = blobs(seed=9)
     network = Network(
         "shifted", Dense, InputSpec((2,)), Shifted(0.3), InputSpec((2,), ir.DataType.INT8)
     )
-    trained = train(network, whole, HYPERPARAMETERS, held_out=held_out)
+    trained = train(network, points, HYPERPARAMETERS, held_out=held_out)
     assert trained.history[-1]["score"] > 0.95
     unmoved = train(
-        replace(network, augmentation=Shifted(0)), whole, HYPERPARAMETERS, held_out=held_out
+        replace(network, augmentation=Shifted(0)), points, HYPERPARAMETERS, held_out=held_out
     )
     assert not same(trained, unmoved)
     with pytest.raises(Interrupted):
         train(
             network,
-            whole,
+            points,
             HYPERPARAMETERS,
             held_out=held_out,
             path=tmp_path / "c.npz",
             report=Interrupting(20),
         )
     assert same(
-        train(network, whole, HYPERPARAMETERS, held_out=held_out, path=tmp_path / "c.npz"), trained
+        train(network, points, HYPERPARAMETERS, held_out=held_out, path=tmp_path / "c.npz"), trained
     )
     with pytest.raises(CheckpointError, match=": augmentation differ"):
         train(
             replace(network, augmentation=Shifted(0.2)),
-            whole,
+            points,
             HYPERPARAMETERS,
             path=tmp_path / "c.npz",
         )

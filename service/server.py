@@ -2,18 +2,13 @@
 watches over.
 """
 
-import shutil
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import wait
 from multiprocessing.context import SpawnProcess
-from pathlib import Path
 from typing import NoReturn
 
 import structlog
@@ -26,15 +21,13 @@ from service.http.protocol import HttpProtocol
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
-from service.telemetry.metrics import Metrics
-from service.telemetry.shared_counters import SharedCounters
+from service.telemetry.worker_slots import WorkerSlot, worker_slots
 
 # Draining comes first and takes `shutdown_seconds`; what is open after it are idle connections.
 CLOSING_SECONDS = 2
 # A worker that dies again and again must not take the processors from the others.
 RESTART_SECONDS = 1
 FAILED = 3
-MEMORY = "/dev/shm"  # noqa: S108 - what is made in it gets a name of its own and is private
 
 log = structlog.get_logger(__name__)
 
@@ -73,49 +66,27 @@ def run_workers(settings: Settings, listener: socket.socket) -> int:
     """Serve in `workers` processes until a signal ends this one; 3 if one cannot start. One that
     dies is replaced.
 
-    Each has a place in a folder of what is counted; who replaces it goes on from there. Raises
-    SettingsError if there is no room for that.
+    Each counts in a slot of its own, where its successor goes on. Raises SettingsError if there is
+    no room for that.
     """
-    with counts(settings.workers) as folder:
-        workers = [_started(settings, listener, folder, place) for place in range(settings.workers)]
+    with worker_slots(settings.workers) as slots:
+        workers = [_start_worker(settings, listener, slot) for slot in slots]
         try:
             while True:
                 wait([worker.sentinel for worker in workers])
-                for place, worker in enumerate(workers):
+                for index, worker in enumerate(workers):
                     if worker.exitcode == FAILED:
                         return FAILED
                     if worker.exitcode is not None:
                         log.error("worker died", pid=worker.pid, exit_code=worker.exitcode)
-                        # Nobody is to be told of what it was doing.
-                        SharedCounters(folder, place)
+                        slots[index].reset_gauges()
                         time.sleep(RESTART_SECONDS)
-                        workers[place] = _started(settings, listener, folder, place)
+                        workers[index] = _start_worker(settings, listener, slots[index])
         finally:
             for worker in workers:
                 worker.terminate()
             for worker in workers:
                 worker.join()
-
-
-@contextmanager
-def counts(workers: int) -> Iterator[Path]:
-    """A folder with room for the numbers of so many processes: in memory if it can be, for they
-    change often.
-    """
-    reason = ""
-    for parent in (MEMORY, tempfile.gettempdir()):
-        with ExitStack() as ending:
-            try:
-                folder = Path(tempfile.mkdtemp(prefix="fovea-counts-", dir=parent))
-                ending.callback(shutil.rmtree, folder, ignore_errors=True)
-                for place in range(workers):
-                    SharedCounters(folder, place)
-            except OSError as error:
-                reason = f"{parent}: {error.strerror}"
-                continue
-            yield folder
-            return
-    raise SettingsError(f"no room for what {workers} workers count; {reason}")
 
 
 def rehearse(settings: Settings) -> int:
@@ -130,18 +101,18 @@ def rehearse(settings: Settings) -> int:
     return process.exitcode or 0
 
 
-def _started(settings: Settings, listener: socket.socket, folder: Path, place: int) -> SpawnProcess:
+def _start_worker(settings: Settings, listener: socket.socket, slot: WorkerSlot) -> SpawnProcess:
     worker = get_context("spawn").Process(
-        target=_work, args=(settings, listener, folder, place), daemon=True
+        target=_work, args=(settings, listener, slot), daemon=True
     )
     worker.start()
     return worker
 
 
-def _work(settings: Settings, listener: socket.socket, folder: Path, place: int) -> NoReturn:
+def _work(settings: Settings, listener: socket.socket, slot: WorkerSlot) -> NoReturn:
     end_with_0_on_signals()
     configure(settings.log_format, settings.log_level)
-    sys.exit(run(create_app(settings, metrics=Metrics(SharedCounters(folder, place))), listener))
+    sys.exit(run(create_app(settings, metrics=slot.metrics()), listener))
 
 
 def _start_and_stop(settings: Settings) -> None:

@@ -47,7 +47,7 @@ __all__ = [
 
 KEY = "fovea.card"
 SCHEMA = 2
-READ = (1, SCHEMA)
+READABLE_SCHEMAS = (1, SCHEMA)
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ class Card:
         # The schema comes first: a newer card has keys that this version cannot judge.
         if isinstance(value, dict):
             value = value | {"schema": _read_as(value.get("schema"))}
-        given = fields_of("card", value, set(cls.__dataclass_fields__), required={"schema"})
-        if "labels" in given:
-            given["labels"] = tuple(typed("labels", given["labels"], list))
-        if given.get("input") is not None:
-            given["input"] = input_from_dict(given["input"])
-        return cls(**given)
+        fields = fields_of("card", value, set(cls.__dataclass_fields__), required={"schema"})
+        if "labels" in fields:
+            fields["labels"] = tuple(typed("labels", fields["labels"], list))
+        if fields.get("input") is not None:
+            fields["input"] = input_from_dict(fields["input"])
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """The card as plain JSON values, every field present."""
@@ -129,9 +129,8 @@ class Card:
 
 
 def _read_as(schema: Any) -> int:
-    """The schema as which a card of this one is read; raises CardError for one that is not known."""
-    if not is_int(schema) or schema not in READ:
-        raise CardError(
-            f"schema: this version reads {' and '.join(map(str, READ))}, got {schema!r}"
-        )
+    """The schema as which a card is read; raises CardError for one that is not known."""
+    if not is_int(schema) or schema not in READABLE_SCHEMAS:
+        readable = " and ".join(map(str, READABLE_SCHEMAS))
+        raise CardError(f"schema: this version reads {readable}, got {schema!r}")
     return SCHEMA

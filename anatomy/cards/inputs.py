@@ -56,8 +56,8 @@ class Resize:
     @classmethod
     def from_dict(cls, value: Any) -> "Resize":
         """Read the `input.resize` object of a card; raises CardError."""
-        given = fields_of("input.resize", value, {"rule", "fraction", "interpolation", "box"})
-        return cls(**given)
+        fields = fields_of("input.resize", value, {"rule", "fraction", "interpolation", "box"})
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of this rule."""
@@ -112,11 +112,11 @@ class ImageInput:
     @classmethod
     def from_dict(cls, value: Any) -> "ImageInput":
         """Read the `input` object of a card; raises CardError."""
-        given = _read(cls.kind, value, {"size"}, {"colour", "resize", "polarity"})
-        given["size"] = tuple(typed("input.size", given["size"], list))
-        if "resize" in given:
-            given["resize"] = Resize.from_dict(given["resize"])
-        return cls(**given)
+        fields = _read(cls.kind, value, {"size"}, {"colour", "resize", "polarity"})
+        fields["size"] = tuple(typed("input.size", fields["size"], list))
+        if "resize" in fields:
+            fields["resize"] = Resize.from_dict(fields["resize"])
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of this input."""
@@ -158,7 +158,7 @@ class SignalInput:
 
 @dataclass(frozen=True)
 class VolumeInput:
-    """The input is a volume, float32 [N, C, D, H, W]: `size` is (depth, height, width) in voxels."""
+    """The input is a volume, float32 [N, C, D, H, W]: `size` in voxels, (depth, height, width)."""
 
     channels: int
     size: tuple[int, int, int]
@@ -176,9 +176,9 @@ class VolumeInput:
     @classmethod
     def from_dict(cls, value: Any) -> "VolumeInput":
         """Read the `input` object of a card; raises CardError."""
-        given = _read(cls.kind, value, {"channels", "size"})
-        given["size"] = tuple(typed("input.size", given["size"], list))
-        return cls(**given)
+        fields = _read(cls.kind, value, {"channels", "size"})
+        fields["size"] = tuple(typed("input.size", fields["size"], list))
+        return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON object of this input."""
@@ -187,23 +187,23 @@ class VolumeInput:
 
 Input = ImageInput | SignalInput | VolumeInput
 KINDS: Mapping[str, type[Input]] = {
-    each.kind: each for each in (ImageInput, SignalInput, VolumeInput)
+    input_type.kind: input_type for input_type in (ImageInput, SignalInput, VolumeInput)
 }
 
 
 def input_from_dict(value: Any) -> Input:
     """Read the `input` object of a card, of whichever kind it is; raises CardError."""
-    given = typed("input", value, dict)
-    if "kind" not in given:
+    fields = typed("input", value, dict)
+    if "kind" not in fields:
         raise CardError("input: missing kind")
-    choice("input.kind", given["kind"], tuple(KINDS))
-    return KINDS[given["kind"]].from_dict(given)
+    choice("input.kind", fields["kind"], tuple(KINDS))
+    return KINDS[fields["kind"]].from_dict(fields)
 
 
 def _read(
     kind: str, value: Any, required: Collection[str], optional: Collection[str] = ()
 ) -> dict[str, Any]:
     """The fields of an input of this kind, without the kind itself."""
-    given = fields_of("input", value, {"kind", *required, *optional}, required={"kind", *required})
-    choice("input.kind", given.pop("kind"), (kind,))
-    return given
+    fields = fields_of("input", value, {"kind", *required, *optional}, required={"kind", *required})
+    choice("input.kind", fields.pop("kind"), (kind,))
+    return fields

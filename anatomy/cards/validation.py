@@ -6,8 +6,8 @@ from typing import Any
 
 
 class CardError(ValueError):
-    """The card is not what the schema allows; the message names the field, what was expected and
-    what was found.
+    """The card is not what the schema allows; the message names the field, what was expected, and
+    the value.
     """
 
 
@@ -17,14 +17,14 @@ def fields_of(
     """A copy of the object `value`, which has these keys at most and the required ones; raises
     CardError.
     """
-    given = dict(typed(name, value, dict))
-    if unknown := sorted(given.keys() - set(keys)):
+    fields = dict(typed(name, value, dict))
+    if unknown := sorted(fields.keys() - set(keys)):
         raise CardError(
             f"{name}: unknown keys {', '.join(unknown)}; known are {', '.join(sorted(keys))}"
         )
-    if missing := sorted(set(required) - given.keys()):
+    if missing := sorted(set(required) - fields.keys()):
         raise CardError(f"{name}: missing {', '.join(missing)}")
-    return given
+    return fields
 
 
 def typed(name: str, value: Any, kind: type) -> Any:
@@ -41,12 +41,9 @@ def is_int(value: Any) -> bool:
 
 def number(name: str, value: Any) -> None:
     """Raises CardError for anything but a finite number."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
     # Compared, not asked for being finite: a whole number may be too large for a float.
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not -math.inf < value < math.inf
-    ):
+    if not is_number or not -math.inf < value < math.inf:
         raise CardError(f"{name}: expected a finite number, got {value!r}")
 
 

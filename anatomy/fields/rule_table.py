@@ -17,7 +17,7 @@ from anatomy.fields.rules import (
     sliding_window,
 )
 from anatomy.fields.rules.base import WIDENED, AxisDependencies, Rule, RuleNotApplicable
-from anatomy.graphs.graph import Graph, GraphError, Node
+from anatomy.graphs.graph import Graph, GraphError, Node, is_known
 from anatomy.graphs.memo import per_graph
 
 
@@ -82,7 +82,7 @@ def data_dependent_shapes(graph: Graph) -> frozenset[str]:
 
 def _has_open_size(graph: Graph, tensor: str) -> bool:
     shape = graph.shape(tensor)
-    return shape is None or not all(isinstance(size, int) for size in shape)
+    return shape is None or not is_known(shape)
 
 
 UNARY = (

@@ -1,23 +1,16 @@
 """The layers of a network: anchor operators with the element-wise operators that follow them."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from anatomy.fields.forward import TensorWindows, propagate_windows, spatial_axes
 from anatomy.fields.rule_table import BINARY, UNARY
-from anatomy.fields.rules.base import RuleNotApplicable, attribute_or_input
-from anatomy.fields.rules.sliding_window import (
-    pads_of,
-    transposed_pads,
-    weight_position,
-    window_geometry,
-)
 from anatomy.graphs.dequantise import PASSING
 from anatomy.graphs.graph import Graph, Node
-from anatomy.layers.costs import is_weight, macs, parameters
-from anatomy.layers.kinds import BIASES, KINDS, Kind
+from anatomy.layers.anchors import Kind, bias_of, geometry_of, kind_of, weights_of
+from anatomy.layers.costs import macs, parameters
 
 FOLLOWERS = frozenset((*UNARY, *BINARY))
 LONGEST_ACTIVATION = 12
@@ -67,50 +60,26 @@ class Layer:
 
 def layers(graph: Graph) -> tuple[Layer, ...]:
     """Every layer that the first input reaches, in topological order."""
-    reach = propagate_windows(graph, graph.inputs[0], spatial_axes(graph))
+    reached = propagate_windows(graph, graph.inputs[0], spatial_axes(graph))
+    name_counts: Counter[str] = Counter()
+    result: list[Layer] = []
     owners: dict[str, str] = {}
-    taken: Counter[str] = Counter()
-    found: list[Layer] = []
-    swallowed: set[str] = set()
     for node in graph.nodes:
-        kind = _kind(node, graph, reach)
-        if kind is None or node.outputs[0] in swallowed:
+        kind = kind_of(node, graph, reached)
+        if kind is None or node.outputs[0] in owners:
             continue
-        members = _real_valued([node, *_followers(node, graph, reach)])
-        taken[node.name] += 1
-        name = node.name if taken[node.name] == 1 else f"{node.name}.{taken[node.name]}"
-        found.append(_layer(len(found), name, kind, members, graph, reach, owners))
-        owners.update(
-            dict.fromkeys((output for member in members for output in member.outputs), name)
-        )
-        swallowed.update(output for member in members for output in member.outputs)
-    return tuple(found)
+        members = _real_valued([node, *_followers(node, graph, reached)])
+        name_counts[node.name] += 1
+        count = name_counts[node.name]
+        name = node.name if count == 1 else f"{node.name}.{count}"
+        result.append(_layer(len(result), name, kind, members, graph, reached, owners))
+        owners.update((output, name) for member in members for output in member.outputs)
+    return tuple(result)
 
 
-def _kind(node: Node, graph: Graph, reach: Mapping[str, TensorWindows]) -> Kind | None:
-    kind = KINDS.get(node.operator) if node.domain == "" and node.outputs[0] in reach else None
-    computed = [name for name in node.inputs if name in reach]
-    if kind == "merge" and len(computed) < 2:
-        return None
-    if kind == "dense" and not any(is_weight(name, reach) for name in node.inputs[:2]):
-        return None
-    if node.operator in ("ReduceMean", "ReduceMax") and not _pools_whole_map(node, graph):
-        return None
-    return kind
-
-
-def _pools_whole_map(node: Node, graph: Graph) -> bool:
-    rank = len(graph.shape(node.inputs[0]) or ())
-    try:
-        axes = attribute_or_input(node, graph, 1, "axes")
-    except RuleNotApplicable:
-        return False
-    return rank > 2 and axes is not None and len(axes) == rank - 2
-
-
-def _followers(anchor: Node, graph: Graph, reach: Mapping[str, TensorWindows]) -> Iterator[Node]:
+def _followers(anchor: Node, graph: Graph, reached: Mapping[str, TensorWindows]) -> Iterator[Node]:
     tensor = anchor.outputs[0]
-    while following := _next(tensor, graph, reach):
+    while following := _next(tensor, graph, reached):
         yield from following
         tensor = following[-1].outputs[0]
 
@@ -120,159 +89,128 @@ def _real_valued(members: list[Node]) -> list[Node]:
     return _real_valued(members[:-1]) if members[-1].operator == "QuantizeLinear" else members
 
 
-def _next(tensor: str, graph: Graph, reach: Mapping[str, TensorWindows]) -> list[Node]:
+def _next(tensor: str, graph: Graph, reached: Mapping[str, TensorWindows]) -> list[Node]:
     """The fewest element-wise nodes that alone read this tensor and join in one: a Relu, or what a
     Swish is made of.
     """
-    inside, joined = {tensor}, dict[str, Node]()
-    while (node := _element_wise(inside, joined, graph, reach)) is not None and len(
-        joined
-    ) < LONGEST_ACTIVATION:
+    inside = {tensor}
+    joined: dict[str, Node] = {}
+    while len(joined) < LONGEST_ACTIVATION:
+        node = _element_wise(inside, joined, graph, reached)
+        if node is None:
+            break
         joined[node.outputs[0]] = node
         inside.update(node.outputs)
-        if not any(_is_open(name, joined, graph) for name in inside.difference(node.outputs)):
+        inner = inside.difference(node.outputs)
+        if not any(_is_read_outside(name, joined, graph) for name in inner):
             return list(joined.values())
     return []
 
 
 def _element_wise(
-    inside: set[str], joined: Mapping[str, Node], graph: Graph, reach: Mapping[str, TensorWindows]
+    inside: set[str],
+    joined: Mapping[str, Node],
+    graph: Graph,
+    reached: Mapping[str, TensorWindows],
 ) -> Node | None:
     """The first element-wise node, not joined yet, that computes on tensors inside alone."""
-    readers = (node for name in inside for node in graph.consumers(name))
-    candidates = {
-        node.outputs[0]: node
-        for node in readers
-        if node.operator in FOLLOWERS
-        and node.domain == ""
-        and node.outputs[0] not in joined
-        and all(name in inside for name in node.inputs if name in reach)
-    }
+    candidates: dict[str, Node] = {}
+    for name in inside:
+        for node in graph.consumers(name):
+            is_new = node.outputs[0] not in joined
+            if (
+                is_new
+                and _is_follower(node)
+                and inside.issuperset(filter(reached.__contains__, node.inputs))
+            ):
+                candidates[node.outputs[0]] = node
     return min(candidates.values(), key=graph.nodes.index, default=None)
 
 
-def _is_open(name: str, joined: Mapping[str, Node], graph: Graph) -> bool:
-    """Whether somebody outside reads the tensor."""
-    return name in graph.outputs or any(
-        node.outputs[0] not in joined for node in graph.consumers(name)
-    )
+def _is_follower(node: Node) -> bool:
+    return node.operator in FOLLOWERS and node.domain == ""
+
+
+def _is_read_outside(name: str, joined: Mapping[str, Node], graph: Graph) -> bool:
+    if name in graph.outputs:
+        return True
+    return any(node.outputs[0] not in joined for node in graph.consumers(name))
 
 
 def _layer(
     index: int,
     name: str,
     kind: Kind,
-    members: list[Node],
+    members: Sequence[Node],
     graph: Graph,
-    reach: Mapping[str, TensorWindows],
+    reached: Mapping[str, TensorWindows],
     owners: Mapping[str, str],
 ) -> Layer:
-    anchor, served = members[0], _tensor(members[-1].outputs[0], graph, reach)
-    kernel = _weights(anchor, kind, reach)
-    kernel_shape, strides, pads, dilations = (
-        _geometry(anchor, graph) if kind in WINDOWED else (None,) * 4
-    )
+    anchor = members[0]
+    output = _tensor(members[-1].outputs[0], graph, reached)
+    weights = weights_of(anchor, kind, reached)
+    geometry = geometry_of(anchor, kind, graph)
     return Layer(
         index=index,
         name=name,
         kind=kind,
         operator=anchor.operator,
-        tensor=served.name,
+        tensor=output.name,
         anchor_tensor=anchor.outputs[0],
-        inputs=tuple(dict.fromkeys(_feeding(anchor, graph, reach, owners))),
-        operands=tuple(_tensor(name, graph, reach) for name in anchor.inputs if name in reach),
-        kernel_shape=kernel_shape,
-        strides=strides,
-        pads=pads,
-        dilations=dilations,
+        inputs=tuple(dict.fromkeys(_feeding(anchor, graph, reached, owners))),
+        operands=tuple(_tensor(name, graph, reached) for name in anchor.inputs if name in reached),
+        kernel_shape=geometry.kernel_shape,
+        strides=geometry.strides,
+        pads=geometry.pads,
+        dilations=geometry.dilations,
         groups=anchor.attributes.get("group", 1) if "convolution" in kind else None,
         attributes=anchor.attributes,
-        output_shape=served.shape,
-        spatial_axes=served.spatial_axes,
-        channel_axis=served.channel_axis,
-        parameters=sum(parameters(member, graph, reach) for member in members),
-        macs=macs(anchor, kind, graph, kernel),
-        kernel=_stored(kernel, graph),
-        bias=_stored(_bias(anchor, reach), graph),
+        output_shape=output.shape,
+        spatial_axes=output.spatial_axes,
+        channel_axis=output.channel_axis,
+        parameters=sum(parameters(member, graph, reached) for member in members),
+        macs=macs(anchor, kind, graph, weights),
+        kernel=_stored(weights, graph),
+        bias=_stored(bias_of(anchor, reached), graph),
     )
 
 
-WINDOWED = frozenset(("convolution", "transposed_convolution", "pool"))
-
-
-def _weights(anchor: Node, kind: Kind, reach: Mapping[str, TensorWindows]) -> str | None:
-    if kind in ("pool", "merge"):
-        return None
-    operands = anchor.inputs[:2] if kind == "dense" else (anchor.inputs[weight_position(anchor)],)
-    return next((name for name in operands if is_weight(name, reach)), None)
-
-
-def _tensor(name: str, graph: Graph, reach: Mapping[str, TensorWindows]) -> LayerTensor:
+def _tensor(name: str, graph: Graph, reached: Mapping[str, TensorWindows]) -> LayerTensor:
     """Its channels are axis 1, unless that follows a spatial axis of the input and another does not
     (NHWC).
     """
     shape = graph.shape(name) or ()
-    followed = {windows.axis for windows in reach[name].axes.values()}
-    free = [axis for axis in range(1, len(shape)) if axis not in followed]
-    channel = next(iter(free), 1 if len(shape) > 1 else None)
-    sizes = tuple(size if isinstance(size, int) else None for size in shape[1:])
-    return LayerTensor(
-        name, sizes, tuple(axis for axis in range(1, len(shape)) if axis != channel), channel
-    )
-
-
-def _geometry(
-    anchor: Node, graph: Graph
-) -> tuple[
-    tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None, tuple[int, ...] | None
-]:
-    if anchor.operator.startswith(("Global", "Reduce")):
-        return None, None, None, None
-    try:
-        kernel, strides, dilations = window_geometry(anchor, graph)
-    except RuleNotApplicable:
-        return None, None, None, None
-    if anchor.operator == "ConvTranspose":
-        before = transposed_pads(anchor, graph)
-        after = anchor.attributes.get("pads", before + before)[len(kernel) :]
-        pads = (
-            None if None in before else tuple(pad for pad in (*before, *after) if pad is not None)
-        )
-    else:
-        pairs = pads_of(anchor, graph)
-        pads = (
-            None
-            if None in pairs
-            else tuple(pair[side] for side in (0, 1) for pair in pairs if pair is not None)
-        )
-    return kernel, strides, pads, dilations
+    followed = {windows.axis for windows in reached[name].axes.values()}
+    axes = range(1, len(shape))
+    default = 1 if len(shape) > 1 else None
+    channel = next((axis for axis in axes if axis not in followed), default)
+    sizes = [size if isinstance(size, int) else None for size in shape[1:]]
+    spatial = [axis for axis in axes if axis != channel]
+    return LayerTensor(name, tuple(sizes), tuple(spatial), channel)
 
 
 def _feeding(
-    anchor: Node, graph: Graph, reach: Mapping[str, TensorWindows], owners: Mapping[str, str]
+    anchor: Node, graph: Graph, reached: Mapping[str, TensorWindows], owners: Mapping[str, str]
 ) -> Iterator[str]:
     """The layers that an anchor reads, in the order of its inputs, through nodes that belong to no
     layer.
     """
-    waiting, seen = list(reversed(anchor.inputs)), set[str]()
+    waiting = list(reversed(anchor.inputs))
+    seen: set[str] = set()
     while waiting:
         name = waiting.pop()
+        producer = graph.producer(name)
         if name in owners:
             yield owners[name]
-        elif name in reach and name not in seen and (producer := graph.producer(name)) is not None:
+        elif producer is not None and name in reached and name not in seen:
             seen.add(name)
             waiting.extend(reversed(producer.inputs))
-
-
-def _bias(anchor: Node, reach: Mapping[str, TensorWindows]) -> str | None:
-    place = BIASES.get(anchor.operator, len(anchor.inputs))
-    name = anchor.inputs[place] if place < len(anchor.inputs) else ""
-    return name if is_weight(name, reach) else None
 
 
 def _stored(name: str | None, graph: Graph) -> str | None:
     """The constant that holds weights or a bias, behind quantisation if need be."""
     while name is not None and name not in graph.constants:
         producer = graph.producer(name)
-        name = producer.inputs[0] if producer is not None and producer.operator in PASSING else None
+        is_passing = producer is not None and producer.operator in PASSING
+        name = producer.inputs[0] if producer is not None and is_passing else None
     return name

@@ -1,1 +1,1 @@
-"""A foreign ONNX file becomes one that takes pictures and has a card."""
+"""A foreign ONNX file becomes one that takes images and has a card."""

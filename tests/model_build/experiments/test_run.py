@@ -42,7 +42,7 @@ def weights(folder: Path) -> dict[str, bytes]:
 def test_it_writes_a_tested_model_with_pictures_and_no_checkpoint(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    status, folder = learn(tmp_path, 1, "--seed", "3")
+    status, folder = learn(tmp_path, 1, "--seed", "3", "--learning-rate", "0.002")
     assert status == 0
     assert sorted(path.name for path in folder.iterdir()) == [
         "confusion.png",
@@ -60,6 +60,8 @@ def test_it_writes_a_tested_model_with_pictures_and_no_checkpoint(
     scores = evaluate(folder / "model.onnx", mnist1d.load().test)
     assert scores.accuracy == card.scores["test_accuracy"] > 0.2, "a tenth would be chance"
     assert (card.history["seed"], len(card.history["epochs"])) == (3, 1)
+    hyperparameters = ("batch", "learning_rate", "weight_decay", "label_smoothing", "ema_decay")
+    assert [card.history[name] for name in hyperparameters] == [100, 0.002, 0.05, 0.1, 0.998]
     assert (
         f"model.onnx: {scores.accuracy:.2%} of 1,000 test examples right" in capsys.readouterr().out
     )

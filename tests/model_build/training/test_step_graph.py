@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-import onnxruntime
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from onnxscript import OpBuilder
 
 from model_build.export import Signature, trainable
-from model_build.nn import BatchNorm, Conv, Flatten, GlobalAveragePool, Linear, Module
+from model_build.nn import Module
 from model_build.training.hyperparameters import StepConfig
 from model_build.training.network import Network
 from model_build.training.optimiser import SGD, AdamW
@@ -24,29 +23,20 @@ from model_build.training.step_graph import Step, StepError, build
 from model_build.training.step_tensors import (
     AVERAGES,
     LABELS,
-    LEARNING_RATE,
-    PREFIX,
     STATISTICS,
-    STEP_NUMBER,
     WEIGHTS,
 )
-from tests.model_build.training.small import CONVOLVED, DENSE, step_of
+from tests.model_build.training.small import (
+    BATCH,
+    CONVOLVED,
+    DENSE,
+    PLAIN,
+    TwoNorms,
+    feeds,
+    step_of,
+)
 
 Array = NDArray[Any]
-PLAIN = StepConfig(SGD(0.0), ema_decay=0.0)
-BATCH = 8
-
-
-def feeds(
-    network: Network, classes: int, learning_rate: float = 1.0, number: int = 1
-) -> dict[str, Array]:
-    random = np.random.default_rng([3, number])
-    return {
-        "examples": random.normal(size=(BATCH, *network.input.shape)).astype(np.float32),
-        LABELS: random.integers(0, classes, BATCH),
-        LEARNING_RATE: np.array(learning_rate, np.float32),
-        STEP_NUMBER: np.array(number, np.float64),
-    }
 
 
 def stepped(
@@ -179,113 +169,6 @@ def test_decay_acts_on_kernels_and_matrices_only() -> None:
         ends.append(step.weights.unpack(stepped(step, state, batch)[0].state[WEIGHTS]))
     changed = {name for name, array in ends[0].items() if not np.array_equal(array, ends[1][name])}
     assert changed == {"conv.weight", "last.weight"}
-
-
-def test_the_state_stays_in_the_runtimes_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    step, state = step_of(CONVOLVED, StepConfig(AdamW()), BATCH)
-    runner = Runner(step, state)
-    copied: list[list[int]] = []
-    to_numpy = onnxruntime.OrtValue.numpy
-
-    def watched(value: onnxruntime.OrtValue) -> Array:
-        copied.append(value.shape())
-        return np.asarray(to_numpy(value))
-
-    monkeypatch.setattr(onnxruntime.OrtValue, "numpy", watched)
-    addresses: dict[str, list[int]] = {name: [] for name in step.state}
-    for count in range(1, 7):
-        runner.fill(runner.buffer, feeds(CONVOLVED, 3, 0.1, count))
-        runner.advance()
-        for name, value in runner.state_buffers.items():
-            assert isinstance(value, onnxruntime.OrtValue)
-            addresses[name].append(value.data_ptr())
-    assert set(step.state) == {
-        WEIGHTS,
-        STATISTICS,
-        AVERAGES,
-        f"{PREFIX}first_moment",
-        f"{PREFIX}second_moment",
-    }
-    for both in addresses.values():
-        assert len(set(both)) == 2
-        assert both == both[:2] * 3
-    assert copied
-    assert all(shape == [] for shape in copied), (
-        "only loss, right answers and the gradient's length are read"
-    )
-
-
-def test_a_step_that_is_not_finite_leaves_the_state_before_it() -> None:
-    step, state = step_of(DENSE, StepConfig(SGD(0.9)), BATCH)
-    runner = Runner(step, state)
-    batch = feeds(DENSE, 2)
-    runner.fill(0, {**batch, "examples": np.full_like(batch["examples"], np.nan)})
-    assert not runner.advance().finite
-    assert all(np.array_equal(runner.state[name], state[name]) for name in state)
-    runner.fill(runner.buffer, batch)
-    assert runner.advance().finite
-
-
-@pytest.mark.parametrize(
-    ("name", "array", "message"),
-    [
-        (LABELS, np.zeros(BATCH, np.uint8), rf"{LABELS}: expected int64 \[8\], got uint8 \[8\]"),
-        (
-            LABELS,
-            np.zeros(BATCH - 1, np.int64),
-            rf"{LABELS}: expected int64 \[8\], got int64 \[7\]",
-        ),
-        (
-            "examples",
-            np.zeros((BATCH, 2)),
-            r"examples: expected float32 \[8, 2\], got float64 \[8, 2\]",
-        ),
-    ],
-)
-def test_a_batch_of_another_type_or_shape_is_refused(name: str, array: Array, message: str) -> None:
-    """The runtime takes the bytes for what it expects: labels of one byte became others, from
-    beyond their end.
-    """
-    runner = Runner(*step_of(DENSE, PLAIN, BATCH))
-    with pytest.raises(StepError, match=message):
-        runner.fill(0, {**feeds(DENSE, 2), name: array})
-
-
-class TwoNorms(Module):
-    """Equally wide, so that the runtime could take memory of the one for the other."""
-
-    def __init__(self, shared: bool = False) -> None:
-        super().__init__()
-        self.shared = shared
-        self.conv = Conv(1, 4, (3, 3), bias=False)
-        self.norm = BatchNorm(4)
-        if not shared:
-            self.other = BatchNorm(4)
-        self.pool = GlobalAveragePool()
-        self.flatten = Flatten()
-        self.last = Linear(4, 3)
-
-    def forward(self, op: OpBuilder, x: ir.Value) -> ir.Value:
-        second = self.norm if self.shared else self.other
-        x = second(op, op.Relu(self.norm(op, self.conv(op, x))))
-        return self.last(op, self.flatten(op, self.pool(op, x)))
-
-
-@pytest.mark.parametrize("value", [1.0, float("nan")])
-@pytest.mark.parametrize("decompose", [False, True])
-def test_a_step_leaves_all_that_it_reads_as_it_was(decompose: bool, value: float) -> None:
-    """ONNX Runtime writes the statistics of a batch over the mean and variance that a training
-    batch norm is given.
-    """
-    network = Network("two", TwoNorms, CONVOLVED.input)
-    step, state = step_of(network, StepConfig(SGD(0.9)), BATCH, decompose=decompose)
-    runner = Runner(step, state)
-    batch = feeds(network, 3, 0.1)
-    runner.fill(0, {**batch, "examples": value * batch["examples"]})
-    before, read = runner.state, runner.state_buffers
-    assert runner.advance().finite == np.isfinite(value)
-    for name, vector in before.items():
-        assert vector.tobytes() == read[name].numpy().tobytes(), name
 
 
 def test_batch_norms_that_share_statistics_are_refused() -> None:

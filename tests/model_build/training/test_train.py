@@ -2,7 +2,6 @@
 reason.
 """
 
-import io
 import os
 import subprocess
 import sys
@@ -27,7 +26,6 @@ from model_build.training.hyperparameters import Hyperparameters, StepConfig
 from model_build.training.loop import Trained, TrainError
 from model_build.training.network import InputSpec, Network
 from model_build.training.optimiser import SGD, AdamW
-from model_build.training.progress import Progress
 from model_build.training.schedule import Cosine
 from model_build.training.sessions import DeviceError
 from model_build.training.train import train
@@ -324,38 +322,3 @@ def test_an_augmentation_alters_what_is_learned_from_and_not_what_is_scored(tmp_
             HYPERPARAMETERS,
             path=tmp_path / "c.npz",
         )
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_a_terminal_sees_a_bar_with_loss_accuracy_speed_and_time_left() -> None:
-    screen = Terminal()
-    with Progress(screen) as progress:
-        train(
-            DENSE, blobs(), replace(HYPERPARAMETERS, epochs=40), held_out=blobs(), report=progress
-        )
-    shown = screen.getvalue()
-    for part in (
-        "loss ",
-        "accuracy ",
-        "images/s",
-        "epoch 40: ",
-        "score 100.00%",
-        "100%",
-        "12.8k/12.8k",
-        "<00:",
-    ):
-        assert part in shown, part
-
-
-def test_a_log_gets_a_line_an_epoch_and_no_bar() -> None:
-    log = io.StringIO()
-    with Progress(log) as progress:
-        train(DENSE, blobs(), HYPERPARAMETERS, held_out=blobs(), report=progress)
-    lines = log.getvalue().splitlines()
-    assert [line.split(":")[0] for line in lines] == ["epoch 1", "epoch 2", "epoch 3", "epoch 4"]
-    assert all("loss " in line and "accuracy " in line and "images/s" in line for line in lines)
-    assert "\r" not in log.getvalue()

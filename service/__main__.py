@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from service import address_file, server
 from service.app import create_app
-from service.errors import DeviceUnavailable, SettingsError
+from service.errors import DeviceUnavailable, SettingsError, UnsupportedUvicorn
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.load(sys.argv[1:] if argv is None else argv)
         configure(settings.log_format, settings.log_level)
         return serve(settings)
-    except (SettingsError, DeviceUnavailable) as error:
+    except (SettingsError, DeviceUnavailable, UnsupportedUvicorn) as error:
         print(f"fovea: {error}", file=sys.stderr)
         return CANNOT_START
 

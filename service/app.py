@@ -29,10 +29,8 @@ from service.api.oip import models as v2_models
 from service.api.openapi import describe
 from service.draining import DrainState, drain_on_signals
 from service.explorer import pages as explorer
-from service.http import fast_infer as direct_infer
-from service.http import fast_layers, fast_predict
-from service.http.dispatch import FastDispatch
 from service.http.fast_path import FastPath
+from service.http.fast_routes import FastRoutes
 from service.http.middleware import ID_HEADER, RequestMiddleware
 from service.services import Services
 from service.settings import Settings
@@ -61,10 +59,10 @@ class State(TypedDict):
 
 
 class App(FastAPI):
-    """The framework, and around it what every request passes and what the plain ones never leave."""
+    """The framework, what every request passes around it, and the fast path in front of it."""
 
     outside: ASGIApp
-    lane: FastPath | None = None
+    fast_path: FastPath | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,8 +70,8 @@ class App(FastAPI):
         await self.outside(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
-        """Without the framework's own answer to failures: `RequestMiddleware` logs and answers them, as
-        problems.
+        """The framework's, without its own answer to failures: `RequestMiddleware` logs and answers
+        them.
         """
         whole = super().build_middleware_stack()
         return whole.app if isinstance(whole, ServerErrorMiddleware) else whole
@@ -125,11 +123,7 @@ def create_app(
             allow_headers=["*"],
             expose_headers=exposed,
         )
-    app.outside = RequestMiddleware(
-        FastDispatch(app.inside, fast_predict.route, fast_layers.route, direct_infer.route),
-        metrics,
-        health,
-    )
+    app.outside = RequestMiddleware(FastRoutes(app.inside), metrics, health)
     return app
 
 
@@ -148,7 +142,7 @@ def _lifespan(
         )
         _announce(services)
         if isinstance(app, App):
-            app.lane = FastPath(services, metrics, health)
+            app.fast_path = FastPath(services, metrics, health)
         try:
             with drain_on_signals(health, settings.shutdown_seconds):
                 yield {"services": services}

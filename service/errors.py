@@ -3,6 +3,7 @@
     FoveaError
     ├── SettingsError              a variable or flag is unknown or its value impossible (start-up)
     ├── DeviceUnavailable          the device asked for cannot be had (start-up)
+    ├── UnsupportedUvicorn         the HTTP server lacks what the service overrides (start-up)
     ├── InvalidRequest             malformed: it cannot be read as what it claims to be
     │   ├── EmptyBody              nothing was posted
     │   ├── StalledUpload          the body stopped arriving
@@ -40,6 +41,10 @@ class FoveaError(Exception):
 
 class SettingsError(FoveaError):
     """A variable or flag is unknown, or its value is impossible."""
+
+
+class UnsupportedUvicorn(FoveaError):
+    """The installed version of the HTTP server lacks what the service overrides."""
 
 
 class DeviceUnavailable(FoveaError):

@@ -1,7 +1,7 @@
 """`POST /predict`."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
@@ -17,7 +17,7 @@ from service.api.dependencies import (
     limits_of,
     record_failure,
 )
-from service.api.responses import as_json
+from service.api.responses import JSON, json_bytes
 from service.api.schemas import Prediction as PredictionBody
 from service.api.schemas import Predictions
 from service.inference.predictor import Prediction, PredictItem
@@ -90,12 +90,17 @@ async def predicted(
     except BaseException as error:
         record_failure(services, model, error, came)
         raise
-    waited = completed.waited
-    answers = [body_of(model, prediction, waited) for prediction in predictions]
-    return as_json(
-        answers[0] if len(answers) == 1 else {"results": answers},
-        {"Server-Timing": server_timing(predictions, waited)},
-    )
+    body, headers = answer_of(model, predictions, completed.waited)
+    return Response(body, media_type=JSON, headers=dict(headers))
+
+
+def answer_of(
+    model: Model, predictions: Sequence[Prediction], waited: float
+) -> tuple[bytes, Mapping[str, str]]:
+    """The body of the answer with these predictions, and the headers that go with it."""
+    bodies = [body_of(model, prediction, waited) for prediction in predictions]
+    body = json_bytes(bodies[0] if len(bodies) == 1 else {"results": bodies})
+    return body, {"Server-Timing": server_timing(predictions, waited)}
 
 
 async def _completed(

@@ -1,187 +1,241 @@
 """`POST /predict` of a small input, from the bytes of a connection to those of the answer.
 
-A task, a scope, a route and a response object cost more than a small network. Here is none of them:
-what came in one turn of the event loop goes through the network together, and each answer is a few
-bytes around its JSON. Only what is plain comes here, see `FastPath.plan`; whatever is not goes the
-ordinary way, and both answer by the same code.
+A task, a scope, a route and a response object cost more than a small network. This path has none of
+them: the requests that came in one turn of the event loop go through the network together, and each
+answer is a few bytes around its JSON. Only plain requests come here, see `FastPath.parse_head`; the
+framework answers all others, and both answer by the same code. docs/fast-path.md says what is
+gained.
 """
 
 import asyncio
-import logging
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Any
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
 
-import structlog
+from pydantic import TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from service.api import problems
 from service.api.dependencies import record_failure
-from service.api.predictions import at_once, body_of, server_timing
-from service.api.responses import json_bytes
+from service.api.predictions import TopK, answer_of, at_once
+from service.api.responses import JSON
 from service.draining import DrainState
 from service.errors import FoveaError
-from service.http.fast_predict import PATH, PredictQuery, plain
-from service.http.middleware import logged
-from service.http.protocol import Connection
+from service.http.middleware import AnsweredRequest, internal_error, record
 from service.inference.predictor import Prediction, PredictItem
 from service.inputs.array_formats import MAGIC, NPY
 from service.inputs.preprocess import SMALL_BYTES, Document, Picture, RawInput
 from service.repository.model import Model
 from service.scheduling.work_item import outcomes
 from service.services import Services
-from service.telemetry.logs import access, request_id
+from service.telemetry.logs import request_id
 from service.telemetry.metrics import Metrics
 
-MOST = 16
+PATH = "/predict"
+MAX_BATCH = 16
 """Inputs of one run: more gain nothing, and keep the others waiting."""
 
-NEEDED = frozenset((b"content-type", b"content-length"))
-KEPT = frozenset(
+REQUIRED_HEADERS = frozenset((b"content-type", b"content-length"))
+CLIENT_HEADERS = frozenset(
     (b"host", b"user-agent", b"accept", b"accept-encoding", b"accept-language", b"connection")
 )
-"""What changes nothing here, and is the same for all requests of a client."""
-ITS_OWN = frozenset(
-    b"x-request-id traceparent tracestate baggage b3 x-b3-traceid x-b3-spanid x-b3-parentspanid x-b3-sampled "
-    b"x-forwarded-for x-forwarded-proto x-forwarded-host x-real-ip forwarded".split()
+"""Headers that change nothing here, and are the same for all requests of a client."""
+REQUEST_HEADERS = frozenset(
+    (
+        *(b"x-request-id", b"traceparent", b"tracestate", b"baggage"),
+        *(b"b3", b"x-b3-traceid", b"x-b3-spanid", b"x-b3-parentspanid", b"x-b3-sampled"),
+        *(b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-host"),
+        *(b"x-real-ip", b"forwarded"),
+    )
 )
-"""What a request has for itself, and changes nothing but its id. Any other header leads the
-ordinary way.
+"""Headers that differ from request to request, and change nothing but its id. Any other header
+leads to the framework.
 """
-KEEP = b"keep-alive"
+_KNOWN_HEADERS = REQUIRED_HEADERS | CLIENT_HEADERS | REQUEST_HEADERS
+_KEEP_ALIVE = b"keep-alive"
+_PARAMETERS = frozenset(("model", "top_k"))
+_TOP_K: TypeAdapter[int | None] = TypeAdapter(TopK)
 
-log = structlog.get_logger(__name__)
+
+class Connection(Protocol):
+    """Where an answer goes."""
+
+    def reply(self, status: int, headers: bytes, body: bytes) -> None:
+        """Send the answer; `headers` are whole lines."""
 
 
 @dataclass(frozen=True, slots=True)
-class PredictRequest:
-    """What the head of a request asks for, and how many bytes follow it."""
+class PredictHead:
+    """What the head of a request asks for, how many bytes follow it, and whether the same bytes may
+    come again.
+    """
 
-    asked: PredictQuery
-    numbers: bool
+    model: str | None
+    top_k: int | None
+    is_array: bool
     length: int
     request_id: str | None
-    repeats: bool
+    cacheable: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _QueuedPredict:
     model: Model
-    wanted: PredictItem
+    item: PredictItem
     connection: Connection
     request_id: str | None
     came: float
 
 
 class FastPath:
-    """Answers on the event loop itself; `take` says no to what would hold it up."""
+    """Answers on the event loop itself; `try_handle` says no to what would block it."""
 
     def __init__(self, services: Services, metrics: Metrics, health: DrainState) -> None:
-        self.plans: dict[bytes, PredictRequest] = {}
+        self.heads: dict[bytes, PredictHead] = {}
+        """Parsed heads, keyed by their bytes."""
         self._services = services
         self._metrics = metrics
         self._health = health
         self._loop = asyncio.get_running_loop()
-        self._most = services.settings.max_batch or MOST
-        self._waiting: list[_QueuedPredict] = []
+        self._max_batch = services.settings.max_batch or MAX_BATCH
+        self._queue: list[_QueuedPredict] = []
 
-    def plan(self, scope: Mapping[str, Any]) -> PredictRequest | None:
-        """What the head of this request asks for; None if it is to go the ordinary way."""
-        asked = plain(scope)
-        headers = dict(scope["headers"])
-        if asked is None or scope["http_version"] != "1.1" or len(headers) < len(scope["headers"]):
+    def parse_head(self, scope: Mapping[str, Any]) -> PredictHead | None:
+        """What the head of this request asks for; None if the framework is to answer it."""
+        is_predict = scope["path"] == PATH and scope["method"] == "POST"
+        if not is_predict or scope["http_version"] != "1.1":
             return None
-        if (
-            not NEEDED <= headers.keys() <= NEEDED | KEPT | ITS_OWN
-            or headers.get(b"connection", KEEP).lower() != KEEP
-        ):
+        headers = _plain_headers(scope["headers"])
+        query = _parse_query(scope["query_string"])
+        if headers is None or query is None:
             return None
-        kind = headers[b"content-type"].decode("latin-1").partition(";")[0].strip().lower()
-        length = headers[b"content-length"]
-        picture = kind.startswith("image/") or kind == "application/octet-stream"
-        if (
-            not (picture or kind == NPY)
-            or not length.isdigit()
-            or not 0 < int(length) <= SMALL_BYTES
-        ):
+        length, kind = _length(headers[b"content-length"]), _media_type(headers[b"content-type"])
+        is_picture = kind.startswith("image/") or kind == "application/octet-stream"
+        if length is None or not (is_picture or kind == NPY):
             return None
-        given = headers.get(b"x-request-id")
-        name = None if given is None else given.decode("latin-1")
-        return PredictRequest(
-            asked, not picture, int(length), name, headers.keys().isdisjoint(ITS_OWN)
+        sent_id = headers.get(b"x-request-id")
+        return PredictHead(
+            model=query[0],
+            top_k=query[1],
+            is_array=not is_picture,
+            length=length,
+            request_id=None if sent_id is None else sent_id.decode("latin-1"),
+            cacheable=headers.keys().isdisjoint(REQUEST_HEADERS),
         )
 
-    def take(self, plan: PredictRequest, body: bytes, connection: Connection) -> bool:
-        """Answer this request before the loop turns again; False if it is to go the ordinary way."""
+    def try_handle(self, head: PredictHead, body: bytes, connection: Connection) -> bool:
+        """Answer this request before the loop turns again; False if the framework is to answer."""
         services = self._services
-        if self._health.draining or plan.length > services.settings.max_bytes:
+        if self._health.draining or head.length > services.settings.max_bytes:
             return False
         try:
-            model = services.catalogue.get(plan.asked.model)
+            model = services.catalogue.get(head.model)
         except FoveaError:
             return False
-        given: RawInput = (
-            Document(body, NPY) if plan.numbers or body.startswith(MAGIC) else Picture(body)
-        )
-        if not at_once(model, given):
+        source: RawInput = Picture(body)
+        if head.is_array or body.startswith(MAGIC):
+            source = Document(body, NPY)
+        if not at_once(model, source):
             return False
         came = time.monotonic()
-        wanted = PredictItem(
-            given, plan.asked.top_k, came + services.settings.deadline_seconds, came
-        )
-        if not self._waiting:
-            self._loop.call_soon(self.work)
-        self._waiting.append(_QueuedPredict(model, wanted, connection, plan.request_id, came))
+        deadline = came + services.settings.deadline_seconds
+        item = PredictItem(source, head.top_k, deadline, came)
+        if not self._queue:
+            self._loop.call_soon(self.run_batch)
+        self._queue.append(_QueuedPredict(model, item, connection, head.request_id, came))
         return True
 
-    def work(self) -> None:
-        """Answer now what was taken."""
-        waiting, self._waiting = self._waiting, []
-        for _, same in groupby(waiting, key=lambda each: id(each.model)):
-            left = deque(same)
+    def run_batch(self) -> None:
+        """Answer now every request that was queued."""
+        queue, self._queue = self._queue, []
+        for _, group in groupby(queue, key=lambda queued: id(queued.model)):
+            left = deque(group)
             while left:
-                self._answer([left.popleft() for _ in range(min(self._most, len(left)))])
+                size = min(self._max_batch, len(left))
+                self._answer([left.popleft() for _ in range(size)])
 
-    def _answer(self, together: Sequence[_QueuedPredict]) -> None:
-        model, started = together[0].model, time.monotonic()
+    def _answer(self, batch: Sequence[_QueuedPredict]) -> None:
+        model, started = batch[0].model, time.monotonic()
         predictor = self._services.predictor
-        found = outcomes(
-            lambda wanted: predictor.predict_all(model, wanted), [each.wanted for each in together]
+        results = outcomes(
+            lambda items: predictor.predict_all(model, items), [queued.item for queued in batch]
         )
-        lines = []
-        for each, outcome in zip(together, found, strict=True):
-            name, waited = request_id(each.request_id), started - each.came
-            if isinstance(outcome, Prediction):
-                status, headers, body = 200, *_answer(model, outcome, waited)
-            else:
-                record_failure(self._services, model, outcome, each.came)
-                refusal = _refusal(outcome, name)
-                status, body = refusal.status_code, bytes(refusal.body)
-                headers = b"".join(b"%b: %b\r\n" % pair for pair in refusal.raw_headers)
-            each.connection.reply(
-                status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body
-            )
-            seconds = time.monotonic() - each.came
-            self._metrics.request_answered("POST", PATH, status, seconds)
-            lines.append(logged("POST", PATH, status, seconds, name))
-        access.write(logging.INFO, lines)
+        answered = [
+            self._reply(queued, result, started)
+            for queued, result in zip(batch, results, strict=True)
+        ]
+        record(self._metrics, answered)
+
+    def _reply(self, queued: _QueuedPredict, result: object, started: float) -> AnsweredRequest:
+        """Send the answer to one request of a batch that was run at `started`."""
+        name = request_id(queued.request_id)
+        if isinstance(result, Prediction):
+            status = 200
+            body, extra = answer_of(queued.model, [result], started - queued.came)
+            headers = b"content-length: %d\r\ncontent-type: %b\r\n" % (len(body), JSON.encode())
+            headers = _lines(_encoded(extra)) + headers
+        else:
+            record_failure(self._services, queued.model, result, queued.came)
+            refusal = _refusal(result, name)
+            status, body = refusal.status_code, bytes(refusal.body)
+            headers = _lines(refusal.raw_headers)
+        queued.connection.reply(status, b"%bx-request-id: %b\r\n" % (headers, name.encode()), body)
+        seconds = time.monotonic() - queued.came
+        return AnsweredRequest("POST", PATH, PATH, status, seconds, name)
 
 
-def _answer(model: Model, prediction: Prediction, waited: float) -> tuple[bytes, bytes]:
-    """The headers and the body that `predicted` would give."""
-    body = json_bytes(body_of(model, prediction, waited))
-    timing = server_timing([prediction], waited).encode()
-    return b"server-timing: %b\r\ncontent-length: %d\r\ncontent-type: application/json\r\n" % (
-        timing,
-        len(body),
-    ), body
+def _plain_headers(pairs: Iterable[tuple[bytes, bytes]]) -> dict[bytes, bytes] | None:
+    """The headers by their names; None where one is missing, unknown or repeated."""
+    pairs = list(pairs)
+    headers = dict(pairs)
+    if len(headers) < len(pairs):
+        return None
+    if not REQUIRED_HEADERS <= headers.keys() <= _KNOWN_HEADERS:
+        return None
+    if headers.get(b"connection", _KEEP_ALIVE).lower() != _KEEP_ALIVE:
+        return None
+    return headers
 
 
-def _refusal(error: object, name: str) -> Response:
+def _parse_query(query: bytes) -> tuple[str | None, int | None] | None:
+    """`model` and `top_k`, validated as the route declares them; None where they are not valid."""
+    if not query:
+        return None, None
+    pairs = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) < len(pairs) or not values.keys() <= _PARAMETERS:
+        return None
+    try:
+        top_k = _TOP_K.validate_python(values.get("top_k"))
+    except ValidationError:
+        return None
+    return values.get("model"), top_k
+
+
+def _length(text: bytes) -> int | None:
+    """The length of a body that is small; None for any other."""
+    length = int(text) if text.isdigit() else 0
+    return length if 0 < length <= SMALL_BYTES else None
+
+
+def _media_type(content_type: bytes) -> str:
+    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+
+
+def _encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+def _lines(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % pair for pair in headers])
+
+
+def _refusal(error: object, request_id: str) -> Response:
+    """The answer to a request that failed."""
     if isinstance(error, FoveaError) and problems.kind_of(error) is not problems.INTERNAL:
-        return problems.answer(error, name)
-    log.error("request failed", method="POST", path=PATH, request_id=name, exc_info=error)
-    return problems.response(problems.INTERNAL, problems.FAILED, name)
+        return problems.answer(error, request_id)
+    return internal_error(error, "POST", PATH, request_id)

@@ -320,7 +320,12 @@ def test_every_problem_type_has_its_own_address_that_says_what_it_means(
 
 
 def test_every_error_that_a_request_can_meet_has_a_problem_type() -> None:
-    at_start = {errors.SettingsError, errors.DeviceUnavailable, errors.FoveaError}
+    at_start = {
+        errors.SettingsError,
+        errors.DeviceUnavailable,
+        errors.UnsupportedUvicorn,
+        errors.FoveaError,
+    }
     tree = [
         each
         for each in vars(errors).values()

@@ -19,30 +19,30 @@ import uvicorn
 from service.app import App, create_app
 from service.errors import QueueFull
 from service.http import protocol
-from service.http.fast_path import FastPath, PredictRequest
+from service.http.fast_path import Connection, FastPath, PredictHead
 from service.runtime.engine import RunFailed
 from service.server import server_of
 from service.settings import Settings
 from tests.service.networks import encoded, npy
 
 PATIENCE = 20.0
-# A header of which the lane knows nothing.
+# A header of which the fast path knows nothing.
 ODD = "X-Other: 1\r\n"
 VOLATILE = {"date", "x-request-id", "server-timing", "content-length"}
 
 
 @dataclass
 class Running:
-    """A server on a thread, and what its lane was offered."""
+    """A server on a thread, and what its fast path was offered."""
 
     app: App
     port: int
     taken: list[bool]
 
     @property
-    def lane(self) -> FastPath:
-        assert self.app.lane is not None
-        return self.app.lane
+    def fast_path(self) -> FastPath:
+        assert self.app.fast_path is not None
+        return self.app.fast_path
 
     @contextlib.contextmanager
     def connection(self) -> Iterator["Wire"]:
@@ -100,8 +100,8 @@ class Wire:
 
 
 def post(body: bytes, kind: str = "image/png", query: str = "", more: str = "") -> bytes:
-    head = f"POST /predict{query} HTTP/1.1\r\nHost: fovea\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}{more}\r\n".encode() + body
+    lines = f"Host: fovea\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+    return f"POST /predict{query} HTTP/1.1\r\n{lines}{more}\r\n".encode() + body
 
 
 def picture(seed: int = 0) -> bytes:
@@ -130,13 +130,13 @@ def running(settings: Settings, alter: Callable[[uvicorn.Server], None]) -> Iter
                 time.sleep(0.01)
             taken: list[bool] = []
             found = Running(app, listener.getsockname()[1], taken)
-            take = found.lane.take
+            try_handle = found.fast_path.try_handle
 
-            def noted(plan: PredictRequest, body: bytes, connection: protocol.Connection) -> bool:
-                taken.append(take(plan, body, connection))
+            def noted(head: PredictHead, body: bytes, connection: Connection) -> bool:
+                taken.append(try_handle(head, body, connection))
                 return taken[-1]
 
-            found.lane.take = noted  # type: ignore[method-assign]
+            found.fast_path.try_handle = noted  # type: ignore[method-assign]
             yield found
         finally:
             server.should_exit = True
@@ -162,7 +162,9 @@ def without_times(body: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_the_lane_gives_the_same_answer_as_the_ordinary_way(running: Running, name: str) -> None:
+def test_the_fast_path_gives_the_same_answer_as_the_ordinary_way(
+    running: Running, name: str
+) -> None:
     with running.connection() as wire:
         first, second = wire.ask(post(*GOOD[name], ODD)), wire.ask(post(*GOOD[name]))
         assert running.taken == [True]
@@ -209,10 +211,10 @@ def test_a_connection_that_lives_on_is_said_to_and_others_know_its_heads(running
         with running.connection() as wire:
             assert wire.ask(request).status == 200
     assert running.taken == [True, True, True]
-    assert len(running.lane.plans) == 1
+    assert len(running.fast_path.heads) == 1
 
 
-def test_a_head_of_its_own_takes_the_lane_and_is_not_remembered(running: Running) -> None:
+def test_a_head_of_its_own_takes_the_fast_path_and_is_not_remembered(running: Running) -> None:
     with running.connection() as wire:
         for number in range(3):
             reply = wire.ask(
@@ -228,7 +230,7 @@ def test_a_head_of_its_own_takes_the_lane_and_is_not_remembered(running: Running
             .isalnum()
         )
     assert running.taken == [True] * 4
-    assert running.lane.plans == {}
+    assert running.fast_path.heads == {}
 
 
 def test_requests_sent_without_waiting_are_answered_in_their_order(running: Running) -> None:
@@ -244,7 +246,7 @@ def test_requests_sent_without_waiting_are_answered_in_their_order(running: Runn
         assert [wire.reply().json()["input_id"] for _ in range(4)] == ids
 
 
-def test_a_request_in_pieces_takes_the_lane_all_the_same(running: Running) -> None:
+def test_a_request_in_pieces_takes_the_fast_path_all_the_same(running: Running) -> None:
     request = post(picture())
     at = request.index(b"\r\n\r\n") + 4
     with running.connection() as wire:
@@ -259,7 +261,7 @@ def test_a_request_in_pieces_takes_the_lane_all_the_same(running: Running) -> No
 def test_a_request_whose_rest_is_slow_goes_the_ordinary_way(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "WAIT_SECONDS", 0.01)
+    monkeypatch.setattr(protocol, "BODY_WAIT_SECONDS", 0.01)
     request = post(picture())
     with running.connection() as connection:
         assert connection.ask(request[:500], request[500:]).status == 200
@@ -297,8 +299,9 @@ def test_the_rest_of_a_request_that_was_refused_early_is_no_request(running: Run
     request = post(picture())
     with running.connection() as wire:
         wire.ask(request)
-        head = "POST /predict HTTP/1.1\r\nHost: fovea\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n\r\n"
-        assert wire.ask(head.encode(), b"some of it").status == 413
+        lines = "Host: fovea\r\nContent-Type: image/png\r\nContent-Length: 99999999\r\n\r\n"
+        head = f"POST /predict HTTP/1.1\r\n{lines}".encode()
+        assert wire.ask(head, b"some of it").status == 413
         with contextlib.suppress(OSError):
             wire.send(request)
             assert wire.closed
@@ -310,13 +313,13 @@ def test_lines_that_end_otherwise_are_never_remembered(running: Running) -> None
         wire.send(post(picture()).replace(b"\r\n", b"\n", 4))
         with contextlib.suppress(OSError, IndexError):
             wire.reply()
-    assert running.lane.plans == {}
+    assert running.fast_path.heads == {}
 
 
 def test_so_many_heads_are_remembered_and_no_more(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(protocol, "REMEMBERED", 3)
+    monkeypatch.setattr(protocol, "MAX_CACHED_HEADS", 3)
     with running.connection() as connection:
         for count in range(1, 8):
             assert (
@@ -326,7 +329,7 @@ def test_so_many_heads_are_remembered_and_no_more(
                 == 200
             )
             assert connection.ask(post(picture() + b"\0" * count)).status == 200
-            assert 0 < len(running.lane.plans) <= 3
+            assert 0 < len(running.fast_path.heads) <= 3
 
 
 def test_while_draining_nothing_is_taken(running: Running) -> None:
@@ -340,7 +343,7 @@ def test_while_draining_nothing_is_taken(running: Running) -> None:
 def test_a_failing_run_is_a_problem_of_its_own_request(
     running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    predictor = running.lane._services.predictor
+    predictor = running.fast_path._services.predictor
     predict_all = predictor.predict_all
     fatal = post(picture(13))
 
@@ -371,7 +374,7 @@ def test_a_refusal_keeps_the_headers_that_belong_to_it(
 
     with running.connection() as wire:
         wire.ask(post(picture()))
-        monkeypatch.setattr(type(running.lane._services.predictor), "predict_all", full)
+        monkeypatch.setattr(type(running.fast_path._services.predictor), "predict_all", full)
         reply = wire.ask(post(picture()))
     assert (reply.status, reply.headers["retry-after"]) == (429, "4")
     assert running.taken == [True, True]
@@ -385,7 +388,9 @@ class TestAnIdleConnection:
 
         return shorten
 
-    def test_is_closed_after_a_while_but_not_while_the_lane_answers(self, running: Running) -> None:
+    def test_is_closed_after_a_while_but_not_while_the_fast_path_answers(
+        self, running: Running
+    ) -> None:
         with running.connection() as wire:
             for _ in range(16):
                 assert wire.ask(post(picture())).status == 200

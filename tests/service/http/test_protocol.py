@@ -1,55 +1,84 @@
-"""What is written in one turn of the event loop goes out in one write, and nothing is lost at the
-end.
-"""
+"""The HTTP server is refused at the start where it lacks what the protocol overrides."""
 
-import asyncio
-from typing import cast
+from typing import Any
 
-from service.http.protocol import CoalescingTransport
+import pytest
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-
-class Transport:
-    """Notes what is done to it."""
-
-    def __init__(self) -> None:
-        self.done: list[bytes | str] = []
-
-    def write(self, data: bytes) -> None:
-        self.done.append(data)
-
-    def close(self) -> None:
-        self.done.append("closed")
-
-    def is_closing(self) -> bool:
-        return "closed" in self.done
+from service import __main__, server
+from service.errors import UnsupportedUvicorn
+from service.http.protocol import OVERRIDDEN, USED, HttpProtocol, check_uvicorn
+from service.settings import Settings
 
 
-def test_one_turn_is_one_write_and_the_next_turn_another() -> None:
-    async def write() -> list[bytes | str]:
-        transport = Transport()
-        gathered = CoalescingTransport(
-            cast(asyncio.Transport, transport), asyncio.get_running_loop()
-        )
-        gathered.write(b"head ")
-        gathered.write(b"body")
-        await asyncio.sleep(0)
-        gathered.write(b"more")
-        await asyncio.sleep(0)
-        return transport.done
+def lacking(owner: type, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take a name from a class of uvicorn."""
+    if hasattr(owner, name):
+        monkeypatch.delattr(owner, name)
+        return
 
-    assert asyncio.run(write()) == [b"head body", b"more"]
+    def constructor(self: object) -> None:
+        pass
+
+    monkeypatch.setattr(owner, "__init__", constructor)
 
 
-def test_what_was_written_goes_out_before_the_end() -> None:
-    async def write() -> list[bytes | str]:
-        transport = Transport()
-        gathered = CoalescingTransport(
-            cast(asyncio.Transport, transport), asyncio.get_running_loop()
-        )
-        gathered.write(b"last words")
-        gathered.close()
-        assert gathered.is_closing()
-        await asyncio.sleep(0)
-        return transport.done
+def test_the_installed_version_is_accepted() -> None:
+    check_uvicorn()
 
-    assert asyncio.run(write()) == [b"last words", "closed"]
+
+def test_all_that_is_overridden_is_checked() -> None:
+    theirs = set(vars(HttpToolsProtocol)) - {"__init__", "__module__", "__doc__"}
+    ours = {name for name in vars(HttpProtocol) if not name.startswith("__")}
+    assert ours & theirs == set(OVERRIDDEN)
+
+
+@pytest.mark.parametrize("name", OVERRIDDEN)
+def test_a_version_without_a_method_that_is_overridden_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(HttpToolsProtocol, name, monkeypatch)
+    with pytest.raises(UnsupportedUvicorn, match=rf"HttpToolsProtocol\.{name} "):
+        check_uvicorn()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(owner, name) for owner, names in USED for name in names]
+)
+def test_a_version_without_an_attribute_that_is_used_is_refused(
+    owner: type, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lacking(owner, name, monkeypatch)
+    with pytest.raises(UnsupportedUvicorn, match=rf"{owner.__name__}\.{name}\b"):
+        check_uvicorn()
+
+
+def test_a_method_that_has_other_parameters_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(self: Any, cycle: Any) -> None:
+        pass
+
+    monkeypatch.setattr(HttpToolsProtocol, "_start_asgi_task", start)
+    with pytest.raises(UnsupportedUvicorn, match=r"no HttpToolsProtocol\._start_asgi_task as"):
+        check_uvicorn()
+
+
+def test_the_service_does_not_start_with_it_and_says_why(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Settings, "load", lambda _: settings.model_copy(update={"port": 0}))
+    monkeypatch.setattr(__main__, "configure", lambda *_: None)
+    monkeypatch.delattr(FlowControl, "resume_reading")
+    assert __main__.main([]) == __main__.CANNOT_START
+    line = capsys.readouterr().err
+    assert line.startswith("fovea: uvicorn ")
+    assert "FlowControl.resume_reading" in line
+
+
+def test_workers_are_not_started_with_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "configure", lambda *_: None)
+    monkeypatch.delattr(FlowControl, "resume_reading")
+    with pytest.raises(SystemExit, match=r"fovea: uvicorn .* FlowControl\.resume_reading"):
+        server._start_and_stop(settings)

@@ -15,40 +15,41 @@ from starlette.types import Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from service.http.protocol import Connection, HttpProtocol
+from service.http.fast_path import Connection
+from service.http.protocol import HttpProtocol
 
 
 @dataclass(frozen=True)
-class Plan:
+class Head:
     length: int
-    repeats: bool = True
+    cacheable: bool = True
 
 
-class Lane:
+class FastPath:
     """Answers bodies to `/known` in capitals, at the next turn of the loop, and refuses those that
     begin with `no`.
     """
 
     def __init__(self) -> None:
-        self.plans: dict[bytes, Plan] = {}
+        self.heads: dict[bytes, Head] = {}
         self.taken = 0
         self._waiting: list[tuple[bytes, Connection]] = []
 
-    def plan(self, scope: Mapping[str, Any]) -> Plan | None:
+    def parse_head(self, scope: Mapping[str, Any]) -> Head | None:
         lengths = [int(value) for name, value in scope["headers"] if name == b"content-length"]
         own = any(name == b"x-own" for name, _ in scope["headers"])
-        return Plan(lengths[0], not own) if scope["path"] == "/known" and lengths else None
+        return Head(lengths[0], not own) if scope["path"] == "/known" and lengths else None
 
-    def take(self, plan: Plan, body: bytes, connection: Connection) -> bool:
+    def try_handle(self, head: Head, body: bytes, connection: Connection) -> bool:
         if body.startswith(b"no"):
             return False
         self.taken += 1
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.work)
+            asyncio.get_running_loop().call_soon(self.run_batch)
         self._waiting.append((body, connection))
         return True
 
-    def work(self) -> None:
+    def run_batch(self) -> None:
         waiting, self._waiting = self._waiting, []
         for body, connection in waiting:
             connection.reply(200, b"content-length: %d\r\n" % len(body), body)
@@ -57,8 +58,8 @@ class Lane:
 class App:
     """Echoes a body, a while after it is there as a whole; one to `/early` it does not wait for."""
 
-    def __init__(self, lane: Lane | None) -> None:
-        self.lane = lane
+    def __init__(self, fast_path: FastPath | None) -> None:
+        self.fast_path = fast_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body, more = b"", scope["path"] != "/early"
@@ -117,8 +118,10 @@ def request(path: str, body: bytes, more: str = "") -> bytes:
     )
 
 
-async def answers(pieces: Sequence[bytes], turns: Sequence[int], lane: Lane | None) -> list[bytes]:
-    config = Config(cast(Any, App(lane)), log_config=None, access_log=False)
+async def answers(
+    pieces: Sequence[bytes], turns: Sequence[int], fast_path: FastPath | None
+) -> list[bytes]:
+    config = Config(cast(Any, App(fast_path)), log_config=None, access_log=False)
     loop, transport = asyncio.get_running_loop(), Transport()
     protocol = HttpProtocol(config=config, server_state=ServerState(), app_state={}, _loop=loop)
     protocol.connection_made(cast(asyncio.Transport, transport))
@@ -154,46 +157,46 @@ def test_pieces_change_nothing(requests: list[tuple[str, bytes, str]], data: st.
     ends = [0]
     for each in requests:
         ends.append(ends[-1] + len(request(*each)))
-    # Half of the cuts are where requests end, for there the lane is open.
+    # Half of the cuts are where requests end, for there the fast path is open.
     cuts = data.draw(
         st.sets(st.one_of(st.sampled_from(ends), st.integers(0, len(stream))), max_size=12)
     )
     places = sorted({0, len(stream), *cuts})
     pieces = [stream[start:stop] for start, stop in pairwise(places)]
     turns = [data.draw(st.sampled_from([0, 0, 1, 30])) for _ in pieces]
-    lane = Lane()
+    fast_path = FastPath()
     for path, body, own in requests:
         if path == "known" and not own and data.draw(st.booleans()):
-            lane.plans[request(path, body).removesuffix(body)] = Plan(len(body))
-    found = asyncio.run(answers(pieces, turns, lane))
+            fast_path.heads[request(path, body).removesuffix(body)] = Head(len(body))
+    found = asyncio.run(answers(pieces, turns, fast_path))
     assert found == [body for _, body, _ in requests]
-    assert not any(b"X-Own" in head for head in lane.plans)
+    assert not any(b"X-Own" in head for head in fast_path.heads)
 
 
-def test_the_lane_is_really_taken() -> None:
-    lane = Lane()
+def test_the_fast_path_is_really_taken() -> None:
+    fast_path = FastPath()
     stream = [request("known", b"body of it")] * 5
-    assert asyncio.run(answers(stream, [30] * 5, lane)) == [b"body of it"] * 5
-    assert lane.taken == 5
-    assert len(lane.plans) == 1
+    assert asyncio.run(answers(stream, [30] * 5, fast_path)) == [b"body of it"] * 5
+    assert fast_path.taken == 5
+    assert len(fast_path.heads) == 1
     own = [request("known", b"body of it", "X-Own: 1\r\n")] * 3
-    assert asyncio.run(answers(own, [30] * 3, lane)) == [b"body of it"] * 3
-    assert lane.taken == 8
+    assert asyncio.run(answers(own, [30] * 3, fast_path)) == [b"body of it"] * 3
+    assert fast_path.taken == 8
     assert asyncio.run(answers(stream, [30] * 5, None)) == [b"body of it"] * 5
 
 
-def taught() -> Lane:
-    """A lane that knows the head of INNER."""
-    lane = Lane()
-    lane.plans[INNER.removesuffix(b"inner")] = Plan(5)
-    return lane
+def taught() -> FastPath:
+    """A fast path that knows the head of INNER."""
+    fast_path = FastPath()
+    fast_path.heads[INNER.removesuffix(b"inner")] = Head(5)
+    return fast_path
 
 
 def test_the_rest_of_a_body_that_was_answered_early_is_no_request() -> None:
-    lane, outer = taught(), request("early", INNER)
+    fast_path, outer = taught(), request("early", INNER)
     pieces = [outer.removesuffix(INNER), INNER, INNER]
-    assert asyncio.run(answers(pieces, [30] * 3, lane)) == [b"", b"inner"]
-    assert lane.taken == 1
+    assert asyncio.run(answers(pieces, [30] * 3, fast_path)) == [b"", b"inner"]
+    assert fast_path.taken == 1
 
 
 def test_a_broken_request_is_answered_after_the_one_before_it() -> None:

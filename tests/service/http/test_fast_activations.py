@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from service.http import fast_layers
+from service.http import fast_routes
 from service.settings import Settings
 
 Check = Callable[..., dict[str, Any]]
@@ -153,7 +153,7 @@ def test_plain_requests_are_taken_and_no_others(
         "query_string": query.encode(),
         "headers": pairs,
     }
-    assert (fast_layers.plain(scope) is not None) == taken
+    assert (fast_routes.parse_activations(scope) is not None) == taken
 
 
 def test_what_was_posted_to_a_layer_can_be_asked_of_another_by_its_id(

@@ -23,9 +23,9 @@ def find_layer(layers: Sequence[Layer], reference: str) -> Layer:
         if int(reference) < len(layers):
             return layers[int(reference)]
     else:
-        found = next((layer for layer in layers if layer.name == reference), None)
-        if found is not None:
-            return found
+        layer = next((layer for layer in layers if layer.name == reference), None)
+        if layer is not None:
+            return layer
     raise LayerNameError(
         f"no layer '{reference}': this model has layers 0 to {len(layers) - 1}, each with a name"
     )
@@ -53,7 +53,7 @@ def layer_body(layer: Layer, field: LayerField) -> Json:
         "operator": layer.operator,
         "tensor": layer.tensor,
         "inputs": list(layer.inputs),
-        "operands": [tensor_body(each, each.shape) for each in layer.operands],
+        "operands": [tensor_body(tensor, tensor.shape) for tensor in layer.operands],
         "kernel_shape": _listed(layer.kernel_shape),
         "strides": _listed(layer.strides),
         "pads": _listed(layer.pads),
@@ -92,7 +92,7 @@ def attributes_body(attributes: Mapping[str, Any]) -> Json:
 
 def _is_plain(value: Any) -> bool:
     values = value if isinstance(value, list) else [value]
-    return all(isinstance(each, int | float | str) for each in values)
+    return all(isinstance(item, int | float | str) for item in values)
 
 
 def field_body(field: LayerField) -> Json:
@@ -168,7 +168,7 @@ def pyramid_body(
     layer: Layer, unit: Sequence[int], layers: Sequence[Layer], fields: ReceptiveFields
 ) -> Json:
     """The body of `…/pyramid`; `picture` is null, for only the service knows the picture."""
-    by_index = {each.index: each for each in layers}
+    by_index = {earlier.index: earlier for earlier in layers}
     levels = [
         {
             "layer": None if level.of is None else layer_reference(by_index[level.of.index]),

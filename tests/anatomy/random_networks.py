@@ -124,10 +124,10 @@ def resized(sketch: Sketch, x: str) -> str:
     mode = sketch.draw(st.sampled_from(["nearest", "linear"]))
     position = sketch.draw(st.sampled_from(["half_pixel", "asymmetric", "align_corners"]))
     sizes = sketch.shape(x)
-    wanted = [
+    target_sizes = [
         max(1, size + sketch.draw(st.integers(-2, 3))) for size in sizes or (1,) * sketch.rank
     ]
-    target = sketch.constant(np.array([1, 1, *wanted], np.int64))
+    target = sketch.constant(np.array([1, 1, *target_sizes], np.int64))
     return sketch.add(
         "Resize", x, "", "", target, mode=mode, coordinate_transformation_mode=position
     )

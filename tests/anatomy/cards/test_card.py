@@ -62,7 +62,7 @@ def test_the_documents_of_signals_and_volumes() -> None:
 
 
 def test_each_input_says_the_shape_of_its_array_without_the_batch() -> None:
-    shapes = [each.shape for each in (DIGITS, SignalInput(2, 40), VolumeInput(3, (16, 8, 4)))]
+    shapes = [spec.shape for spec in (DIGITS, SignalInput(2, 40), VolumeInput(3, (16, 8, 4)))]
     assert shapes == [(28, 28, 1), (2, 40), (3, 16, 8, 4)]
 
 

@@ -57,7 +57,7 @@ def test_projective_field_holds_exactly_the_units_that_a_pixel_changes(
     layer = net.layers[-1]
     shape = [dim.dim_value for dim in model.graph.input[0].type.tensor_type.shape.dim]
     pixel = tuple(data.draw(st.integers(0, size - 1)) for size in shape[2:])
-    found = net.fields.projective(layer, pixel)
+    intervals = net.fields.projective(layer, pixel)
     base = np.random.default_rng(0).integers(1, 9, shape).astype(np.float32)
     changed = base.copy()
     changed[(0, 0, *pixel)] += 1000
@@ -68,4 +68,4 @@ def test_projective_field_holds_exactly_the_units_that_a_pixel_changes(
             moved.any(axis=tuple(other for other in range(rank) if other != axis))
         )
         hulls.append((int(indices[0]), int(indices[-1]) + 1) if len(indices) else (0, 0))
-    assert found == tuple(hulls)
+    assert intervals == tuple(hulls)

@@ -162,7 +162,8 @@ EXACT: dict[str, tuple[str, str]] = {
 }
 """Networks whose fields must be exact; the text makes `t` of `x`."""
 
-WEIGHTS = """<float[2] pair, float[2,2,3,3] kernel, float[2,1,3,2] depthwise, float[7,4] seven, float[5,6] six,
+WEIGHTS = """<float[2] pair, float[2,2,3,3] kernel, float[2,1,3,2] depthwise, float[7,4] seven,
+    float[5,6] six,
 int64[1] two = {2}, int64[1] one = {1}>"""
 
 

@@ -31,9 +31,9 @@ def emptied(intervals: Sequence[Interval]) -> tuple[Interval, ...]:
 
 def told(table: FieldTable, unit: Sequence[int]) -> Field:
     """What the table says of one unit."""
-    places = [0 if axis.follows is None else unit[axis.follows] for axis in table.axes]
-    interval = [axis.interval[place] for axis, place in zip(table.axes, places, strict=True)]
-    clipped = [axis.clipped[place] for axis, place in zip(table.axes, places, strict=True)]
+    indices = [0 if axis.follows is None else unit[axis.follows] for axis in table.axes]
+    interval = [axis.interval[index] for axis, index in zip(table.axes, indices, strict=True)]
+    clipped = [axis.clipped[index] for axis, index in zip(table.axes, indices, strict=True)]
     return emptied(interval), emptied(clipped)
 
 
@@ -73,26 +73,29 @@ def is_product(graph: Graph, fields: ReceptiveFields, layer: Layer) -> bool:
     one.
     """
     units = positions(graph, layer, 10**6)
-    found = fields.units(layer, units)
+    unit_fields = fields.units(layer, units)
     return all(
-        holds(units, [emptied(each) for each in kind])
-        for kind in ([field.clipped for field in found], [field.interval for field in found])
+        holds(units, [emptied(intervals) for intervals in kind])
+        for kind in (
+            [field.clipped for field in unit_fields],
+            [field.interval for field in unit_fields],
+        )
     )
 
 
-def holds(units: Sequence[tuple[int, ...]], found: Sequence[tuple[Interval, ...]]) -> bool:
+def holds(units: Sequence[tuple[int, ...]], fields: Sequence[tuple[Interval, ...]]) -> bool:
     seeing = [
-        (unit, field) for unit, field in zip(units, found, strict=True) if (0, 0) not in field
+        (unit, field) for unit, field in zip(units, fields, strict=True) if (0, 0) not in field
     ]
     alive = [{unit[k] for unit, _ in seeing} for k in range(len(units[0]))]
-    if len(seeing) != np.prod([len(each) for each in alive]):
+    if len(seeing) != np.prod([len(indices) for indices in alive]):
         return False
     return all(
         any(
             len({(unit[k], field[axis]) for unit, field in seeing}) == len(alive[k])
             for k in range(len(alive))
         )
-        for axis in range(len(found[0]))
+        for axis in range(len(fields[0]))
     )
 
 
@@ -120,17 +123,23 @@ def test_the_table_of_a_random_network_is_the_field_of_every_unit(
             check(net.graph, net.fields, layer)
 
 
+def has_units(layer: Layer) -> bool:
+    """Whether its units lie along spatial axes."""
+    return bool(layer.spatial_axes)
+
+
 def before(net: Network, layer: Layer) -> list[Layer]:
     """The layers that one depends on."""
     reached = {net.graph.inputs[0]: set[str]()}
     for node in net.graph.nodes:
         behind = set[str]().union(*(reached.get(name, ()) for name in node.inputs), node.inputs)
         reached.update(dict.fromkeys(node.outputs, behind))
-    return [each for each in net.layers if each.tensor in reached[layer.tensor]]
+    return [earlier for earlier in net.layers if earlier.tensor in reached[layer.tensor]]
 
 
 BY_HAND = {
-    "asymmetric pads, dilation and a stride beyond the kernel": """(float[1,1,11,13] x) => (float[1,1,H,W] y)
+    "asymmetric pads, dilation and a stride beyond the kernel": """(float[1,1,11,13] x) =>
+    (float[1,1,H,W] y)
         <float[1,1,2,3] v, float[1,1,1,2] w> {
         a = Conv<pads=[2,0,1,3], dilations=[3,1]>(x, v)  y = Conv<strides=[4,5]>(a, w) }""",
     "a transposed convolution whose stride leaves gaps": """(float[1,1,4,5] x) => (float[1,1,H,W] y)
@@ -138,19 +147,26 @@ BY_HAND = {
         a = ConvTranspose<strides=[3,4]>(x, v)  y = Conv<pads=[1,0,0,2]>(a, w) }""",
     "spatial axes that change places": """(float[1,1,9,6] x) => (float[1,1,W,H] y)
         <float[1,1,3,1] v, float[1,1,1,3] w> {
-        a = Conv<strides=[2,1], pads=[0,0,2,0]>(x, v)  b = Transpose<perm=[0,1,3,2]>(a)  y = Conv(b, w) }""",
+        a = Conv<strides=[2,1], pads=[0,0,2,0]>(x, v)  b = Transpose<perm=[0,1,3,2]>(a)
+        y = Conv(b, w) }""",
     "an axis read whole, and padded again": """(float[1,1,7,8] x) => (float[1,1,H,W] y)
         <float[1,1,3,3] v, float[1,1,1,1] w> {
         a = Conv(x, v)  b = GlobalAveragePool(a)  y = Conv<pads=[1,0,1,2]>(b, w) }""",
     "a volume": """(float[1,1,5,6,7] x) => (float[1,1,D,H,W] y) <float[1,1,2,3,1] v> {
-        a = Conv<pads=[1,0,0,0,2,1], strides=[1,2,3]>(x, v)  y = AveragePool<kernel_shape=[2,1,2]>(a) }""",
-    "a factor from the whole map": """(float[1,1,9,9] x) => (float[1,1,H,W] y) <float[1,1,3,3] v, float[1,1,1,1] w> {
-        a = Conv<pads=[1,1,1,1]>(x, v)  b = GlobalAveragePool(a)  c = Conv(b, w)  d = Sigmoid(c)  e = Mul(a, d)
+        a = Conv<pads=[1,0,0,0,2,1], strides=[1,2,3]>(x, v)
+        y = AveragePool<kernel_shape=[2,1,2]>(a) }""",
+    "a factor from the whole map": """(float[1,1,9,9] x) => (float[1,1,H,W] y) <float[1,1,3,3] v,
+    float[1,1,1,1] w> {
+        a = Conv<pads=[1,1,1,1]>(x, v)  b = GlobalAveragePool(a)  c = Conv(b, w)  d = Sigmoid(c)
+        e = Mul(a, d)
         y = Conv(e, v) }""",
-    "two axes that became one": """(float[1,1,4,5] x) => (float[1,1,L] y) <float[1,1,2,2] v, float[1,1,3] w> {
-        a = Conv<pads=[0,1,1,0]>(x, v)  s = Constant<value_ints=[1,1,20]>()  b = Reshape(a, s)  y = Conv(b, w) }""",
+    "two axes that became one": """(float[1,1,4,5] x) => (float[1,1,L] y) <float[1,1,2,2] v,
+    float[1,1,3] w> {
+        a = Conv<pads=[0,1,1,0]>(x, v)  s = Constant<value_ints=[1,1,20]>()  b = Reshape(a, s)
+        y = Conv(b, w) }""",
     "a generator": """(float[1,4] x) => (float[1,1,H,W] y) <float[4,9] v, float[1,1,2,2] w> {
-        a = Gemm(x, v)  s = Constant<value_ints=[1,1,3,3]>()  b = Reshape(a, s)  c = ConvTranspose<strides=[2,2]>(b, w)
+        a = Gemm(x, v)  s = Constant<value_ints=[1,1,3,3]>()  b = Reshape(a, s)
+        c = ConvTranspose<strides=[2,2]>(b, w)
         y = Conv<pads=[1,1,1,1]>(c, w) }""",
     "rows side by side that see the same columns": """(float[1,1,6,7] x) => (float[1,1,H,W] y)
         <float[1,1,2,3] v, float[1,1,1,3] w> {
@@ -163,7 +179,7 @@ def test_the_table_on_the_input_and_on_every_layer_before_is_the_field_of_every_
     name: str,
 ) -> None:
     net = network(BY_HAND[name])
-    for layer in (each for each in net.layers if each.spatial_axes):
+    for layer in filter(has_units, net.layers):
         for of in (None, *before(net, layer)):
             check(net.graph, net.fields, layer, of)
 
@@ -175,10 +191,10 @@ def test_the_table_of_every_layer_of_a_real_network_is_the_field_of_every_unit(
     graph = read(
         imagenet_model if name == "imagenet" else ROOT / f"models/{name}/1/model.onnx"
     ).graph
-    found, fields = layers(graph), ReceptiveFields(graph)
-    for layer in (each for each in found if each.spatial_axes):
+    network_layers, fields = layers(graph), ReceptiveFields(graph)
+    for layer in filter(has_units, network_layers):
         check(graph, fields, layer)
-        for of in found[: layer.index][-2:]:
+        for of in network_layers[: layer.index][-2:]:
             check(graph, fields, layer, of)
 
 
@@ -200,7 +216,8 @@ def test_a_layer_without_spatial_axes_sees_the_whole_input_and_the_whole_of_ever
 ):
     net = network(
         """(float[1,1,9,8] x) => (float[1,5] y) <float[1,1,3,3] v, float[1,2] g, float[2,5] w> {
-        a = Conv<pads=[1,1,0,0]>(x, v)  p = GlobalAveragePool(a)  f = Flatten(p)  h = Gemm(f, g)  y = MatMul(h, w) }"""
+        a = Conv<pads=[1,1,0,0]>(x, v)  p = GlobalAveragePool(a)  f = Flatten(p)  h = Gemm(f, g)
+        y = MatMul(h, w) }"""
     )
     tables = {
         of: net.fields.table(net.layer("y"), net.layer(of) if of else None)
@@ -221,14 +238,17 @@ def test_a_layer_without_spatial_axes_sees_the_whole_input_and_the_whole_of_ever
 
 
 NO_PRODUCTS = {
-    "a map on top of its own transpose": """(float[1,1,5,5] x) => (float[1,1,5,5] y) <float[1,1,1,1] w> {
+    "a map on top of its own transpose": """(float[1,1,5,5] x) => (float[1,1,5,5] y)
+    <float[1,1,1,1] w> {
         a = Conv(x, w)  b = Transpose<perm=[0,1,3,2]>(a)  y = Add(a, b) }""",
     "rows side by side that see other columns": """(float[1,1,6,7] x) => (float[1,1,H,W] y)
         <float[1,1,1,3] v, float[1,1,2,5] w> {
-        a = Conv<pads=[0,1,0,1]>(x, v)  b = Conv<pads=[0,2,0,2]>(x, w)  c = Concat<axis=2>(a, b)  y = Relu(c) }""",
+        a = Conv<pads=[0,1,0,1]>(x, v)  b = Conv<pads=[0,2,0,2]>(x, w)  c = Concat<axis=2>(a, b)
+        y = Relu(c) }""",
     "corners of which one branch sees nothing": """(float[1,1,6,6] x) => (float[1,1,6,6] y)
         <float[1,1,3,3] v, float[1,1,1,1] w> {
-        a = Conv<pads=[1,1,1,1]>(x, v)  s = Constant<value_ints=[0,0,2,2,0,0,-2,-2]>()  b = Pad(x, s)  c = Conv(b, w)
+        a = Conv<pads=[1,1,1,1]>(x, v)  s = Constant<value_ints=[0,0,2,2,0,0,-2,-2]>()
+        b = Pad(x, s)  c = Conv(b, w)
         y = Add(a, c) }""",
 }
 

@@ -50,15 +50,11 @@ def one(
     """
     inputs, constants = [], []
     for name, array in tensors.items():
-        if array is not None and array.dtype.kind == "f":
-            shape: list[int | str] = list(array.shape)
-            shape[:1] = [f"N{shape[0]}"] if is_open and shape else shape[:1]
-            inputs.append(
-                helper.make_tensor_value_info(
-                    name, helper.np_dtype_to_tensor_dtype(array.dtype), shape
-                )
-            )
-        elif array is not None:
+        if array is None:
+            continue
+        if array.dtype.kind == "f":
+            inputs.append(_input(name, array, is_open))
+        else:
             constants.append(numpy_helper.from_array(array, name))
     names = [name if array is not None else "" for name, array in tensors.items()]
     node = helper.make_node(operator, names, list(outputs), name="node", **attributes)
@@ -66,6 +62,14 @@ def one(
     results = [helper.make_tensor_value_info(name, real, None) for name in outputs if name]
     graph = helper.make_graph([node], "one", inputs, results, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=10)
+
+
+def _input(name: str, array: NDArray[Any], is_open: bool) -> onnx.ValueInfoProto:
+    shape: list[int | str] = list(array.shape)
+    if is_open and shape:
+        shape[0] = f"N{shape[0]}"
+    element_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+    return helper.make_tensor_value_info(name, element_type, shape)
 
 
 def feeds_of(tensors: Mapping[str, NDArray[Any] | None]) -> dict[str, Array]:
@@ -82,7 +86,7 @@ def check_one(
     tensors: Mapping[str, NDArray[Any] | None],
     *,
     curved: Sequence[str] = (),
-    **given: Any,
+    **options: Any,
 ) -> onnx.ModelProto:
     """Check an operator with respect to all its floating-point inputs, with known sizes and with an
     open first one.
@@ -90,10 +94,10 @@ def check_one(
     `curved` names inputs that the gradient with respect to the first input depends on: of it, too,
     the gradients are checked. Gives the model that was extended by the gradients.
     """
-    how = {key: given.pop(key) for key in ("step", "tolerance") if key in given}
+    how = {key: options.pop(key) for key in ("step", "tolerance") if key in options}
     feeds = feeds_of(tensors)
-    check(one(operator, tensors, is_open=True, **given), feeds, "y", list(feeds), **how)
-    model = one(operator, tensors, **given)
+    check(one(operator, tensors, is_open=True, **options), feeds, "y", list(feeds), **how)
+    model = one(operator, tensors, **options)
     extended = check(model, feeds, "y", list(feeds), **how)
     if curved:
         check_again(model, feeds, curved, **how)
@@ -124,12 +128,12 @@ def double(text: str, opset: int = 20) -> onnx.ModelProto:
 
 def run(model: onnx.ModelProto, outputs: Sequence[str], feeds: Mapping[str, Array]) -> list[Array]:
     """Values of these tensors by ONNX's reference evaluator."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    del whole.graph.output[:]
-    whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
+    complete = onnx.ModelProto()
+    complete.CopyFrom(model)
+    del complete.graph.output[:]
+    complete.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in outputs)
     with np.errstate(all="ignore"):
-        return [np.asarray(value) for value in ReferenceEvaluator(whole).run(None, dict(feeds))]
+        return [np.asarray(value) for value in ReferenceEvaluator(complete).run(None, dict(feeds))]
 
 
 def check(
@@ -149,8 +153,8 @@ def check(
     (value,) = run(model, [of], feeds)
     weights = random.normal(size=value.shape)
     extended, names = gradient(model, of, wrt, cotangent)
-    found = run(extended, names, {**feeds, cotangent: weights})
-    for name, grad in zip(wrt, found, strict=True):
+    gradients = run(extended, names, {**feeds, cotangent: weights})
+    for name, grad in zip(wrt, gradients, strict=True):
         assert grad.shape == feeds[name].shape, name
         direction = random.normal(size=grad.shape)
         ends = [

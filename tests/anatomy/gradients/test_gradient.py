@@ -25,10 +25,12 @@ EXPORTED = (
 ).split()
 NETWORK = """
     (real[N,3,8,8] x) => (real[N,5] y)
-    <real[4,3,3,3] w, real[4] scale, real[4] bias, real[4] mean, real[4] variance, real[5,4] v, real[5] b>
+    <real[4,3,3,3] w, real[4] scale, real[4] bias, real[4] mean, real[4] variance, real[5,4] v,
+    real[5] b>
     {
         conv = Conv<pads = [1, 1, 1, 1]>(x, w)
-        norm, m, d = BatchNormalization<training_mode = 1, momentum = 0.0>(conv, scale, bias, mean, variance)
+        norm, m, d = BatchNormalization<training_mode = 1, momentum = 0.0>(
+            conv, scale, bias, mean, variance)
         act = HardSwish(norm)
         pool = MaxPool<kernel_shape = [3, 3], strides = [2, 2]>(act)
         twice = Add(pool, pool)
@@ -89,14 +91,14 @@ def test_weights_that_the_model_keeps() -> None:
     x = normal(2, 3, 8, 8)
     model, weights = weights_as_inputs(network())
     moved, others = gradient(model, "y", LEARNED)
-    for own, fed in zip(
+    for constant, fed in zip(
         run(extended, names, {"x": x}), run(moved, others, {"x": x, **weights}), strict=True
     ):
-        assert np.array_equal(own, fed)
+        assert np.array_equal(constant, fed)
 
 
 def test_an_inner_tensor_may_be_the_end_and_the_start() -> None:
-    """The gradient with respect to the pool, times 2 for its two readers, is that of what reads it."""
+    """The gradient with respect to the pool, times 2 for its two readers, is its readers'."""
     feeds = {"x": normal(2, 3, 8, 8)}
     extended, (of_pool, of_twice) = gradient(network(), "flat", ["pool", "twice"])
     pool, twice = run(extended, [of_pool, of_twice], feeds)
@@ -141,14 +143,14 @@ def test_one_graph_runs_with_every_batch_in_onnx_runtime() -> None:
     session = onnxruntime.InferenceSession(
         single.SerializeToString(), providers=["CPUExecutionProvider"]
     )
-    whole, names = gradient(network(), "y", ["x", *LEARNED], "r")
+    extended, names = gradient(network(), "y", ["x", *LEARNED], "r")
     for batch in (2, 5):
         feeds = {"x": normal(batch, 3, 8, 8), "r": normal(batch, 5)}
-        expected = run(whole, names, feeds)
-        found = session.run(
+        expected = run(extended, names, feeds)
+        computed = session.run(
             [name, *others], {key: value.astype(np.float32) for key, value in feeds.items()}
         )
-        for ours, theirs in zip(found, expected, strict=True):
+        for ours, theirs in zip(computed, expected, strict=True):
             assert np.linalg.norm(ours - theirs) <= 1e-4 * np.linalg.norm(theirs) + 1e-6
 
 

@@ -55,9 +55,9 @@ def test_a_function_of_one_variable_has_its_derivative_and_its_second(
 @st.composite
 def broadcast(draw: st.DrawFn) -> tuple[Array, Array]:
     """Two arrays of shapes that numpy broadcasts."""
-    whole = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
+    wide = draw(st.lists(st.integers(1, 3), min_size=1, max_size=4))
     shapes = [
-        [draw(st.sampled_from([size, 1])) for size in whole][draw(st.integers(0, len(whole))) :]
+        [draw(st.sampled_from([size, 1])) for size in wide][draw(st.integers(0, len(wide))) :]
         for _ in "ab"
     ]
     return normal(*shapes[0], seed=1), normal(*shapes[1], seed=2)
@@ -117,8 +117,8 @@ def test_the_square_has_slope_zero_at_zero() -> None:
     "exponent", [np.array(0, np.int64), np.array([0, 1, 2], np.int64), np.array([0.0, 1.0, 2.0])]
 )
 def test_the_power_zero_is_flat_at_zero_too(exponent: Array) -> None:
-    found = slope("Pow", {"a": np.zeros(3), "b": exponent}, "a")
-    assert found.tolist() == ([0, 0, 0] if exponent.ndim == 0 else [0, 1, 0])
+    grad = slope("Pow", {"a": np.zeros(3), "b": exponent}, "a")
+    assert grad.tolist() == ([0, 0, 0] if exponent.ndim == 0 else [0, 1, 0])
 
 
 @pytest.mark.parametrize("shape", [(3, 1), (1,), (2, 3, 4)])
@@ -128,7 +128,7 @@ def test_the_slope_of_prelu_is_learned(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("bounds", [(-0.5, 0.7), (None, 0.7), (-0.5, None), (None, None)])
 def test_clip_hands_back_between_its_bounds(bounds: tuple[float | None, float | None]) -> None:
-    given = [
+    inputs = [
         "" if bound is None else name for name, bound in zip(("low", "high"), bounds, strict=True)
     ]
     values = ", ".join(
@@ -137,7 +137,7 @@ def test_clip_hands_back_between_its_bounds(bounds: tuple[float | None, float | 
         if b is not None
     )
     model = double(
-        f"(real[N,4] x) => (real[N,4] y) <{values}> {{ y = Clip(x, {', '.join(given)}) }}"
+        f"(real[N,4] x) => (real[N,4] y) <{values}> {{ y = Clip(x, {', '.join(inputs)}) }}"
     )
     x = normal(5, 4)
     extended, (name,) = gradient(model, "y", ["x"])
@@ -180,8 +180,8 @@ def test_of_equals_the_first_counts(operator: str) -> None:
     x = np.array([1.0, 2.0])
     for names in (("a", "b"), ("a", "b", "c")):
         tensors = dict.fromkeys(names, x)
-        found = [slope(operator, tensors, name).tolist() for name in names]
-        assert found == [[1, 1], *([[0, 0]] * (len(names) - 1))]
+        slopes = [slope(operator, tensors, name).tolist() for name in names]
+        assert slopes == [[1, 1], *([[0, 0]] * (len(names) - 1))]
 
 
 def test_at_its_bounds_clip_hands_nothing_back() -> None:

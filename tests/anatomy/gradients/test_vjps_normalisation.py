@@ -78,12 +78,12 @@ def test_batch_norm_in_training_costs_a_few_passes() -> None:
     del model.graph.output[1:]
     extended, _ = gradient(model, "y", ["x", "scale", "bias"], "r")
     sizes = onnx.shape_inference.infer_shapes(extended, data_prop=True)
-    found = {
+    shapes_by_name = {
         value.name: [dim.dim_value for dim in value.type.tensor_type.shape.dim]
         for value in sizes.graph.value_info
     }
-    whole = {name for name, shape in found.items() if shape == [4, 3, 5, 6]}
-    read = {"x", "y", "r", *whole}
+    large = {name for name, shape in shapes_by_name.items() if shape == [4, 3, 5, 6]}
+    read = {"x", "y", "r", *large}
     passes = [
         node.op_type
         for node in extended.graph.node[1:]
@@ -97,7 +97,7 @@ def test_onnx_runtime_agrees_in_single_precision(momentum: float) -> None:
     feeds = batch_norm((6, 3, 5, 4))
     wrt = ["x", "scale", "bias"]
     weights = normal(6, 3, 5, 4, seed=9)
-    found = []
+    results = []
     for dtype in (np.float64, np.float32):
         tensors: dict[str, Any] = {name: array.astype(dtype) for name, array in feeds.items()}
         model = one(
@@ -108,15 +108,15 @@ def test_onnx_runtime_agrees_in_single_precision(momentum: float) -> None:
             momentum=momentum,
         )
         extended, names = gradient(model, "y", wrt, "r")
-        given = {**tensors, "r": weights.astype(dtype)}
+        typed_feeds = {**tensors, "r": weights.astype(dtype)}
         if dtype == np.float64:
-            found.append(run(extended, names, given))
+            results.append(run(extended, names, typed_feeds))
         else:
             session = onnxruntime.InferenceSession(
                 extended.SerializeToString(), providers=["CPUExecutionProvider"]
             )
-            found.append(session.run(names, given))
-    for double_, single in zip(*found, strict=True):
+            results.append(session.run(names, typed_feeds))
+    for double_, single in zip(*results, strict=True):
         assert np.linalg.norm(double_ - single) <= 1e-5 * np.linalg.norm(double_)
 
 

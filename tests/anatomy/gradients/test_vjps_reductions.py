@@ -50,8 +50,10 @@ def test_a_reduction_hands_back_along_its_axes(
         extra = {"a": np.array(signed, np.int64)} if axes else {}
         check_one(f"Reduce{operator}", {**tensors, **extra}, curved=curved, keepdims=keep)
     else:
-        given = {"axes": signed} if axes else {}
-        check_one(f"Reduce{operator}", tensors, curved=curved, keepdims=keep, opset=13, **given)
+        attributes = {"axes": signed} if axes else {}
+        check_one(
+            f"Reduce{operator}", tensors, curved=curved, keepdims=keep, opset=13, **attributes
+        )
 
 
 def test_without_axes_a_reduction_may_be_the_identity() -> None:

@@ -221,7 +221,10 @@ def test_interpolation_hands_back_by_its_weights(
 @pytest.mark.parametrize("rounding", ["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"])
 def test_the_nearest_is_found_as_it_is_rounded(rounding: str) -> None:
     how = f'mode = "nearest", nearest_mode = "{rounding}"'
-    text = f"(real[N,2,4,5] x) => (real[N,2,A,B] y) <float[4] s = {{1, 1, 2.5, 0.5}}> {{ y = Resize<{how}>(x, , s) }}"
+    text = (
+        "(real[N,2,4,5] x) => (real[N,2,A,B] y) <float[4] s = {1, 1, 2.5, 0.5}> "
+        f"{{ y = Resize<{how}>(x, , s) }}"
+    )
     check(double(text), {"x": normal(3, 2, 4, 5)}, "y", ["x"])
 
 

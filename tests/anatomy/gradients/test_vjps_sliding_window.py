@@ -47,8 +47,8 @@ def run(net: onnx.ModelProto, outputs: Sequence[str], feeds: Mapping[str, Array]
     session = onnxruntime.InferenceSession(
         net.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    found: list[Array] = session.run(list(outputs), dict(feeds))
-    return found
+    values: list[Array] = session.run(list(outputs), dict(feeds))
+    return values
 
 
 def whole_numbers(shapes: Shapes, seed: int = 0) -> dict[str, Array]:
@@ -65,17 +65,17 @@ def check(net: onnx.ModelProto, feeds: Mapping[str, Array], relative: float = 0)
     (y,) = run(net, ["y"], feeds)
     weights = random.integers(-4, 5, y.shape).astype(np.float32)
     extended, names = gradient(net, "y", list(feeds), "r")
-    for name, found in zip(feeds, run(extended, names, {**feeds, "r": weights}), strict=True):
-        assert found.shape == feeds[name].shape
-        direction = random.integers(-1, 2, found.shape).astype(np.float32)
+    for name, grad in zip(feeds, run(extended, names, {**feeds, "r": weights}), strict=True):
+        assert grad.shape == feeds[name].shape
+        direction = random.integers(-1, 2, grad.shape).astype(np.float32)
         above, below = (
             run(net, ["y"], {**feeds, name: feeds[name] + sign * direction})[0] for sign in (1, -1)
         )
         slope = float((weights.astype(np.float64) * (above - below)).sum()) / 2
-        size = float(np.abs(found.astype(np.float64) * direction).sum())
-        assert (
-            abs(float((found.astype(np.float64) * direction).sum()) - slope) <= relative * size
-        ), name
+        size = float(np.abs(grad.astype(np.float64) * direction).sum())
+        assert abs(float((grad.astype(np.float64) * direction).sum()) - slope) <= relative * size, (
+            name
+        )
 
 
 @st.composite
@@ -212,12 +212,12 @@ def test_pools(operator: str, data: st.DataObject) -> None:
 def test_the_first_of_equal_maxima_gets_it_all() -> None:
     net = model("MaxPool", {"x": [1, 1, 6]}, kernel_shape=[3], strides=[3])
     extended, names = gradient(net, "y", ["x"])
-    (found,) = run(extended, names, {"x": np.array([[[5, 5, 1, 0, 7, 7]]], np.float32)})
-    assert found.tolist() == [[[1, 0, 0, 0, 1, 0]]]
+    (grad,) = run(extended, names, {"x": np.array([[[5, 5, 1, 0, 7, 7]]], np.float32)})
+    assert grad.tolist() == [[[1, 0, 0, 0, 1, 0]]]
 
 
 def test_overlapping_maxima_add_up() -> None:
     net = model("MaxPool", {"x": [1, 1, 5]}, kernel_shape=[3], strides=[1])
     extended, names = gradient(net, "y", ["x"])
-    (found,) = run(extended, names, {"x": np.array([[[0, 1, 9, 1, 0]]], np.float32)})
-    assert found.tolist() == [[[0, 0, 3, 0, 0]]]
+    (grad,) = run(extended, names, {"x": np.array([[[0, 1, 9, 1, 0]]], np.float32)})
+    assert grad.tolist() == [[[0, 0, 3, 0, 0]]]

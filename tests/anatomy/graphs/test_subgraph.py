@@ -9,17 +9,18 @@ from anatomy.graphs.graph import GraphError
 from anatomy.graphs.subgraph import extract
 from tests.anatomy.networks import Oracle, parse
 
-TEXT = """(float[N,1,6] x) => (float[N,2,2] z) <float[1,1,3] a, float[2,1,3] b, float[1,1,3] unused> {
+TEXT = """(float[N,1,6] x) => (float[N,2,2] z) <float[1,1,3] a, float[2,1,3] b,
+    float[1,1,3] unused> {
     c = Conv(x, a) r = Relu(c) other = Conv<pads=[1,1]>(x, unused) z = Conv(r, b) }"""
 X = np.random.default_rng(0).normal(size=(2, 1, 6)).astype(np.float32)
 
 
 def with_output(model: onnx.ModelProto, tensor: str) -> onnx.ModelProto:
-    """The whole model, with this tensor as its first output."""
-    whole = onnx.ModelProto()
-    whole.CopyFrom(model)
-    whole.graph.output.insert(0, onnx.ValueInfoProto(name=tensor))
-    return whole
+    """The model as it is, with this tensor as its first output."""
+    extended = onnx.ModelProto()
+    extended.CopyFrom(model)
+    extended.graph.output.insert(0, onnx.ValueInfoProto(name=tensor))
+    return extended
 
 
 @pytest.mark.parametrize("tensor", ["c", "r", "z", "other"])

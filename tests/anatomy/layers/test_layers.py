@@ -22,7 +22,8 @@ ACTIVATIONS = {
     "hard swish": "a = Add(c, three) b = Clip(a, half, three) m = Mul(c, b) y = Div(m, three)",
     "Mish": "s = Softplus(c) t = Tanh(s) y = Mul(c, t)",
     "GELU by erf": "d = Div(c, three) e = Erf(d) o = Add(e, half) m = Mul(c, o) y = Mul(m, half)",
-    "GELU by tanh": "p = Mul(c, c) q = Mul(p, c) r = Mul(q, half) s = Add(c, r) t = Mul(s, three) u = Tanh(t) "
+    "GELU by tanh": "p = Mul(c, c) q = Mul(p, c) r = Mul(q, half) s = Add(c, r) "
+    "t = Mul(s, three) u = Tanh(t) "
     "o = Add(u, half) m = Mul(c, o) y = Mul(m, half)",
     "PRelu": "y = PRelu(c, bias)",
     "leaky through Max": "s = Mul(c, half) y = Max(c, s)",
@@ -34,7 +35,8 @@ ACTIVATIONS = {
 def test_a_convolution_owns_the_activation_that_follows_it_however_it_is_spelt(name: str) -> None:
     net = network(
         f"""(float[1,2,5,5] x) => (float[1,3,3,3] z)
-        <float[3,2,3,3] w, float[3] v, float[3,1,1] bias, float half = {{0.5}}, float three = {{3.0}},
+        <float[3,2,3,3] w, float[3] v, float[3,1,1] bias, float half = {{0.5}},
+        float three = {{3.0}},
          int8 zero = {{0}}, float[3,3,1,1] last> {{
             [conv] c = Conv(x, w) {ACTIVATIONS[name]} [next] z = Conv(y, last) }}"""
     )
@@ -45,7 +47,8 @@ def test_a_convolution_owns_the_activation_that_follows_it_however_it_is_spelt(n
 def test_a_layer_ends_where_somebody_else_reads_its_tensor() -> None:
     net = network(
         """(float[1,1,8] x) => (float[1,1,8] z) <float[1,1,3] w> {
-            [conv] c = Conv<pads=[1,1]>(x, w) r = Relu(c) [pool] p = MaxPool<kernel_shape=[3], pads=[1,1]>(c)
+            [conv] c = Conv<pads=[1,1]>(x, w) r = Relu(c)
+            [pool] p = MaxPool<kernel_shape=[3], pads=[1,1]>(c)
             [sum] s = Add(r, p) z = Relu(s) }"""
     )
     assert names(net) == [
@@ -66,7 +69,8 @@ def test_an_output_of_the_model_ends_its_layer() -> None:
 
 def test_a_squeeze_and_excitation_gate_is_a_pool_two_convolutions_and_a_merge() -> None:
     net = network(
-        """(float[1,4,6,6] x) => (float[1,4,6,6] y) <float[4,4,3,3] w, float[2,4,1,1] down, float[4,2,1,1] up> {
+        """(float[1,4,6,6] x) => (float[1,4,6,6] y) <float[4,4,3,3] w, float[2,4,1,1] down,
+            float[4,2,1,1] up> {
             [conv] c = Conv<pads=[1,1,1,1]>(x, w) s = Sigmoid(c) a = Mul(c, s)
             [squeeze] p = GlobalAveragePool(a) [reduce] d = Conv(p, down) r = Relu(d)
             [expand] u = Conv(r, up) g = Sigmoid(u) [scale] y = Mul(a, g) }"""
@@ -93,7 +97,8 @@ def test_a_product_of_two_computed_tensors_is_no_dense_layer() -> None:
 def test_preprocessing_is_no_layer() -> None:
     net = network(
         """(uint8[N,8,8,3] image) => (float[N,4,6,6] y) <float scale = {255.0}, float[4,3,3,3] w> {
-            f = Cast<to=1>(image) s = Div(f, scale) t = Transpose<perm=[0,3,1,2]>(s) [conv] y = Conv(t, w) }"""
+            f = Cast<to=1>(image) s = Div(f, scale) t = Transpose<perm=[0,3,1,2]>(s)
+            [conv] y = Conv(t, w) }"""
     )
     assert names(net) == [("conv", "convolution", "y")]
     assert net.layers[0].output_shape == (4, 6, 6)
@@ -103,7 +108,8 @@ def test_preprocessing_is_no_layer() -> None:
 def test_layers_with_channels_last_know_their_axes() -> None:
     net = network(
         """(float[1,2,6,7] x) => (float[1,6,7,4] y) <float[4,2,3,3] w, float[4,4] m> {
-            [conv] c = Conv<pads=[1,1,1,1]>(x, w) t = Transpose<perm=[0,2,3,1]>(c) [point] y = MatMul(t, m) }"""
+            [conv] c = Conv<pads=[1,1,1,1]>(x, w) t = Transpose<perm=[0,2,3,1]>(c)
+            [point] y = MatMul(t, m) }"""
     )
     point = net.layer("point")
     assert (point.spatial_axes, point.channel_axis, point.output_shape) == ((1, 2), 3, (6, 7, 4))
@@ -140,7 +146,8 @@ def test_multiply_accumulates_and_parameters_are_counted(
 ) -> None:
     net = network(
         f"""(float[N,4,8,8] x) => (float[N,A,B,C] y)
-        <float[6,4,3,3] w, float[6,2,3,3] g, float[4,6,3,3] t, float[8,5] m, float[6] b> {{ [y] y = {operator} }}"""
+        <float[6,4,3,3] w, float[6,2,3,3] g, float[4,6,3,3] t, float[8,5] m,
+        float[6] b> {{ [y] y = {operator} }}"""
     )
     assert (net.layers[0].macs, net.layers[0].parameters) == (macs, parameters)
 
@@ -157,7 +164,8 @@ def test_a_dense_layer_counts_its_matrix_and_bias() -> None:
 
 def test_batch_norm_adds_its_scale_and_shift_but_not_its_statistics() -> None:
     net = network(
-        """(float[N,2,5] x) => (float[N,3,3] y) <float[3,2,3] w, float[3] s, float[3] b, float[3] m, float[3] v> {
+        """(float[N,2,5] x) => (float[N,3,3] y) <float[3,2,3] w, float[3] s, float[3] b,
+            float[3] m, float[3] v> {
             [conv] c = Conv(x, w) y = BatchNormalization(c, s, b, m, v) }"""
     )
     assert net.layers[0].parameters == 3 * 2 * 3 + 6
@@ -191,8 +199,9 @@ def test_same_padding_is_told_as_numbers() -> None:
 
 def test_a_quantised_convolution_is_one_and_its_scales_are_no_parameters() -> None:
     net = network(
-        """(uint8[1,2,8] x) => (uint8[1,4,6] y) <float s = {0.1}, uint8 z = {0}, uint8[4,2,3] w = {1,1,1,1,1,1,1,1,1,1,
-        1,1,1,1,1,1,1,1,1,1,1,1,1,1}, float[4] ws = {0.1, 0.1, 0.1, 0.1}, uint8[4] wz = {0, 0, 0, 0},
+        """(uint8[1,2,8] x) => (uint8[1,4,6] y) <float s = {0.1}, uint8 z = {0},
+        uint8[4,2,3] w = {1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1},
+        float[4] ws = {0.1, 0.1, 0.1, 0.1}, uint8[4] wz = {0, 0, 0, 0},
         int32[4] b = {0, 0, 0, 0}> { [conv] y = QLinearConv(x, s, z, w, ws, wz, s, z, b) }"""
     )
     (layer,) = net.layers
@@ -217,7 +226,8 @@ def test_a_long_way_through_nodes_of_no_layer_is_walked_once() -> None:
     steps = " ".join(f"s{i} = Sub(s{i - 1}, s{i - 1})" for i in range(1, 1500))
     net = network(
         f"""(float[1,2,8,8] x) => (float[N,M,H,W] y) <float[4,2,3,3] w, float[4,4,1,1] v> {{
-            [first] c = Conv(x, w) s0 = Transpose<perm=[0,1,3,2]>(c) {steps} y = Conv(s1499, v) }}"""
+            [first] c = Conv(x, w) s0 = Transpose<perm=[0,1,3,2]>(c) {steps}
+            y = Conv(s1499, v) }}"""
     )
     assert net.layers[-1].inputs == ("first",)
 
@@ -225,11 +235,12 @@ def test_a_long_way_through_nodes_of_no_layer_is_walked_once() -> None:
 def test_operands_are_the_computed_tensors_that_an_anchor_reads_with_their_own_axes() -> None:
     net = network(
         """(float[1,6,7,3] x) => (float[1,6,7,12] z) <float[4,3,3,3] w, float[4] b, float[4,4] v> {
-            nchw = Transpose<perm=[0,3,1,2]>(x) n = Tanh(nchw) [conv] c = Conv<pads=[1,1,1,1]>(n, w, b)
+            nchw = Transpose<perm=[0,3,1,2]>(x) n = Tanh(nchw)
+            [conv] c = Conv<pads=[1,1,1,1]>(n, w, b)
             nhwc = Transpose<perm=[0,2,3,1]>(c) [mixed] m = MatMul(nhwc, v) [sum] s = Add(m, nhwc)
             [joined] z = Concat<axis=3>(s, m, s) }"""
     )
-    read = {layer.name: [each.name for each in layer.operands] for layer in net.layers}
+    read = {layer.name: [operand.name for operand in layer.operands] for layer in net.layers}
     assert read == {
         "conv": ["n"],
         "mixed": ["nhwc"],

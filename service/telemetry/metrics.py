@@ -11,7 +11,8 @@ from typing import Literal
 
 from prometheus_client.core import Metric
 
-from service.telemetry.instruments import Counter, Gauge, Histogram, Reading, Registry
+from service.telemetry.instruments import Counter, Gauge, Histogram
+from service.telemetry.registry import Reading, Registry
 from service.telemetry.shared_counters import SharedCounters
 
 Stage = Literal["queue", "decode", "run", "encode"]
@@ -116,20 +117,12 @@ class ModelMetrics:
             aggregation="max",
             exposed=False,
         )
-        self._declare_batches(registry)
+        self.batches = registry.runs(
+            "batch_runs",
+            "Runs of the network and their time, by batch size",
+            (*MODEL_LABELS, "size"),
+        )
         self._declare_layer_runs(registry)
-
-    def _declare_batches(self, registry: Registry) -> None:
-        labels = (*MODEL_LABELS, "size")
-        self.batch_executions = registry.counters(
-            "batch_executions", "Runs of the network, by batch size", labels, exposed=False
-        )
-        self.batch_seconds = registry.counters(
-            "batch_seconds",
-            "Time of runs of the network, by batch size and stage",
-            (*labels, "stage"),
-            exposed=False,
-        )
 
     def _declare_layer_runs(self, registry: Registry) -> None:
         self.layer_runs = registry.counters(

@@ -9,22 +9,20 @@ charged with its own wait and with the times of the whole execution, for that is
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from service.telemetry.instruments import Counter, Reading
-from service.telemetry.metric_families import Distribution
+from service.telemetry.instruments import RunCounter
 from service.telemetry.metrics import (
-    STAGE_BOUNDS,
     STAGES,
     Metrics,
     ModelMetrics,
     Reason,
     Stage,
 )
+from service.telemetry.registry import Reading
 
 MAX_BATCH_SIZES = 256
 """Different batch sizes of a model that are told apart; callers may choose any."""
-_NOTHING = Distribution(0.0, (0.0,) * (len(STAGE_BOUNDS) + 1))
 
 ModelKey = tuple[str, str]
 """Name and version."""
@@ -115,10 +113,7 @@ class Statistics:
             record.executions.inc()
             record.last_inference.set(time.time())
             batch = record.batches.get(size) or record.batch(size)
-            batch.executions.inc()
-            batch.decode.inc(decode)
-            batch.run.inc(run)
-            batch.encode.inc(encode)
+            batch.add(decode, run, encode)
 
     def failed(self, name: str, version: str, reason: Reason, seconds: float) -> None:
         """Count a request that this model did not answer, and how long that took."""
@@ -176,98 +171,78 @@ class _ModelRecord:
         )
         self.layer_runs = metrics.layer_runs.labels(*key)
         self.layer_run_seconds = metrics.layer_run_seconds.labels(*key)
-        self.batches: dict[int, _BatchRecord] = {}
+        self.batches: dict[int, RunCounter] = {}
 
-    def batch(self, size: int) -> "_BatchRecord":
-        """The counters of a batch size that is new here; where there are too many, some that nobody
+    def batch(self, size: int) -> RunCounter:
+        """The counter of a batch size that is new here; where there are too many, one that nobody
         reads.
         """
         if len(self.batches) >= MAX_BATCH_SIZES:
-            return _BatchRecord()
-        labels = *self._key, str(size)
-        seconds = self._metrics.batch_seconds
-        record = _BatchRecord(
-            self._metrics.batch_executions.labels(*labels),
-            seconds.labels(*labels, "decode"),
-            seconds.labels(*labels, "run"),
-            seconds.labels(*labels, "encode"),
-        )
-        self.batches[size] = record
-        return record
-
-
-@dataclass(frozen=True, slots=True)
-class _BatchRecord:
-    """The counters of one batch size."""
-
-    executions: Counter = field(default_factory=Counter)
-    decode: Counter = field(default_factory=Counter)
-    run: Counter = field(default_factory=Counter)
-    encode: Counter = field(default_factory=Counter)
+            return RunCounter()
+        counter = self.batches[size] = self._metrics.batches.labels(*self._key, str(size))
+        return counter
 
 
 class _Totals:
     """What all workers counted, read at one moment."""
 
     def __init__(self, metrics: ModelMetrics, reading: Reading) -> None:
-        self._successes = metrics.successes.read(reading)
-        self._failures = metrics.failures.read(reading)
-        self._failure_seconds = metrics.failure_seconds.read(reading)
-        self._inferences = metrics.inferences.read(reading)
-        self._executions = metrics.executions.read(reading)
-        self._last_inference = metrics.last_inference.read(reading)
-        self._stages = metrics.stage_seconds.read(reading)
-        self._batch_executions = metrics.batch_executions.read(reading)
-        self._batch_seconds = metrics.batch_seconds.read(reading)
-        self._layer_runs = metrics.layer_runs.read(reading)
-        self._layer_run_seconds = metrics.layer_run_seconds.read(reading)
+        self._metrics = metrics
+        self._reading = reading
 
     def keys(self) -> list[ModelKey]:
         """Names and versions, in order."""
-        return [(name, version) for name, version in self._successes]
+        known = self._metrics.successes.known(self._reading)
+        return [(name, version) for name, version in sorted(known)]
 
     def model(self, key: ModelKey) -> ModelStatistics:
         """The statistics of one model version."""
-        requests = self._successes.get(key, 0)
-        failures = self._failures_of(key)
-        stages = {stage: self._stages.get((stage, *key), _NOTHING) for stage in STAGES}
+        metrics, reading = self._metrics, self._reading
+        requests = metrics.successes.read(reading, *key)
+        failures = self._failures(key)
+        stages = {stage: metrics.stage_seconds.read(reading, stage, *key) for stage in STAGES}
         durations = {stage: _duration(requests, stages[stage].total) for stage in STAGES}
         return ModelStatistics(
             *key,
-            inference_count=round(self._inferences.get(key, 0)),
-            execution_count=round(self._executions.get(key, 0)),
-            last_inference=int(self._last_inference.get(key, 0) * 1000),
+            inference_count=round(metrics.inferences.read(reading, *key)),
+            execution_count=round(metrics.executions.read(reading, *key)),
+            last_inference=int(metrics.last_inference.read(reading, *key) * 1000),
             success=_duration(requests, sum(stage.total for stage in stages.values())),
-            fail=_duration(sum(failures.values()), self._failure_seconds.get(key, 0)),
+            fail=_duration(sum(failures.values()), metrics.failure_seconds.read(reading, *key)),
             queue=durations["queue"],
             compute_input=durations["decode"],
             compute_infer=durations["run"],
             compute_output=durations["encode"],
-            batch_stats=self._batches_of(key),
+            batch_stats=self._batches(key),
             failures=failures,
-            layer_runs=_duration(self._layer_runs.get(key, 0), self._layer_run_seconds.get(key, 0)),
+            layer_runs=_duration(
+                metrics.layer_runs.read(reading, *key),
+                metrics.layer_run_seconds.read(reading, *key),
+            ),
             stages={stage: tuple(map(round, stages[stage].cumulative)) for stage in STAGES},
         )
 
-    def _failures_of(self, key: ModelKey) -> dict[Reason, int]:
+    def _failures(self, key: ModelKey) -> dict[Reason, int]:
+        failures = self._metrics.failures
+        reasons = [reason for *model, reason in failures.known(self._reading) if (*model,) == key]
         return {
-            _reason(reason): round(count)
-            for (*model, reason), count in self._failures.items()
-            if tuple(model) == key
+            _reason(reason): round(failures.read(self._reading, *key, reason))
+            for reason in sorted(reasons)
         }
 
-    def _batches_of(self, key: ModelKey) -> tuple[BatchStatistics, ...]:
-        sizes = [int(size) for *model, size in self._batch_executions if tuple(model) == key]
-        return tuple(self._batch(key, size) for size in sorted(sizes))
+    def _batches(self, key: ModelKey) -> tuple[BatchStatistics, ...]:
+        known = self._metrics.batches.known(self._reading)
+        sizes = sorted(int(size) for *model, size in known if (*model,) == key)
+        return tuple(self._batch(key, size) for size in sizes)
 
     def _batch(self, key: ModelKey, size: int) -> BatchStatistics:
-        labels = *key, str(size)
-        executions = self._batch_executions[labels]
-        decode, run, encode = (
-            _duration(executions, self._batch_seconds.get((*labels, stage), 0))
-            for stage in ("decode", "run", "encode")
+        totals = self._metrics.batches.read(self._reading, *key, str(size))
+        return BatchStatistics(
+            size,
+            _duration(totals.runs, totals.decode),
+            _duration(totals.runs, totals.run),
+            _duration(totals.runs, totals.encode),
         )
-        return BatchStatistics(size, decode, run, encode)
 
 
 def _reason(text: str) -> Reason:

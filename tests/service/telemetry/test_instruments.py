@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from prometheus_client.core import Metric
 
-from service.telemetry.instruments import Counter, Gauge, Histogram, Registry
+from service.telemetry.instruments import Counter, Gauge, Histogram
 from service.telemetry.metric_families import Distribution
 from service.telemetry.metrics import Metrics
+from service.telemetry.registry import Registry
 from service.telemetry.shared_counters import SharedCounters
 
 
@@ -38,7 +39,8 @@ def test_a_histogram_counts_each_value_at_its_bound_and_below() -> None:
         one.observe(value)
     one.observe_times(1.5, 3)
     one.observe_each([0.25, 0.75])
-    assert seconds.read(registry.read()) == {("one",): Distribution(9.5, (4, 7, 8))}
+    assert seconds.read(registry.read(), "one") == Distribution(9.5, (4, 7, 8))
+    assert seconds.read(registry.read(), "none") == Distribution(0, (0, 0, 0))
 
 
 def test_what_is_declared_is_exposed_with_its_help_and_zeros_before_anything_happens() -> None:

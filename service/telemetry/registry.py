@@ -54,13 +54,17 @@ class Family(Generic[Series]):
         return Key(self._aggregation, self.description.name, labels)
 
     def _add(self, labels: Labels) -> Series:
-        names = self.description.labels
-        if len(labels) != len(names):
-            raise ValueError(f"{self.description.name} has the labels {names}, got {labels}")
+        self._check(labels)
         series = self._make(self._shared.values(self.key(labels), self._size))
         return self._series.setdefault(labels, series)
 
+    def _check(self, labels: Labels) -> None:
+        names = self.description.labels
+        if len(labels) != len(names):
+            raise ValueError(f"{self.description.name} has the labels {names}, got {labels}")
+
     def _values(self, reading: Reading, labels: Labels) -> tuple[float, ...]:
+        self._check(labels)
         return reading.get(self.description.name, {}).get(labels, (0.0,) * self._size)
 
 

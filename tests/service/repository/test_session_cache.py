@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from service.repository.session_cache import LRUCache
+from service.telemetry.metrics import CacheMetrics
 
 
 def test_a_value_is_built_once_and_kept() -> None:
@@ -96,3 +97,37 @@ def test_a_value_that_was_dropped_while_it_was_built_still_reaches_who_asked() -
         release.set()
         assert slow.result(5) == "late"
     assert len(cache) == 1
+
+
+class Owner:
+    """Something that values belong to."""
+
+
+def test_it_counts_what_was_there_what_was_built_and_what_was_dropped() -> None:
+    metrics = CacheMetrics()
+    cache = LRUCache[str](2, metrics)
+    for key in ("a", "b", "a", "c", "b"):
+        cache.get(key, lambda: "value")
+    assert (metrics.hits.value, metrics.misses.value) == (1, 4)
+    assert metrics.evictions.value == 2
+    assert metrics.size.value == len(cache) == 2
+
+
+def test_the_values_of_an_owner_are_dropped_with_it_and_are_no_other_owners() -> None:
+    metrics = CacheMetrics()
+    cache = LRUCache[str](4, metrics)
+    one, other = Owner(), Owner()
+    cache.get("key", lambda: "value", one)
+    assert [("key", owner) in cache for owner in (one, other)] == [True, False]
+    del one
+    assert (len(cache), metrics.size.value) == (0, 0)
+
+
+def test_an_owner_may_fill_half_of_the_cache() -> None:
+    cache, owner = LRUCache[str](4), Owner()
+    capacities = [cache.capacity_left(owner)]
+    for key in ("a", "b", "c"):
+        cache.get(key, lambda: "value", owner)
+        capacities.append(cache.capacity_left(owner))
+    assert capacities == [2, 1, 0, -1]
+    assert LRUCache[str](1).capacity_left(owner) == 1

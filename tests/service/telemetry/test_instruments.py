@@ -92,9 +92,12 @@ def test_a_name_that_is_declared_twice_is_an_error() -> None:
 
 @pytest.mark.parametrize("labels", [(), ("GET",), ("GET", "200", "more")])
 def test_labels_that_were_not_declared_are_an_error(labels: tuple[str, ...]) -> None:
-    requests = Registry(SharedCounters()).counters("requests", "Requests", ("method", "status"))
+    registry = Registry(SharedCounters())
+    requests = registry.counters("requests", "Requests", ("method", "status"))
     with pytest.raises(ValueError, match="requests has the labels"):
         requests.labels(*labels)
+    with pytest.raises(ValueError, match="requests has the labels"):
+        requests.read(registry.read(), *labels)
 
 
 def test_an_instrument_that_was_not_declared_is_an_error() -> None:

@@ -58,19 +58,19 @@ async def receptive_fields(
     input_id: InputId = None,
     shape: Shape = None,
 ) -> Response:
-    """The fields of all units in one table per spatial axis; 422 where they are no product of axes."""
+    """The fields of all units, a table per spatial axis; 422 where they are no product of axes."""
     layer = model.layer(n)
     source = None if of is None else model.layer(of)
     sizes = shape_of(services, model, shape)
 
     def work() -> Response:
-        feed, fields = looked_up(services, model, input_id, sizes)
+        model_input, fields = looked_up(services, model, input_id, sizes)
         with explained(errors.Impossible):
             body = table_body(layer, fields, source)
-        if feed is not None and source is None and len(body["axes"]) == 2:
+        if model_input is not None and source is None and len(body["axes"]) == 2:
             for number, axis in enumerate(body["axes"]):
-                axis["picture"] = feed.along(number, axis["clipped"])
-                axis["frame"] = feed.frame(number)
+                axis["picture"] = model_input.along(number, axis["clipped"])
+                axis["frame"] = model_input.frame(number)
         return as_json({"model": model.name, "version": model.version} | body)
 
     return (await run_queued(services, deadline_of(services), work, model)).result
@@ -90,7 +90,7 @@ async def pyramid(
     input_id: InputId = None,
     shape: Shape = None,
 ) -> Response:
-    """The unit's field on every layer that it depends on, the nearest first, and on the input last."""
+    """The unit's field on every layer that it depends on, nearest first, and on the input last."""
     layer = model.layer(n)
     position = (numbers("unit", unit) if unit else None) or []
     if layer.spatial_axes and not position:
@@ -100,7 +100,7 @@ async def pyramid(
     sizes = shape_of(services, model, shape)
 
     def work() -> Response:
-        feed, fields = looked_up(services, model, input_id, sizes)
+        model_input, fields = looked_up(services, model, input_id, sizes)
         missing = (
             errors.UnknownUnit
             if layer.spatial_axes
@@ -110,9 +110,9 @@ async def pyramid(
         )
         with explained(missing):
             body = pyramid_body(layer, position, model.layers, fields)
-        if feed is not None:
+        if model_input is not None:
             last = body["levels"][-1]
-            last["picture"] = feed.rectangle(last["clipped"])
+            last["picture"] = model_input.rectangle(last["clipped"])
         return as_json({"model": model.name, "version": model.version} | body)
 
     return (await run_queued(services, deadline_of(services), work, model)).result

@@ -21,8 +21,8 @@ GUARDED = {
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
 }
-_MEDIA = (*(each.media_type for each in FORMATS), NPY, CSV, JSON)
-_TYPES = {each: {"schema": {"type": "string", "format": "binary"}} for each in _MEDIA}
+_MEDIA = (*(kind.media_type for kind in FORMATS), NPY, CSV, JSON)
+_TYPES = {name: {"schema": {"type": "string", "format": "binary"}} for name in _MEDIA}
 _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The input", "content": _TYPES}}
 
 View = Annotated[
@@ -62,16 +62,16 @@ async def posted(
 
     def work() -> Response:
         if view == "posted":
-            given = parse_stored(services.store.get(input_id))
+            source = parse_stored(services.store.get(input_id))
             kind = (
-                given.media_type
-                if isinstance(given, Document)
-                else recognise(given.data).media_type
+                source.media_type
+                if isinstance(source, Document)
+                else recognise(source.data).media_type
             )
-            return Response(given.data, headers=GUARDED | {"Content-Type": kind})
-        feed = services.prepared.get(services.catalogue.get(model), input_id)
-        if feed.prepared is None:
-            return as_npy(feed.array[0], GUARDED)
-        return as_png(as_picture(feed.array[0]), GUARDED)
+            return Response(source.data, headers=GUARDED | {"Content-Type": kind})
+        model_input = services.prepared.get(services.catalogue.get(model), input_id)
+        if model_input.prepared is None:
+            return as_npy(model_input.array[0], GUARDED)
+        return as_png(as_picture(model_input.array[0]), GUARDED)
 
     return (await run_queued(services, deadline, work)).result

@@ -143,15 +143,19 @@ async def get_kernels(
     kind = _kind(request)
 
     def work() -> Response:
-        found = kernels(layer, model, channel)
-        headers = VARIES | named(found.channels if channel else ())
+        selected = kernels(layer, model, channel)
+        headers = VARIES | named(selected.channels if channel else ())
         if kind == NPY:
-            return as_npy(found.weights, headers)
+            return as_npy(selected.weights, headers)
         if kind == PNG:
-            return as_png(feature_map_images.kernels(found.weights), headers)
+            return as_png(feature_map_images.kernels(selected.weights), headers)
         about = {"model": model.name, "version": model.version, "layer": layer_reference(layer)}
-        shown = {"channels": list(found.channels), "kernels": found.weights, "bias": found.bias}
-        return as_json({**about, "shape": list(found.weights.shape), **shown}, headers)
+        shown = {
+            "channels": list(selected.channels),
+            "kernels": selected.weights,
+            "bias": selected.bias,
+        }
+        return as_json({**about, "shape": list(selected.weights.shape), **shown}, headers)
 
     return (await run_queued(services, deadline_of(services), work, model)).result
 

@@ -27,8 +27,8 @@ async def models(services: ServicesDependency) -> Response:
     repository = services.catalogue
     served = [_summary(repository, versions) for versions in repository.models.values()]
     refused = [
-        {"name": each.name, "version": each.version, "reason": each.reason}
-        for each in repository.refused
+        {"name": refusal.name, "version": refusal.version, "reason": refusal.reason}
+        for refusal in repository.refused
     ]
     return as_json({"models": served, "refused": refused})
 

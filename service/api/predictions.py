@@ -77,15 +77,15 @@ async def predict(
 
 
 async def predicted(
-    services: Services, model: Model, given: Sequence[RawInput], top_k: int | None
+    services: Services, model: Model, sources: Sequence[RawInput], top_k: int | None
 ) -> Response:
     """The answer to inputs that were read: one may share its run with other requests, several make
     one of their own.
     """
     came, deadline = time.monotonic(), deadline_of(services)
-    items = [PredictItem(source, top_k, deadline, came) for source in given]
+    items = [PredictItem(source, top_k, deadline, came) for source in sources]
     try:
-        completed = await _completed(services, model, items, inline=at_once(model, given[0]))
+        completed = await _completed(services, model, items, inline=at_once(model, sources[0]))
         predictions = _successes(completed.result)
     except BaseException as error:
         record_failure(services, model, error, came)
@@ -146,9 +146,9 @@ def server_timing(results: Sequence[Prediction], waited: float) -> str:
     )
 
 
-def at_once(model: Model, given: RawInput) -> bool:
+def at_once(model: Model, source: RawInput) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
-    return given.small and model.quick
+    return source.small and model.quick
 
 
 def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:

@@ -35,7 +35,9 @@ async def readyz(request: Request, services: ServicesDependency) -> Response:
     if services.catalogue.trouble:
         raise NotReady(services.catalogue.trouble)
     repository = services.catalogue
-    refused = "; ".join(f"{each.name}:{each.version}: {each.reason}" for each in repository.refused)
+    refused = "; ".join(
+        f"{refusal.name}:{refusal.version}: {refusal.reason}" for refusal in repository.refused
+    )
     notes = [
         note for note in (repository.without_default, refused and f"refused: {refused}") if note
     ]

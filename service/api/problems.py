@@ -111,7 +111,7 @@ class Problem(BaseModel):
 
 def kind_of(error: FoveaError) -> ProblemType:
     """The most specific kind for an error; one that is not in the table is internal."""
-    return next((KINDS[each] for each in type(error).__mro__ if each in KINDS), INTERNAL)
+    return next((KINDS[base] for base in type(error).__mro__ if base in KINDS), INTERNAL)
 
 
 def response(
@@ -135,13 +135,10 @@ def documented(*kinds: type[FoveaError] | ProblemType) -> dict[int | str, dict[s
     """OpenAPI's `responses` of a route that fails in these ways; a wrong parameter and a failure
     always count.
     """
-    found = [kind if isinstance(kind, ProblemType) else KINDS[kind] for kind in kinds] + [
-        INVALID_PARAMETER,
-        INTERNAL,
-    ]
+    types = [kind if isinstance(kind, ProblemType) else KINDS[kind] for kind in kinds]
     by_status: dict[int | str, list[ProblemType]] = {}
-    for kind in found:
-        by_status.setdefault(kind.status, []).append(kind)
+    for problem in (*types, INVALID_PARAMETER, INTERNAL):
+        by_status.setdefault(problem.status, []).append(problem)
     return {status: _document(same) for status, same in by_status.items()}
 
 
@@ -189,12 +186,13 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_validation(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    each = [
+    faults = [
         {"parameter": _place(item["loc"]), "message": str(item["msg"])} for item in error.errors()
     ]
-    detail = "; ".join(f"{item['parameter']}: {item['message']}" for item in each)
+    detail = "; ".join(f"{fault['parameter']}: {fault['message']}" for fault in faults)
+    more = {"errors": faults}
     return response(
-        INVALID_PARAMETER, detail, request_id(request), more={"errors": each}, path=request.url.path
+        INVALID_PARAMETER, detail, request_id(request), more=more, path=request.url.path
     )
 
 
@@ -202,7 +200,10 @@ async def _on_http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     if error.status_code == 405:
         allowed = _allowed(request)
-        detail = f"{request.url.path} does not take {request.method}; it takes {allowed or 'other methods'}"
+        detail = (
+            f"{request.url.path} does not take {request.method}; "
+            f"it takes {allowed or 'other methods'}"
+        )
         return response(
             WRONG_METHOD, detail, request_id(request), {"Allow": allowed}, path=request.url.path
         )

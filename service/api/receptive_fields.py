@@ -6,13 +6,14 @@ The routes of `service/api/field_tables.py` read their parameters by the functio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from math import prod
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from anatomy.fields.receptive_field import ReceptiveFields
 from anatomy.fields.results import UnitError
+from anatomy.layers.layers import Layer
 from anatomy.report import projective_body, receptive_field_body, unit_body
 from service import errors
 from service.api import field_schemas, problems
@@ -95,29 +96,47 @@ async def receptive_field(
     """
     layer = model.layer(n)
     source = None if of is None else model.layer(of)
+    _check_parameters(unit, of, pixel, input_id)
+    position = numbers("unit", unit) or numbers("pixel", pixel)
+    sizes = shape_of(services, model, shape)
+
+    def work() -> Response:
+        model_input, fields = looked_up(services, model, input_id, sizes)
+        with explained(errors.Impossible):
+            body = receptive_field_body(layer, fields, source)
+        if position is not None:
+            body = _position_body(layer, position, fields, source, is_unit=unit is not None)
+        if model_input is not None:
+            body["picture"] = model_input.rectangle(body["clipped"])
+        return as_json({"model": model.name, "version": model.version} | body)
+
+    return (await run_queued(services, deadline_of(services), work, model)).result
+
+
+def _check_parameters(
+    unit: str | None, of: str | None, pixel: str | None, input_id: str | None
+) -> None:
     if unit is not None and pixel is not None:
         raise errors.InvalidRequest("ask for a unit or for a pixel, not for both in one request")
     if input_id is not None and (unit is None or of is not None):
         raise errors.InvalidRequest(
             "input_id shows a unit's field in a picture: it needs unit, and cannot go with of"
         )
-    position = numbers("unit", unit) or numbers("pixel", pixel)
-    sizes = shape_of(services, model, shape)
 
-    def work() -> Response:
-        feed, fields = looked_up(services, model, input_id, sizes)
-        with explained(errors.Impossible):
-            body = receptive_field_body(layer, fields, source)
-        if position is not None:
-            missing = errors.UnknownUnit if unit is not None else errors.Impossible
-            answer = unit_body if unit is not None else projective_body
-            with explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
-                body = answer(layer, position, fields, source)
-        if feed is not None:
-            body["picture"] = feed.rectangle(body["clipped"])
-        return as_json({"model": model.name, "version": model.version} | body)
 
-    return (await run_queued(services, deadline_of(services), work, model)).result
+def _position_body(
+    layer: Layer,
+    position: Sequence[int],
+    fields: ReceptiveFields,
+    source: Layer | None,
+    *,
+    is_unit: bool,
+) -> dict[str, Any]:
+    """What one unit sees, or which units see one pixel."""
+    missing = errors.UnknownUnit if is_unit else errors.Impossible
+    write_body = unit_body if is_unit else projective_body
+    with explained(missing if layer.spatial_axes else errors.NoSpatialAxes):
+        return write_body(layer, position, fields, source)
 
 
 def looked_up(
@@ -128,9 +147,10 @@ def looked_up(
     """
     if input_id is None:
         return None, services.inspector.fields(model, sizes or model.input_shape)
-    feed = services.prepared.get(model, input_id)
-    _check_axes(feed.array.shape)
-    return feed, services.inspector.fields(model, sizes or feed.array.shape)
+    model_input = services.prepared.get(model, input_id)
+    shape = model_input.array.shape
+    _check_axes(shape)
+    return model_input, services.inspector.fields(model, sizes or shape)
 
 
 def shape_of(services: Services, model: Model, text: str | None) -> Sequence[int] | None:

@@ -27,7 +27,10 @@ from service.errors import (
 from service.inputs.array_formats import CSV, JSON, MAGIC, NPY
 from service.inputs.preprocess import Document, Picture, RawInput
 
-ACCEPTED = "image/*, application/octet-stream, multipart/form-data, application/json, text/csv or application/x-npy"
+ACCEPTED = (
+    "image/*, application/octet-stream, multipart/form-data, application/json, text/csv or "
+    "application/x-npy"
+)
 ENDINGS = {".npy": NPY, ".csv": CSV, ".json": JSON}
 
 
@@ -73,12 +76,12 @@ async def read_all(request: Request, limits: Limits) -> list[RawInput]:
 
 async def read_one(request: Request, limits: Limits) -> RawInput:
     """The one input that the request carries; raises InvalidRequest for several."""
-    given = await read_all(request, limits)
-    if len(given) > 1:
+    sources = await read_all(request, limits)
+    if len(sources) > 1:
         raise InvalidRequest(
-            f"this route takes one input, {len(given)} were posted; post them one by one"
+            f"this route takes one input, {len(sources)} were posted; post them one by one"
         )
-    return given[0]
+    return sources[0]
 
 
 async def _raw(request: Request, limits: Limits) -> list[RawInput]:
@@ -108,7 +111,7 @@ async def _files(form: FormData) -> list[RawInput]:
             f"the form has no field 'file'; its fields: {fields}; send one as in curl -F "
             "file=@cat.jpg"
         )
-    return [await _file(each) for each in files]
+    return [await _file(item) for item in files]
 
 
 async def _file(item: UploadFile | str) -> RawInput:
@@ -131,7 +134,7 @@ def _recognised(data: bytes, content_type: str, name: str) -> RawInput:
         return Document(data, NPY)
     if kind in _DOCUMENTS:
         return Document(data, kind)
-    ending = next((each for each in ENDINGS if name.lower().endswith(each)), None)
+    ending = next((suffix for suffix in ENDINGS if name.lower().endswith(suffix)), None)
     return Picture(data) if ending is None else Document(data, ENDINGS[ending])
 
 
@@ -192,48 +195,49 @@ _READERS: dict[str, Reader] = {
 }
 
 
+_BASE64_IMAGE = {
+    "type": "object",
+    "title": "A picture",
+    "required": ["image"],
+    "additionalProperties": False,
+    "properties": {
+        "image": {
+            "type": "string",
+            "contentEncoding": "base64",
+            "description": "The picture's bytes",
+        }
+    },
+}
+_NESTED_LISTS = {
+    "type": "object",
+    "title": "A signal, a volume, or the input of any network",
+    "required": ["inputs"],
+    "additionalProperties": False,
+    "properties": {
+        "inputs": {
+            "type": "array",
+            "items": {},
+            "description": "Nested lists of numbers, channels first",
+        }
+    },
+}
+_TABLE = {
+    "type": "string",
+    "description": "A signal: a row, a column, or a column for each channel",
+}
+
+
 def documented(several: bool) -> dict[str, Any]:
-    """OpenAPI's `requestBody` for a route that takes a picture, a signal or a volume, or several."""
+    """OpenAPI's `requestBody` of a route that takes a picture, a signal or a volume, or several."""
     binary = {"type": "string", "format": "binary"}
     files = {"type": "array", "items": binary, "minItems": 1} if several else binary
     form = {"type": "object", "required": ["file"], "properties": {"file": files}}
-    base64_image = {
-        "type": "object",
-        "title": "A picture",
-        "required": ["image"],
-        "additionalProperties": False,
-        "properties": {
-            "image": {
-                "type": "string",
-                "contentEncoding": "base64",
-                "description": "The picture's bytes",
-            }
-        },
-    }
-    nested = {
-        "type": "object",
-        "title": "A signal, a volume, or the input of any network",
-        "required": ["inputs"],
-        "additionalProperties": False,
-        "properties": {
-            "inputs": {
-                "type": "array",
-                "items": {},
-                "description": "Nested lists of numbers, channels first",
-            }
-        },
-    }
     content = {
         "image/*": {"schema": binary},
         "application/octet-stream": {"schema": binary},
         "multipart/form-data": {"schema": form},
-        JSON: {"schema": {"oneOf": [base64_image, nested]}},
-        CSV: {
-            "schema": {
-                "type": "string",
-                "description": "A signal: a row, a column, or a column for each channel",
-            }
-        },
+        JSON: {"schema": {"oneOf": [_BASE64_IMAGE, _NESTED_LISTS]}},
+        CSV: {"schema": _TABLE},
         NPY: {"schema": binary},
     }
     return {

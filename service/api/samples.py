@@ -15,8 +15,8 @@ from service.inputs.samples import MEDIA_TYPES, Sample, find, samples
 router = APIRouter(tags=["models"])
 
 _TYPES = {
-    each: {"schema": {"type": "string", "format": "binary"}}
-    for each in dict.fromkeys(MEDIA_TYPES.values())
+    name: {"schema": {"type": "string", "format": "binary"}}
+    for name in dict.fromkeys(MEDIA_TYPES.values())
 }
 _OK: dict[int | str, dict[str, Any]] = {200: {"description": "The sample", "content": _TYPES}}
 _PROBLEMS = (errors.UnknownModel, errors.QueueFull, errors.NotReady, errors.DeadlinePassed)
@@ -35,11 +35,11 @@ async def listed(services: ServicesDependency, name: str) -> Response:
     model = services.catalogue.get(name)
 
     def work() -> Response:
-        found = samples(model.file.path, services.settings.max_bytes)
+        files = samples(model.file.path, services.settings.max_bytes)
         body = {
             "model": model.name,
             "version": model.version,
-            "samples": [_summary(each) for each in found],
+            "samples": [_summary(file) for file in files],
         }
         return as_json(body)
 
@@ -61,18 +61,18 @@ async def sample(
     path = services.catalogue.get(name).file.path
 
     def work() -> Response:
-        found = find(samples(path, services.settings.max_bytes), file)
+        match = find(samples(path, services.settings.max_bytes), file)
         return Response(
-            found.path.read_bytes(), headers=GUARDED | {"Content-Type": found.media_type}
+            match.path.read_bytes(), headers=GUARDED | {"Content-Type": match.media_type}
         )
 
     return (await run_queued(services, deadline_of(services), work)).result
 
 
-def _summary(each: Sample) -> dict[str, Any]:
+def _summary(file: Sample) -> dict[str, Any]:
     return {
-        "name": each.name,
-        "file": each.path.name,
-        "media_type": each.media_type,
-        "bytes": each.size,
+        "name": file.name,
+        "file": file.path.name,
+        "media_type": file.media_type,
+        "bytes": file.size,
     }

@@ -106,7 +106,7 @@ class _Latest:
     same input.
     """
 
-    feed: ModelInput
+    model_input: ModelInput
     session: weakref.ref[Session]
     arrays: Mapping[str, np.ndarray]
 
@@ -140,29 +140,31 @@ class Inspector:
             array = self._run(model, tensor.name, decoded, deadline)
         return array[0] if array.ndim and array.shape[0] == 1 else array
 
-    def _run(self, model: Model, tensor: str, feed: ModelInput, deadline: float) -> np.ndarray:
+    def _run(
+        self, model: Model, tensor: str, model_input: ModelInput, deadline: float
+    ) -> np.ndarray:
         session, latest = model.session_of(tensor), self._latest
-        if latest is not None and latest.feed is feed and latest.session() is session:
+        if latest is not None and latest.model_input is model_input and latest.session() is session:
             return latest.arrays[tensor]
         started = time.monotonic()
-        arrays = dict(zip(session.outputs, session.run(feed.feeds, deadline), strict=True))
+        arrays = dict(zip(session.outputs, session.run(model_input.feeds, deadline), strict=True))
         self._statistics.layer_run(model.name, model.version, time.monotonic() - started)
         if len(arrays) > 1:
-            self._latest = _Latest(feed, weakref.ref(session), arrays)
+            self._latest = _Latest(model_input, weakref.ref(session), arrays)
         return arrays[tensor]
 
     def strongest(
-        self, model: Model, found: Activations, feed: ModelInput, count: int
+        self, model: Model, activations: Activations, model_input: ModelInput, count: int
     ) -> list[Unit]:
         """The units with the largest values, the strongest first, with what each sees."""
-        flat = found.values.reshape(-1)
+        flat = activations.values.reshape(-1)
         ranked = top_k(flat, count).tolist()
-        indices = [np.unravel_index(index, found.values.shape) for index in ranked]
+        indices = [np.unravel_index(index, activations.values.shape) for index in ranked]
         positions = [tuple(int(i) for i in index[1:]) for index in indices]
-        fields = self._seen(model, found, feed, positions)
+        fields = self._seen(model, activations, model_input, positions)
         return [
-            Unit(found.channels[int(index[0])], position, float(flat[place]), field)
-            for place, index, position, field in zip(
+            Unit(activations.channels[int(index[0])], position, float(flat[flat_index]), field)
+            for flat_index, index, position, field in zip(
                 ranked, indices, positions, fields, strict=True
             )
         ]
@@ -180,25 +182,37 @@ class Inspector:
         )
 
     def _seen(
-        self, model: Model, found: Activations, feed: ModelInput, positions: Sequence[Sequence[int]]
+        self,
+        model: Model,
+        activations: Activations,
+        model_input: ModelInput,
+        positions: Sequence[Sequence[int]],
     ) -> list[Field | None]:
         layer = replace(
-            found.layer, tensor=found.tensor.name, spatial_axes=found.tensor.spatial_axes
+            activations.layer,
+            tensor=activations.tensor.name,
+            spatial_axes=activations.tensor.spatial_axes,
         )
-        own = found.tensor.name in (found.layer.tensor, found.layer.anchor_tensor)
-        if own and not layer.spatial_axes:
-            whole = _whole_input(model, feed)
-            return [whole] * len(positions)
-        if not found.mapped or max(feed.array.shape) > LONGEST_AXIS:
+        is_output = activations.tensor.name in (
+            activations.layer.tensor,
+            activations.layer.anchor_tensor,
+        )
+        if is_output and not layer.spatial_axes:
+            field = _whole_input(model, model_input)
+            return [field] * len(positions)
+        if not activations.mapped or max(model_input.array.shape) > LONGEST_AXIS:
             return [None] * len(positions)
         try:
-            fields = self.fields(model, feed.array.shape)
-            if not own and fields.layer(layer).status == "upper_bound":
+            fields = self.fields(model, model_input.array.shape)
+            if not is_output and fields.layer(layer).status == "upper_bound":
                 return [None] * len(positions)
             units = fields.units(layer, positions)
         except UnitError:
             return [None] * len(positions)
-        return [Field(unit.interval, unit.clipped, feed.rectangle(unit.clipped)) for unit in units]
+        return [
+            Field(unit.interval, unit.clipped, model_input.rectangle(unit.clipped))
+            for unit in units
+        ]
 
 
 def tensor_of(layer: Layer, part: TensorSelection) -> LayerTensor:
@@ -231,9 +245,9 @@ def select(layer: Layer, part: TensorSelection, array: np.ndarray) -> Activation
     return Activations(layer, tensor, channels, values[channels], selected, array.shape)
 
 
-def statistics(found: Activations) -> list[Mapping[str, Any]]:
+def statistics(activations: Activations) -> list[Mapping[str, Any]]:
     """Of each channel: its number, min, max, mean and the fraction of zeros."""
-    flat = found.values.reshape(len(found.values), -1)
+    flat = activations.values.reshape(len(activations.values), -1)
     if not flat.size:
         return []
     with np.errstate(all="ignore"):
@@ -243,7 +257,7 @@ def statistics(found: Activations) -> list[Mapping[str, Any]]:
             flat.mean(axis=1, dtype=np.float64),
             (flat == 0).mean(axis=1),
         )
-    rows = zip(found.channels, *(column.tolist() for column in columns), strict=True)
+    rows = zip(activations.channels, *(column.tolist() for column in columns), strict=True)
     return [dict(zip(("channel", "min", "max", "mean", "zeros"), row, strict=True)) for row in rows]
 
 
@@ -272,6 +286,6 @@ def _comparable(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
 
 
-def _whole_input(model: Model, feed: ModelInput) -> Field:
-    interval = [[0, feed.array.shape[axis]] for axis in spatial_axes(model.file.graph)]
-    return Field(interval, interval, feed.rectangle(interval))
+def _whole_input(model: Model, model_input: ModelInput) -> Field:
+    interval = [[0, model_input.array.shape[axis]] for axis in spatial_axes(model.file.graph)]
+    return Field(interval, interval, model_input.rectangle(interval))

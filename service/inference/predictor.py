@@ -52,7 +52,7 @@ class PredictItem:
     Both are points of `time.monotonic()`; without the latter it did not wait.
     """
 
-    given: InputSource
+    source: InputSource
     top_k: int | None
     deadline: float
     came: float = math.inf
@@ -153,7 +153,7 @@ class Predictor:
         """An input that is ready, and kept unless it has more bytes than that."""
         started = time.monotonic()
         try:
-            decoded = preprocess(model, item.given, self._max_pixels)
+            decoded = preprocess(model, item.source, self._max_pixels)
         except FoveaError as error:
             return error
         posted, input_id = decoded.posted, None

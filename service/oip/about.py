@@ -41,7 +41,7 @@ def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
         "versions": versions,
         "platform": PLATFORM,
         "inputs": [_shown(input_of(model))],
-        "outputs": [_shown(each) for each in outputs_of(model)],
+        "outputs": [_shown(tensor) for tensor in outputs_of(model)],
         "parameters": {"layers": listed},
     }
 
@@ -65,7 +65,7 @@ def config(model: Model, instances: int) -> dict[str, Any]:
             _configured(input_of(model), batches)
             | {"format": "FORMAT_NONE", "allow_ragged_batch": False, "optional": False}
         ],
-        "output": [_configured(each, batches) for each in outputs_of(model)],
+        "output": [_configured(tensor, batches) for tensor in outputs_of(model)],
         "instance_group": [{"name": f"{model.name}_0", "kind": kind, "count": instances}],
         "default_model_filename": "model.onnx",
         "parameters": {},
@@ -74,27 +74,27 @@ def config(model: Model, instances: int) -> dict[str, Any]:
     } | ({"dynamic_batching": queue} if batches else {})
 
 
-def statistics(found: ModelStatistics) -> dict[str, Any]:
+def statistics(model: ModelStatistics) -> dict[str, Any]:
     """One entry of `model_stats`."""
     stages = {
-        "success": found.success,
-        "fail": found.fail,
-        "queue": found.queue,
-        "compute_input": found.compute_input,
-        "compute_infer": found.compute_infer,
-        "compute_output": found.compute_output,
+        "success": model.success,
+        "fail": model.fail,
+        "queue": model.queue,
+        "compute_input": model.compute_input,
+        "compute_infer": model.compute_infer,
+        "compute_output": model.compute_output,
         "cache_hit": NONE,
         "cache_miss": NONE,
     }
     return {
-        "name": found.name,
-        "version": found.version,
-        "last_inference": found.last_inference,
-        "inference_count": found.inference_count,
-        "execution_count": found.execution_count,
-        "inference_stats": {name: _duration(each) for name, each in stages.items()},
+        "name": model.name,
+        "version": model.version,
+        "last_inference": model.last_inference,
+        "inference_count": model.inference_count,
+        "execution_count": model.execution_count,
+        "inference_stats": {name: _duration(duration) for name, duration in stages.items()},
         "response_stats": {},
-        "batch_stats": [_batch(each) for each in found.batch_stats],
+        "batch_stats": [_batch(batch) for batch in model.batch_stats],
         "memory_usage": [],
     }
 

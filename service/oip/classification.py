@@ -11,7 +11,7 @@ from service.inference.top_k import top_k
 from service.oip.datatypes import Array
 
 
-def strongest(array: Array, count: int, labels: Sequence[str], batched: bool) -> Array:
+def classify(array: Array, count: int, labels: Sequence[str], batched: bool) -> Array:
     """Texts [items, count], the largest first, the first of equals first; [count] without a batch
     axis.
 

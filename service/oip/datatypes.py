@@ -55,11 +55,11 @@ def from_bytes(name: str, datatype: str, shape: Sequence[int], data: memoryview)
     its own.
     """
     dtype = TYPES[datatype]
-    wanted = math.prod(shape) * dtype.itemsize
-    if len(data) != wanted:
+    expected = math.prod(shape) * dtype.itemsize
+    if len(data) != expected:
         raise InvalidRequest(
             f"unexpected size for input '{name}', {datatype} of shape {list(shape)}: expecting "
-            f"{wanted} bytes, "
+            f"{expected} bytes, "
             f"got {len(data)}"
         )
     if datatype == "BOOL":
@@ -79,7 +79,7 @@ def to_bytes(array: Array) -> bytes:
 
 
 def from_json(name: str, datatype: str, shape: Sequence[int], data: Any) -> Array:
-    """The tensor of these numbers; raises InvalidRequest for another count, nesting, type or range."""
+    """The tensor of these numbers; raises InvalidRequest for a wrong count, nesting or type."""
     dtype = TYPES[datatype]
     items = flat(name, shape, data)
     if set(map(type, items)) - _OF_JSON[dtype.kind]:
@@ -130,7 +130,7 @@ def flat(name: str, shape: Sequence[int], data: Any) -> list[Any]:
 
 
 def _nested_as(sizes: Sequence[int], shape: Sequence[int]) -> bool:
-    """Whether lists of these sizes are the shape; behind an empty one there is nothing to be seen."""
+    """Whether lists of these sizes are the shape; behind an empty one nothing can be seen."""
     return list(sizes) == list(shape) or (
         sizes[-1] == 0 and list(sizes) == list(shape[: len(sizes)])
     )

@@ -47,7 +47,7 @@ def objects(what: str, value: Any) -> list[Fields]:
     """The value as a list of objects."""
     if not isinstance(value, list):
         raise InvalidRequest(f"'{what}' must be a list of objects")
-    return [fields(f"'{what}[{place}]'", each) for place, each in enumerate(value)]
+    return [fields(f"'{what}[{index}]'", item) for index, item in enumerate(value)]
 
 
 def text(what: str, value: Any) -> str:
@@ -57,36 +57,36 @@ def text(what: str, value: Any) -> str:
     return value
 
 
-def parameters(what: str, given: Fields) -> Fields:
+def parameters(what: str, holder: Fields) -> Fields:
     """The `parameters` of an object; values are text, numbers or true and false."""
-    found = fields(f"'parameters' of {what}", given.get("parameters", {}))
-    for name, value in found.items():
+    values = fields(f"'parameters' of {what}", holder.get("parameters", {}))
+    for name, value in values.items():
         if not isinstance(value, str | int | float):
             raise InvalidRequest(
                 f"parameter '{name[:80]}' of {what} must be text, a number, true or false"
             )
-    return found
+    return values
 
 
-def whole(what: str, given: Fields, name: str) -> int | None:
+def whole_number(what: str, parameters: Fields, name: str) -> int | None:
     """A parameter as a whole number from 0; None where it is not given."""
-    value = given.get(name)
+    value = parameters.get(name)
     if value is None:
         return None
-    if not is_whole(value):
+    if not is_whole_number(value):
         raise InvalidRequest(f"parameter '{name}' of {what} must be a whole number from 0")
     return int(value)
 
 
-def flag(what: str, given: Fields, name: str) -> bool | None:
+def flag(what: str, parameters: Fields, name: str) -> bool | None:
     """A parameter as true or false; None where it is not given."""
-    value = given.get(name)
+    value = parameters.get(name)
     if value is not None and not isinstance(value, bool):
         raise InvalidRequest(f"parameter '{name}' of {what} must be true or false")
     return value
 
 
-def is_whole(value: Any) -> bool:
+def is_whole_number(value: Any) -> bool:
     """Whether it is a whole number from 0; true and false are none."""
     return type(value) is int and value >= 0
 

@@ -1,4 +1,4 @@
-"""Tensors of BYTES: in bytes each element is its length, four bytes little-endian, and then itself."""
+"""Tensors of BYTES: in bytes each element is its length, four bytes little-endian, then itself."""
 
 from collections.abc import Iterable, Sequence
 
@@ -15,18 +15,18 @@ def from_bytes(name: str, count: int, data: memoryview) -> list[bytes]:
     many.
     """
     check_count(name, count)
-    elements, place = [], 0
+    elements, end = [], 0
     for _ in range(count):
-        start = place + _PREFIX
-        place = start + int.from_bytes(data[place:start], "little")
-        if start > len(data) or place > len(data):
+        start = end + _PREFIX
+        end = start + int.from_bytes(data[end:start], "little")
+        if start > len(data) or end > len(data):
             raise InvalidRequest(
                 f"unexpected size for input '{name}': its elements go beyond its {len(data)} bytes"
             )
-        elements.append(bytes(data[start:place]))
-    if place != len(data):
+        elements.append(bytes(data[start:end]))
+    if end != len(data):
         raise InvalidRequest(
-            f"unexpected size for input '{name}': {len(data) - place} bytes follow its last element"
+            f"unexpected size for input '{name}': {len(data) - end} bytes follow its last element"
         )
     return elements
 
@@ -41,9 +41,10 @@ def from_json(name: str, items: Sequence[object]) -> list[bytes]:
 
 def to_bytes(elements: Iterable[bytes]) -> bytes:
     """The elements behind their lengths."""
-    return b"".join(
-        part for each in elements for part in (len(each).to_bytes(_PREFIX, "little"), each)
-    )
+    parts = []
+    for element in elements:
+        parts += [len(element).to_bytes(_PREFIX, "little"), element]
+    return b"".join(parts)
 
 
 def check_count(name: str, count: int) -> None:

@@ -30,6 +30,12 @@ from service.telemetry.statistics import Statistics
 LARGEST_ANSWER = 1 << 27
 """Bytes of all outputs of a run: layers of a batch are many times as large as what was posted."""
 
+SIGNATURES = tuple(signature for kind in FORMATS for signature in kind.signatures)
+"""What the bytes of a picture begin with."""
+
+OPEN = -1
+"""A size that the graph leaves open."""
+
 AT_ONCE_BYTES = 16_384
 """An answer that takes no longer, of an input no larger, comes from the event loop itself."""
 
@@ -41,7 +47,7 @@ class InferPlan:
     """
 
     model: Model
-    given: InputTensor
+    source: InputTensor
     outputs: Sequence[tuple[RequestedOutput, TensorMetadata]]
 
     @property
@@ -52,7 +58,7 @@ class InferPlan:
     @property
     def count(self) -> int:
         """Items in it."""
-        return len(self.given.elements) or (self.given.shape[0] if self.given.shape else 1)
+        return len(self.source.elements) or (self.source.shape[0] if self.source.shape else 1)
 
 
 Tensors = Mapping[str, Array]
@@ -64,12 +70,15 @@ def planned(model: Model, asked: InferRequest) -> InferPlan:
     """
     name = model.file.input
     if len(asked.inputs) != 1 or asked.inputs[0].name != name:
-        got = ", ".join(f"'{each.name[:80]}'" for each in asked.inputs[:8]) or "none"
+        got = ", ".join(f"'{tensor.name[:80]}'" for tensor in asked.inputs[:8]) or "none"
         raise InvalidRequest(f"model '{model.name}' takes one input, '{name}'; got {got}")
-    _check_input(model, asked.inputs[0])
-    wanted = asked.outputs or [RequestedOutput(each, asked.binary) for each in model.lean.outputs]
+    (source,) = asked.inputs
+    _check_input(model, source)
+    outputs = asked.outputs or [
+        RequestedOutput(output, asked.binary) for output in model.lean.outputs
+    ]
     return InferPlan(
-        model, asked.inputs[0], [(each, tensors.found(model, each.name)) for each in wanted]
+        model, source, [(output, tensors.find_output(model, output.name)) for output in outputs]
     )
 
 
@@ -77,21 +86,26 @@ def raw(model: Model, body: bytes) -> InputTensor:
     """The one input, of which a body without a document is the bytes: a picture, or the tensor of a
     batch of one.
     """
-    own = tensors.input_of(model)
-    if tensors.takes_pictures(model) and body.startswith(
-        tuple(each for kind in FORMATS for each in kind.signatures)
-    ):
-        return InputTensor(own.name, BYTES, (1,), elements=[body])
-    sizes = [1, *own.sizes[1:]] if model.batches else own.sizes
-    if own.datatype not in datatypes.TYPES or own.shape is None or sizes.count(-1) > 1:
+    expected = tensors.input_of(model)
+    if tensors.takes_pictures(model) and body.startswith(SIGNATURES):
+        return InputTensor(expected.name, BYTES, (1,), elements=[body])
+    sizes = _sizes_of(model, expected, len(body))
+    datatype = str(expected.datatype)
+    array = datatypes.from_bytes(expected.name, datatype, sizes, memoryview(body))
+    return InputTensor(expected.name, datatype, sizes, array)
+
+
+def _sizes_of(model: Model, expected: TensorMetadata, count: int) -> tuple[int, ...]:
+    """The shape of so many bytes as this input, where at most one size is open."""
+    sizes = [1, *expected.sizes[1:]] if model.batches else expected.sizes
+    dtype = datatypes.TYPES.get(str(expected.datatype))
+    if dtype is None or expected.shape is None or sizes.count(OPEN) > 1:
         raise InvalidRequest(
-            f"input '{own.name}' has a shape that bytes alone do not tell; send a document before "
-            "them"
+            f"input '{expected.name}' has a shape that bytes alone do not tell; send a document "
+            "before them"
         )
-    item = math.prod(size for size in sizes if size >= 0) * datatypes.TYPES[own.datatype].itemsize
-    sizes = [len(body) // max(item, 1) if size < 0 else size for size in sizes]
-    array = datatypes.from_bytes(own.name, own.datatype, sizes, memoryview(body))
-    return InputTensor(own.name, own.datatype, tuple(sizes), array)
+    known = math.prod(size for size in sizes if size != OPEN) * dtype.itemsize
+    return tuple(count // max(known, 1) if size == OPEN else size for size in sizes)
 
 
 async def infer(
@@ -121,27 +135,30 @@ def outputs_of(plan: InferPlan, computed: Tensors) -> list[Output]:
     return [_output(plan.model, output, computed[tensor.tensor]) for output, tensor in plan.outputs]
 
 
-def _check_input(model: Model, given: InputTensor) -> None:
-    own = tensors.input_of(model)
-    if given.datatype == BYTES and own.datatype != BYTES:
+def _check_input(model: Model, source: InputTensor) -> None:
+    expected = tensors.input_of(model)
+    if source.datatype == BYTES and expected.datatype != BYTES:
         if not tensors.takes_pictures(model):
             raise InvalidRequest(
-                f"input '{own.name}' takes {own.datatype}, not BYTES: the model takes no pictures"
+                f"input '{expected.name}' takes {expected.datatype}, not BYTES: "
+                "the model takes no pictures"
             )
-        if len(given.shape) != 1 and given.shape[1:] != (1,):
+        if len(source.shape) != 1 and source.shape[1:] != (1,):
             raise InvalidRequest(
-                f"pictures are BYTES of shape [n] or [n, 1]; got {list(given.shape)}"
+                f"pictures are BYTES of shape [n] or [n, 1]; got {list(source.shape)}"
             )
-        tensors.check_batch(model, len(given.elements))
+        tensors.check_batch(model, len(source.elements))
         return
-    if given.datatype != own.datatype:
-        raise InvalidRequest(f"input '{own.name}' takes {own.datatype}, not {given.datatype}")
-    tensors.check_shape(model, given.shape)
+    if source.datatype != expected.datatype:
+        raise InvalidRequest(
+            f"input '{expected.name}' takes {expected.datatype}, not {source.datatype}"
+        )
+    tensors.check_shape(model, source.shape)
 
 
 def _at_once(plan: InferPlan) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
-    array, model = plan.given.array, plan.model
+    array, model = plan.source.array, plan.model
     small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.quick
     return small and set(plan.tensors) <= set(model.lean.outputs)
 
@@ -167,7 +184,7 @@ def _run(
 async def _prepared(
     plan: InferPlan, pipeline: Pipeline, max_pixels: int, deadline: float
 ) -> PreparedInput:
-    came, source = time.monotonic(), plan.given
+    came, source = time.monotonic(), plan.source
     if source.array is not None:
         return PreparedInput(source.array, deadline, came, 0.0, 0.0)
 
@@ -267,15 +284,15 @@ def _text(element: bytes) -> str:
         ) from None
 
 
-def _output(model: Model, wanted: RequestedOutput, array: Any) -> Output:
+def _output(model: Model, output: RequestedOutput, array: Any) -> Output:
     # A graph may also give sequences and maps.
     if not isinstance(array, np.ndarray) or datatypes.datatype_of(array.dtype) is None:
-        raise Impossible(f"output '{wanted.name}' is of a type that the protocol has not")
-    if not wanted.classes:
-        return Output(wanted.name, array, wanted.binary)
-    labels = model.labels if wanted.name == model.file.output else ()
+        raise Impossible(f"output '{output.name}' is of a type that the protocol has not")
+    if not output.classes:
+        return Output(output.name, array, output.binary)
+    labels = model.labels if output.name == model.file.output else ()
     return Output(
-        wanted.name,
-        classification.strongest(array, wanted.classes, labels, model.batches),
-        wanted.binary,
+        output.name,
+        classification.classify(array, output.classes, labels, model.batches),
+        output.binary,
     )

@@ -52,18 +52,18 @@ class InferRequest:
 
 def parse(head: bytes | memoryview, tail: memoryview) -> InferRequest:
     """The request of a JSON document and the tensors' bytes behind it."""
-    given = document.read(head)
-    own = document.parameters("the request", given)
-    binary = document.flag("the request", own, "binary_data_output") or False
-    outputs = given.get("outputs")
+    fields = document.read(head)
+    parameters = document.parameters("the request", fields)
+    binary = document.flag("the request", parameters, "binary_data_output") or False
+    outputs = fields.get("outputs")
     return InferRequest(
-        inputs=_inputs(document.objects("inputs", given.get("inputs")), tail),
+        inputs=_inputs(document.objects("inputs", fields.get("inputs")), tail),
         outputs=None
         if outputs is None
         else _outputs(document.objects("outputs", outputs), binary) or None,
-        id=_id(given),
+        id=_id(fields),
         binary=binary,
-        timeout=(document.whole("the request", own, "timeout") or 0) / 1e6 or None,
+        timeout=(document.whole_number("the request", parameters, "timeout") or 0) / 1e6 or None,
     )
 
 
@@ -81,36 +81,36 @@ def split(body: bytes, length: int | None) -> tuple[memoryview, memoryview]:
     return view[:length], view[length:]
 
 
-def _id(given: Fields) -> str | None:
-    value = given.get("id")
+def _id(fields: Fields) -> str | None:
+    value = fields.get("id")
     if value is not None and not isinstance(value, str):
         raise InvalidRequest("'id' must be text")
     return value
 
 
-def _inputs(given: Sequence[Fields], tail: memoryview) -> list[InputTensor]:
+def _inputs(items: Sequence[Fields], tail: memoryview) -> list[InputTensor]:
     blobs = _Blobs(tail)
-    found = [_input(each, blobs) for each in given]
+    tensors = [_input(item, blobs) for item in items]
     blobs.finish()
-    _check_single("input", [each.name for each in found])
-    return found
+    _check_single("input", [item.name for item in tensors])
+    return tensors
 
 
-def _input(given: Fields, blobs: "_Blobs") -> InputTensor:
-    name = document.text("the name of an input", given.get("name"))
+def _input(fields: Fields, blobs: "_Blobs") -> InputTensor:
+    name = document.text("the name of an input", fields.get("name"))
     what = f"input '{name[:80]}'"
-    datatype, shape = given.get("datatype"), _shape(what, given.get("shape"))
+    datatype, shape = fields.get("datatype"), _shape(what, fields.get("shape"))
     if datatype not in DATATYPES:
         raise InvalidRequest(
             f"{what} has datatype '{str(datatype)[:40]}'; known are {', '.join(DATATYPES)}"
         )
-    own = document.parameters(what, given)
-    if any(each.startswith("shared_memory") for each in own):
+    parameters = document.parameters(what, fields)
+    if any(parameter.startswith("shared_memory") for parameter in parameters):
         raise InvalidRequest(
             f"{what} is to come from shared memory, which is not supported; send its data"
         )
-    size = document.whole(what, own, "binary_data_size")
-    if (size is None) == ("data" not in given):
+    size = document.whole_number(what, parameters, "binary_data_size")
+    if (size is None) == ("data" not in fields):
         raise InvalidRequest(
             f"{what} must have either data, or the parameter binary_data_size and bytes behind "
             "the JSON"
@@ -119,13 +119,13 @@ def _input(given: Fields, blobs: "_Blobs") -> InputTensor:
         return _read(name, datatype, shape, blobs.take(name, size))
     if datatype != BYTES:
         return InputTensor(
-            name, datatype, shape, datatypes.from_json(name, datatype, shape, given["data"])
+            name, datatype, shape, datatypes.from_json(name, datatype, shape, fields["data"])
         )
     return InputTensor(
         name,
         BYTES,
         shape,
-        elements=elements.from_json(name, datatypes.flat(name, shape, given["data"])),
+        elements=elements.from_json(name, datatypes.flat(name, shape, fields["data"])),
     )
 
 
@@ -141,7 +141,7 @@ def _read(name: str, datatype: str, shape: tuple[int, ...], data: memoryview) ->
 def _shape(what: str, value: Any) -> tuple[int, ...]:
     if (
         not isinstance(value, list)
-        or not all(map(document.is_whole, value))
+        or not all(map(document.is_whole_number, value))
         or len(value) > MOST_AXES
     ):
         raise InvalidRequest(f"the shape of {what} must be a list of whole numbers from 0")
@@ -150,21 +150,23 @@ def _shape(what: str, value: Any) -> tuple[int, ...]:
     return tuple(value)
 
 
-def _outputs(given: Sequence[Fields], binary: bool) -> list[RequestedOutput]:
-    found = [_output(each, binary) for each in given]
-    _check_single("output", [each.name for each in found])
-    return found
+def _outputs(items: Sequence[Fields], binary: bool) -> list[RequestedOutput]:
+    outputs = [_output(item, binary) for item in items]
+    _check_single("output", [item.name for item in outputs])
+    return outputs
 
 
-def _output(given: Fields, binary: bool) -> RequestedOutput:
-    name = document.text("the name of an output", given.get("name"))
+def _output(fields: Fields, binary: bool) -> RequestedOutput:
+    name = document.text("the name of an output", fields.get("name"))
     what = f"output '{name[:80]}'"
-    own = document.parameters(what, given)
-    if any(each.startswith("shared_memory") for each in own):
+    parameters = document.parameters(what, fields)
+    if any(parameter.startswith("shared_memory") for parameter in parameters):
         raise InvalidRequest(f"{what} is to go to shared memory, which is not supported")
-    chosen = document.flag(what, own, "binary_data")
+    chosen = document.flag(what, parameters, "binary_data")
     return RequestedOutput(
-        name, binary if chosen is None else chosen, document.whole(what, own, "classification") or 0
+        name,
+        binary if chosen is None else chosen,
+        document.whole_number(what, parameters, "classification") or 0,
     )
 
 

@@ -1,4 +1,4 @@
-"""The answer to an inference: JSON, and behind it the bytes of the tensors that were asked for so."""
+"""The answer to an inference: JSON, and behind it the bytes of tensors that were asked for so."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ def answer(
 ) -> InferResponse:
     """The body; raises Impossible for numbers that JSON does not have."""
     blobs: list[bytes] = []
-    listed = [_listed(each, blobs) for each in outputs]
+    listed = [_listed(output, blobs) for output in outputs]
     document: dict[str, Any] = {"model_name": model, "model_version": version}
     document |= ({} if request is None else {"id": request}) | {"outputs": listed}
     head = _dumped(document)
-    if not any(each.binary for each in outputs):
+    if not any(output.binary for output in outputs):
         return InferResponse(head, None)
     return InferResponse(b"".join((head, *blobs)), len(head))
 
@@ -48,7 +48,7 @@ def _listed(output: Output, blobs: list[bytes]) -> dict[str, Any]:
     datatype = datatypes.datatype_of(array.dtype)
     about = {"name": output.name, "datatype": datatype, "shape": list(array.shape)}
     if output.binary:
-        texts = [str(each).encode() for each in array.reshape(-1)] if datatype == BYTES else []
+        texts = [str(text).encode() for text in array.reshape(-1)] if datatype == BYTES else []
         blobs.append(elements.to_bytes(texts) if datatype == BYTES else datatypes.to_bytes(array))
         return about | {"parameters": {"binary_data_size": len(blobs[-1])}}
     if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -66,7 +66,7 @@ def _dumped(document: dict[str, Any]) -> bytes:
     except TypeError:
         # A name that is no UTF-8, as one in a stranger's file may be.
         outputs = [
-            each | {"name": each["name"].encode("utf-8", "replace").decode()}
-            for each in document["outputs"]
+            output | {"name": output["name"].encode("utf-8", "replace").decode()}
+            for output in document["outputs"]
         ]
         return orjson.dumps(document | {"outputs": outputs}, option=orjson.OPT_SERIALIZE_NUMPY)

@@ -57,7 +57,7 @@ def layers_of(model: Model) -> Iterator[tuple[Layer, TensorMetadata]]:
     return ((layer, _tensor(model, layer.name, layer.tensor)) for layer in model.layers)
 
 
-def found(model: Model, name: str) -> TensorMetadata:
+def find_output(model: Model, name: str) -> TensorMetadata:
     """The output of this name, or the layer; raises InvalidRequest for what is neither."""
     if name in model.lean.outputs:
         return _tensor(model, name, name)
@@ -89,20 +89,21 @@ def batched(model: Model, tensors: Sequence[str]) -> bool:
     if not isinstance(batch, str):
         return False
     shapes = [model.file.graph.shape(tensor) for tensor in tensors]
-    return all(each is not None and len(each) > 0 and each[0] == batch for each in shapes)
+    return all(sizes is not None and len(sizes) > 0 and sizes[0] == batch for sizes in shapes)
 
 
 def check_shape(model: Model, shape: Sequence[int]) -> None:
     """Raise InvalidRequest if the model's input does not take this shape."""
-    own = input_of(model)
+    expected = input_of(model)
     if 0 in shape:
-        raise InvalidRequest(f"input '{own.name}' must not be empty; got shape {list(shape)}")
-    if own.shape is None:
+        raise InvalidRequest(f"input '{expected.name}' must not be empty; got shape {list(shape)}")
+    if expected.shape is None:
         return
-    same = all(size in (-1, got) for size, got in zip(own.sizes, shape, strict=False))
-    if len(shape) != len(own.shape) or not same:
+    same = all(size in (-1, got) for size, got in zip(expected.sizes, shape, strict=False))
+    if len(shape) != len(expected.shape) or not same:
         raise InvalidRequest(
-            f"unexpected shape for input '{own.name}': expected {own.sizes}, got {list(shape)}"
+            f"unexpected shape for input '{expected.name}': "
+            f"expected {expected.sizes}, got {list(shape)}"
         )
     if model.batches:
         check_batch(model, shape[0])
@@ -122,7 +123,7 @@ def check_batch(model: Model, count: int) -> None:
 
 def _named(model: Model, name: str) -> Layer:
     """The layer of this name; a bare number is the name of none, unless one is called so."""
-    layer = next((each for each in model.layers if each.name == name), None)
+    layer = next((candidate for candidate in model.layers if candidate.name == name), None)
     if layer is None:
         raise UnknownLayer(name)
     return layer

@@ -39,14 +39,14 @@ def unpacked(data: bytes, most: int) -> bytes:
     """
     reader = zlib.decompressobj(_EITHER)
     try:
-        found = reader.decompress(data, most + 1)
+        body = reader.decompress(data, most + 1)
     except zlib.error:
         raise InvalidRequest("the body is not what its Content-Encoding says") from None
-    if len(found) > most:
+    if len(body) > most:
         raise TooManyBytes(f"the body holds more than the {most} bytes that are taken")
     if not reader.eof or reader.unused_data:
         raise InvalidRequest("the compressed body ends too early, or something follows it")
-    return found
+    return body
 
 
 def packed(data: bytes, coding: str) -> bytes:
@@ -55,11 +55,11 @@ def packed(data: bytes, coding: str) -> bytes:
     return packer.compress(data) + packer.flush()
 
 
-def wanted(accept: str | None, size: int) -> str:
+def choose(accept: str | None, size: int) -> str:
     """How an answer of so many bytes is to be packed; empty for not at all."""
     if not accept or size < SMALLEST:
         return ""
-    given = weights(accept)
-    best = max(CODINGS, key=lambda name: given.get(name, 0.0))
-    weight = given.get(best, 0.0)
-    return best if weight > 0 and weight >= given.get("identity", 0.0) else ""
+    accepted = weights(accept)
+    best = max(CODINGS, key=lambda name: accepted.get(name, 0.0))
+    weight = accepted.get(best, 0.0)
+    return best if weight > 0 and weight >= accepted.get("identity", 0.0) else ""

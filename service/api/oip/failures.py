@@ -46,13 +46,13 @@ def response(
     status: int, slug: str, text: str, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The answer to a problem of this status and kind."""
-    given = dict(headers or {})
+    all_headers = dict(headers or {})
     if slug == _CODING:
-        given["Accept-Encoding"] = "gzip, deflate"
+        all_headers["Accept-Encoding"] = "gzip, deflate"
     elif status in _MALFORMED:
         status = 400
     body = orjson.dumps({"error": text.encode("utf-8", "replace").decode()})
-    return Response(body, status, given, MEDIA_TYPE)
+    return Response(body, status, all_headers, MEDIA_TYPE)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

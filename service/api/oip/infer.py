@@ -109,7 +109,7 @@ def _response(answer: InferResponse, accepted: str | None) -> Response:
     headers = {"Vary": "Accept-Encoding"}
     if answer.length is not None:
         headers[request_bodies.HEADER] = str(answer.length)
-    body, packing = answer.body, coding.wanted(accepted, len(answer.body))
+    body, packing = answer.body, coding.choose(accepted, len(answer.body))
     if packing:
         headers["Content-Encoding"] = packing
         body = coding.packed(body, packing)

@@ -124,5 +124,7 @@ def _config(services: Services, model: Model) -> Response:
 
 
 def _statistics(services: Services, models: list[Model]) -> Response:
-    found = [services.statistics.of(model.name, model.version) for model in models]
-    return as_json({"model_stats": [about.statistics(each) for each in found]})
+    entries = [
+        about.statistics(services.statistics.of(model.name, model.version)) for model in models
+    ]
+    return as_json({"model_stats": entries})

@@ -37,9 +37,14 @@ async def index(request: Request, services: ServicesDependency) -> Response:
     listed = await asyncio.to_thread(services.manager.index)
     return as_json(
         [
-            {"name": each.name, "version": each.version, "state": each.state, "reason": each.reason}
-            for each in listed
-            if not ready or each.state == "READY"
+            {
+                "name": entry.name,
+                "version": entry.version,
+                "state": entry.state,
+                "reason": entry.reason,
+            }
+            for entry in listed
+            if not ready or entry.state == "READY"
         ]
     )
 
@@ -57,9 +62,9 @@ async def load(request: Request, services: ServicesDependency, name: str) -> Res
     Only where `FOVEA_MODEL_CONTROL` is `explicit`. Answered when the model is warm. No
     configuration and no file are taken from the request.
     """
-    given = _parameters(await _body(request, services))
-    if given:
-        refused = ", ".join(f"'{each[:80]}'" for each in given)
+    parameters = _parameters(await _body(request, services))
+    if parameters:
+        refused = ", ".join(f"'{parameter[:80]}'" for parameter in parameters)
         raise InvalidRequest(
             f"a model is loaded as it is in the models folder: no {refused} is taken from a request"
         )
@@ -79,8 +84,8 @@ async def unload(request: Request, services: ServicesDependency, name: str) -> R
 
     Only where `FOVEA_MODEL_CONTROL` is `explicit`.
     """
-    given = _parameters(await _body(request, services))
-    document.flag("the request", given, "unload_dependents")
+    parameters = _parameters(await _body(request, services))
+    document.flag("the request", parameters, "unload_dependents")
     await asyncio.to_thread(services.manager.unload, name)
     return Response()
 

@@ -253,7 +253,7 @@ _HEAD = {
 _BYTES = {"schema": {"type": "string", "format": "binary"}}
 INFERRED: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "The outputs: a JSON document, and behind it the bytes of those that were asked for so",
+        "description": "The outputs: a JSON document, and behind it the bytes of some of them",
         "headers": {"Inference-Header-Content-Length": _HEAD},
         "content": {
             "application/json": {"schema": {"$ref": _TEMPLATE.format(model="InferenceAnswer")}},
@@ -277,7 +277,7 @@ INFERENCE = _body(InferenceRequest, True, **{"application/octet-stream": _BYTES}
             "name": "Inference-Header-Content-Length",
             "in": "header",
             "required": False,
-            "description": "Bytes of the JSON document before the tensors; 0 for a body that is the input itself",
+            "description": "Bytes of the JSON before the tensors; 0 for a body that is the input",
             "schema": {"type": "integer", "minimum": 0},
         }
     ]

@@ -348,7 +348,7 @@ def test_a_failing_run_is_a_problem_of_its_own_request(
     fatal = post(picture(13))
 
     def failing(model: Any, wanted: Any) -> Any:
-        if any(post(each.given.data) == fatal for each in wanted):
+        if any(post(each.source.data) == fatal for each in wanted):
             raise RunFailed("no memory left at 0x7f")
         return predict_all(model, wanted)
 

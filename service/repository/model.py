@@ -68,7 +68,7 @@ class Model:
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
-        """The sizes that batches are padded to, the largest last; none where they run as they are."""
+        """The sizes that batches are padded to, the largest last; none if they run as they are."""
         return self._engine.batches if self.batches else ()
 
     @property

@@ -20,20 +20,35 @@ from anatomy.fields.rules.base import WIDENED, AxisDependencies, Rule, RuleNotAp
 from anatomy.graphs.graph import Graph, GraphError, Node, is_known
 from anatomy.graphs.memo import per_graph
 
+Dependencies = Mapping[int, AxisDependencies]
 
-def dependencies(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies]:
+
+def dependencies(node: Node, graph: Graph, output: str) -> Dependencies:
     """What one output of a node reads, by input position; inputs left out carry weights or sizes,
     never features.
 
     Unknown operators, and nodes whose rule cannot tell, read every input whole and say so. Raises
     GraphError for a node whose attributes or inputs do not fit its operator.
     """
+    results = _results(graph)
+    if (node, output) not in results:
+        results[node, output] = _dependencies(node, graph, output)
+    return results[node, output]
+
+
+@per_graph
+def _results(graph: Graph) -> dict[tuple[Node, str], Dependencies]:
+    """The results of `dependencies` so far: every walk over a graph asks for the same ones."""
+    return {}
+
+
+def _dependencies(node: Node, graph: Graph, output: str) -> Dependencies:
     by_input = _by_rule(node, graph, output)
     measures = node.operator in SHAPE_OPS and node.inputs[0] in data_dependent_shapes(graph)
     return _widened(node, graph) if by_input is None or measures else by_input
 
 
-def _widened(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
+def _widened(node: Node, graph: Graph) -> Dependencies:
     """Every input is read whole, for want of a rule."""
     by_input: dict[int, AxisDependencies] = {}
     for position, name in enumerate(node.inputs):
@@ -42,7 +57,7 @@ def _widened(node: Node, graph: Graph) -> Mapping[int, AxisDependencies]:
     return by_input
 
 
-def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies] | None:
+def _by_rule(node: Node, graph: Graph, output: str) -> Dependencies | None:
     """What the rule says; None where there is none, or it cannot tell. Raises GraphError."""
     try:
         by_input = _apply_rule(node, graph, output)
@@ -58,7 +73,7 @@ def _by_rule(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependen
     return by_input
 
 
-def _apply_rule(node: Node, graph: Graph, output: str) -> Mapping[int, AxisDependencies] | None:
+def _apply_rule(node: Node, graph: Graph, output: str) -> Dependencies | None:
     if node.domain == "" and node.operator in RULES:
         return RULES[node.operator](node, graph)
     if node.domain == "" and node.operator in RULES_BY_OUTPUT:

@@ -135,8 +135,8 @@ class Settings(BaseSettings):
         default=None,
         ge=1,
         description=(
-            "requests worked on at the same time, per worker; without it, one per "
-            "processor, or 2 on CUDA"
+            "runs of networks at the same time, per worker; without it, one per processor, or 2 on "
+            "CUDA"
         ),
     )
     workers: int = Field(default=1, ge=1, description="processes that serve")

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("anatomy", "benchmarks", "model_build", "service", "tests", "samples")
+FOLDERS = ("anatomy", "benchmarks", "fovea", "model_build", "service", "tests", "samples")
 MAX_COMPLEXITY = 10
 MAX_FUNCTION_LINES = 40
 MAX_FILE_LINES = 300

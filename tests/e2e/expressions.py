@@ -30,37 +30,55 @@ class Asked:
 
 
 def asked(expression: str) -> list[Asked]:
-    """The metrics that are named; AssertionError for what is no expression of the kind used here."""
+    """The metrics that are named; AssertionError for what is no expression of this kind."""
     tokens = list(_tokens(expression))
     _check_brackets(tokens)
-    found, place = [], 0
-    while place < len(tokens):
-        kind, text = tokens[place]
-        following = tokens[place + 1][1] if place + 1 < len(tokens) else ""
-        place += 1
+    metrics: list[Asked] = []
+    position = 0
+    while position < len(tokens):
+        kind, text = tokens[position]
+        position += 1
         if kind == "range":
             raise AssertionError(f"a range of what is no metric: {expression}")
         if kind != "name" or text in WORDS:
             continue
         if text in FUNCTIONS:
-            if text in AGGREGATIONS and following == "by":
-                place = tokens.index(("sign", ")"), place) + 1
-                following = tokens[place][1]
-            assert following == "(", f"{text} without its argument: {expression}"
-            continue
-        assert following != "(", f"an unknown function {text}: {expression}"
-        labels: set[str] = set()
-        if following == "{":
-            end = tokens.index(("sign", "}"), place)
-            labels = set(_matched(tokens[place + 1 : end], expression))
-            place = end + 1
-        ranged = place < len(tokens) and tokens[place][0] == "range"
-        if ranged:
-            assert re.fullmatch(RANGE, tokens[place][1]), expression
-            place += 1
-        found.append(Asked(text, frozenset(labels), ranged))
+            position = _skip_grouping(tokens, position, text)
+            assert _text_at(tokens, position) == "(", f"{text} without its argument: {expression}"
+        else:
+            metric, position = _metric(tokens, position, text, expression)
+            metrics.append(metric)
     _check_ranges(tokens, expression)
-    return found
+    return metrics
+
+
+def _text_at(tokens: list[tuple[str, str]], position: int) -> str:
+    return tokens[position][1] if position < len(tokens) else ""
+
+
+def _skip_grouping(tokens: list[tuple[str, str]], position: int, function: str) -> int:
+    """The position after `by (…)`, if that follows an aggregation."""
+    if function in AGGREGATIONS and _text_at(tokens, position) == "by":
+        return tokens.index(("sign", ")"), position) + 1
+    return position
+
+
+def _metric(
+    tokens: list[tuple[str, str]], position: int, name: str, expression: str
+) -> tuple[Asked, int]:
+    """A metric with the labels and the range that follow its name, and the position after them."""
+    following = _text_at(tokens, position)
+    assert following != "(", f"an unknown function {name}: {expression}"
+    labels: set[str] = set()
+    if following == "{":
+        end = tokens.index(("sign", "}"), position)
+        labels = set(_matched(tokens[position + 1 : end], expression))
+        position = end + 1
+    ranged = position < len(tokens) and tokens[position][0] == "range"
+    if ranged:
+        assert re.fullmatch(RANGE, tokens[position][1]), expression
+        position += 1
+    return Asked(name, frozenset(labels), ranged), position
 
 
 def kept(expression: str) -> set[str]:

@@ -34,19 +34,26 @@ def agrees(shown: Any, got: Any) -> bool:
     if shown == ELLIPSIS:
         return True
     if isinstance(shown, dict):
-        return isinstance(got, dict) and all(
-            name in got and agrees(each, got[name]) for name, each in shown.items()
-        )
+        return isinstance(got, dict) and objects_agree(shown, got)
     if isinstance(shown, list):
-        shortened = shown[-1:] == [ELLIPSIS]
-        wanted = shown[:-1] if shortened else shown
-        enough = isinstance(got, list) and (
-            len(got) > len(wanted) if shortened else len(got) == len(wanted)
-        )
-        return enough and all(agrees(one, other) for one, other in zip(wanted, got, strict=False))
+        return isinstance(got, list) and lists_agree(shown, got)
     if isinstance(shown, float):
         return isinstance(got, float) and got == pytest.approx(shown, abs=1e-3)
     return bool(shown == got)
+
+
+def objects_agree(shown: dict[str, Any], got: dict[str, Any]) -> bool:
+    return all(name in got and agrees(value, got[name]) for name, value in shown.items())
+
+
+def lists_agree(shown: list[Any], got: list[Any]) -> bool:
+    if shown[-1:] == [ELLIPSIS]:
+        shown = shown[:-1]
+        has_enough = len(got) > len(shown)
+    else:
+        has_enough = len(got) == len(shown)
+    pairs = zip(shown, got, strict=False)
+    return has_enough and all(agrees(value, other) for value, other in pairs)
 
 
 def test_agreement_is_not_given_away() -> None:
@@ -64,7 +71,7 @@ def test_agreement_is_not_given_away() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the examples run: the samples are there, and curl fails on a status that is an error."""
+    """Where the examples run: with the samples, and a curl that fails on an error's status."""
     (tmp_path / "samples").symlink_to(ROOT / "samples")
     (tmp_path / ".curlrc").write_text("fail-with-body\nsilent\nshow-error\nmax-time = 30\n")
     return tmp_path

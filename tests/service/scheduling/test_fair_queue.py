@@ -26,35 +26,43 @@ def same_kind(first: Piece, other: Piece) -> bool:
 def test_all_that_was_put_is_taken_once_in_the_order_of_its_owner_and_kind(
     steps: list[tuple[str, int]],
 ) -> None:
-    lines: FairQueue[Piece] = FairQueue()
+    queue: FairQueue[Piece] = FairQueue()
     waiting: list[Piece] = []
-    for number, (what, *rest) in enumerate(steps):
-        if what == "put":
-            owner, kind = rest
-            lines.put(owner, (str(owner), int(kind), number))
-            waiting.append((str(owner), int(kind), number))
-        elif what == "keep":
-            step = int(rest[0])
-            lines.keep(lambda piece, step=step: piece[2] % step != 0)  # type: ignore[misc]
-            waiting = [piece for piece in waiting if piece[2] % step != 0]
-        elif waiting:
-            taken = lines.take(int(rest[0]), same_kind)
-            whose, _, _ = taken[0]
-            line = [piece for piece in waiting if piece[0] == whose]
-            # The first of its line, with the next ones of its kind.
-            expected = [piece for piece in line if piece == line[0] or same_kind(line[0], piece)][
-                : int(rest[0])
-            ]
-            assert taken == expected
-            waiting = [piece for piece in waiting if piece not in taken]
+    for number, (action, *arguments) in enumerate(steps):
+        if action == "put":
+            owner, kind = arguments
+            piece = (str(owner), int(kind), number)
+            queue.put(owner, piece)
+            waiting.append(piece)
+        elif action == "keep":
+            waiting = keep_others(queue, waiting, int(arguments[0]))
         else:
-            with pytest.raises(KeyError):
-                lines.take(1, same_kind)
-        assert len(lines) == len(waiting)
-        for each in "abc":
-            assert lines.length(each) == sum(piece[0] == each for piece in waiting)
-    assert sorted(lines.clear()) == sorted(waiting)
-    assert len(lines) == 0
+            waiting = take(queue, waiting, int(arguments[0]))
+        assert len(queue) == len(waiting)
+        for name in "abc":
+            assert queue.length(name) == sum(piece[0] == name for piece in waiting)
+    assert sorted(queue.clear()) == sorted(waiting)
+    assert len(queue) == 0
+
+
+def keep_others(queue: FairQueue[Piece], waiting: list[Piece], step: int) -> list[Piece]:
+    """Keep all but every so many'th piece, and give those that are left."""
+    queue.keep(lambda piece: piece[2] % step != 0)
+    return [piece for piece in waiting if piece[2] % step != 0]
+
+
+def take(queue: FairQueue[Piece], waiting: list[Piece], most: int) -> list[Piece]:
+    """Take the next pieces, check that they are the first of their line, and give those left."""
+    if not waiting:
+        with pytest.raises(KeyError):
+            queue.take(most, same_kind)
+        return waiting
+    taken = queue.take(most, same_kind)
+    line = [piece for piece in waiting if piece[0] == taken[0][0]]
+    # The first of its line, with the next ones of its kind.
+    alike = [piece for piece in line[1:] if same_kind(line[0], piece)]
+    assert taken == [line[0], *alike][:most]
+    return [piece for piece in waiting if piece not in taken]
 
 
 def test_a_rush_for_one_owner_keeps_another_waiting_for_one_turn_only() -> None:

@@ -8,22 +8,22 @@ from numpy.typing import NDArray
 from anatomy.graphs.graph import Graph, GraphError, Node
 
 Array = NDArray[Any]
-PASSING = frozenset(("DequantizeLinear", "Cast", "Identity"))
-"""Operators that weights may stand behind in a file."""
+TRANSPARENT = frozenset(("DequantizeLinear", "Cast", "Identity"))
+"""Operators behind which weights may stand in a file: they leave every weight where it is."""
 
 
-def real(graph: Graph, name: str) -> Array:
+def real_values(graph: Graph, name: str) -> Array:
     """The numbers of a tensor that is a constant, or made of constants by the operators of
-    `PASSING` alone.
+    `TRANSPARENT` alone.
 
     Raises GraphError for any other tensor.
     """
     if name in graph.constants:
         return graph.constants[name]
     node = graph.producer(name)
-    if node is None or node.operator not in PASSING or node.domain != "":
+    if node is None or node.operator not in TRANSPARENT or node.domain != "":
         raise GraphError(f"tensor '{name}' is not made of constants alone")
-    values = real(graph, node.inputs[0])
+    values = real_values(graph, node.inputs[0])
     if node.operator == "DequantizeLinear":
         return _dequantised(values, node, graph)
     dtype = graph.dtype(name)
@@ -34,8 +34,8 @@ def _dequantised(codes: Array, node: Node, graph: Graph) -> Array:
     """(codes - zero point) * scale, where scale and zero point are one number, or one for each
     index or block of an axis.
     """
-    scale = real(graph, node.inputs[1])
-    zero = real(graph, node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else None
+    scale = real_values(graph, node.inputs[1])
+    zero = real_values(graph, node.inputs[2]) if len(node.inputs) > 2 and node.inputs[2] else None
     # Eight bits do not hold the difference of two codes.
     wide: type[Any] = np.int64 if codes.dtype.kind in "iu" else np.float32
     shifted = codes.astype(wide)

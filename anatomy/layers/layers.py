@@ -7,7 +7,7 @@ from typing import Any
 
 from anatomy.fields.forward import TensorWindows, propagate_windows, spatial_axes
 from anatomy.fields.rule_table import BINARY, UNARY
-from anatomy.graphs.dequantise import PASSING
+from anatomy.graphs.dequantise import TRANSPARENT
 from anatomy.graphs.graph import Graph, Node
 from anatomy.layers.anchors import Kind, bias_of, geometry_of, kind_of, weights_of
 from anatomy.layers.costs import macs, parameters
@@ -211,6 +211,6 @@ def _stored(name: str | None, graph: Graph) -> str | None:
     """The constant that holds weights or a bias, behind quantisation if need be."""
     while name is not None and name not in graph.constants:
         producer = graph.producer(name)
-        is_passing = producer is not None and producer.operator in PASSING
-        name = producer.inputs[0] if producer is not None and is_passing else None
+        is_transparent = producer is not None and producer.operator in TRANSPARENT
+        name = producer.inputs[0] if producer is not None and is_transparent else None
     return name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anatomy.graphs.dequantise import PASSING, real
+from anatomy.graphs.dequantise import TRANSPARENT, real_values
 from anatomy.graphs.graph import Graph, Node
 from anatomy.layers.layers import Layer
 from service.errors import Impossible, UnknownChannel
@@ -67,7 +67,7 @@ def _operand(node: Node, constant: str, graph: Graph) -> str:
         while (
             (producer := graph.producer(name)) is not None
             and name != constant
-            and producer.operator in PASSING
+            and producer.operator in TRANSPARENT
         ):
             name = producer.inputs[0]
         if name == constant:
@@ -76,7 +76,7 @@ def _operand(node: Node, constant: str, graph: Graph) -> str:
 
 
 def _outputs_first(layer: Layer, kernel: str, node: Node, graph: Graph) -> np.ndarray:
-    weights = real(graph, kernel)
+    weights = real_values(graph, kernel)
     if layer.kind == "transposed_convolution":
         grouped = weights.reshape(layer.groups or 1, -1, *weights.shape[1:])
         return np.swapaxes(grouped, 1, 2).reshape(-1, grouped.shape[1], *weights.shape[2:])
@@ -105,7 +105,7 @@ def _on_the_right(node: Node, kernel: str) -> bool:
 
 def _bias(operand: str, outputs: int, layer: Layer, node: Node, graph: Graph) -> np.ndarray | None:
     """One number for each output; None for a matrix, which adds another to each item of a batch."""
-    stored = real(graph, operand)
+    stored = real_values(graph, operand)
     if layer.kind != "dense":
         return stored
     shape = (

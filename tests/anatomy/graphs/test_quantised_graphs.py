@@ -8,7 +8,7 @@ import onnx.parser
 import pytest
 from onnx.reference import ReferenceEvaluator
 
-from anatomy.graphs.dequantise import real
+from anatomy.graphs.dequantise import real_values
 from anatomy.graphs.graph import Graph, GraphError
 from tests.anatomy.networks import network
 
@@ -46,7 +46,7 @@ def test_real_weights_are_those_that_the_reference_computes(name: str) -> None:
     (expected,) = np.asarray(
         ReferenceEvaluator(model).run(["w"], {"x": np.zeros((2, 3), np.float32)})
     )
-    weights = real(Graph(model), "w")
+    weights = real_values(Graph(model), "w")
     assert weights.dtype == expected.dtype
     assert np.array_equal(weights, expected)
 
@@ -55,7 +55,7 @@ def test_what_depends_on_the_input_is_no_weight() -> None:
     net = network("(float[1,2,5] x) => (float[1,2,5] y) { r = Relu(x) y = Identity(r) }")
     for tensor in ("x", "r", "y"):
         with pytest.raises(GraphError, match="not made of constants"):
-            real(net.graph, tensor)
+            real_values(net.graph, tensor)
 
 
 AROUND = """(float[1,1,9,9] x) => (float[1,2,7,7] z)

@@ -1,7 +1,7 @@
 """The app factory: routes, middleware and the services they use. Importing this does nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypedDict
@@ -49,6 +49,14 @@ ROUTERS = (
 )
 V2_ROUTERS = (server, v2_models, infer, repository)
 
+EXPOSED_HEADERS = (
+    ID_HEADER,
+    "X-Input-Id",
+    "X-Channels",
+    "Retry-After",
+    "Inference-Header-Content-Length",
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -73,8 +81,8 @@ class App(FastAPI):
         """The framework's, without its own answer to failures: `RequestMiddleware` logs and answers
         them.
         """
-        whole = super().build_middleware_stack()
-        return whole.app if isinstance(whole, ServerErrorMiddleware) else whole
+        stack = super().build_middleware_stack()
+        return stack.app if isinstance(stack, ServerErrorMiddleware) else stack
 
     async def inside(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route one request."""
@@ -109,65 +117,65 @@ def create_app(
     explorer.install(app)
     describe(app)
     if settings.cors_origins:
-        exposed = (
-            ID_HEADER,
-            "X-Input-Id",
-            "X-Channels",
-            "Retry-After",
-            "Inference-Header-Content-Length",
-        )
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["*"],
-            expose_headers=exposed,
-        )
+        _allow_origins(app, settings.cors_origins)
     app.outside = RequestMiddleware(FastRoutes(app.inside), metrics, health)
     return app
 
 
+def _allow_origins(app: App, origins: Sequence[str]) -> None:
+    """Answer requests of pages of these sites too (CORS)."""
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=EXPOSED_HEADERS,
+    )
+
+
 def _lifespan(
     settings: Settings,
-    given: Services | None,
+    services: Services | None,
     metrics: Metrics,
     health: DrainState,
 ) -> Callable[[FastAPI], AbstractAsyncContextManager[State]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        services = (
-            given
-            if given is not None
-            else await asyncio.to_thread(Services.start, settings, metrics)
-        )
-        _announce(services)
+        running = services
+        if running is None:
+            running = await asyncio.to_thread(Services.start, settings, metrics)
+        _announce(running)
         if isinstance(app, App):
-            app.fast_path = FastPath(services, metrics, health)
+            app.fast_path = FastPath(running, metrics, health)
         try:
             with drain_on_signals(health, settings.shutdown_seconds):
-                yield {"services": services}
+                yield {"services": running}
         finally:
-            await asyncio.to_thread(services.close)
+            await asyncio.to_thread(running.close)
 
     return lifespan
 
 
 def _announce(services: Services) -> None:
-    """Say once what was found: the provider, each model, and each that was refused."""
-    engine, repository = services.engine, services.catalogue
+    """Log once the provider, each model that is served, and each that was rejected."""
+    engine, catalogue = services.engine, services.catalogue
     log.info(
         "engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None
     )
-    for model in repository:
+    for model in catalogue:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))
-    for each in repository.refused:
-        log.error("model rejected", model=each.name, version=each.version, reason=each.reason)
-    if repository.without_default:
-        log.warning("default model not served", reason=repository.without_default)
-    if repository.trouble:
+    for refused in catalogue.refused:
         log.error(
-            "not ready", reason=repository.trouble, models=str(services.settings.models.absolute())
+            "model rejected",
+            model=refused.name,
+            version=refused.version,
+            reason=refused.reason,
         )
+    if catalogue.without_default:
+        log.warning("default model not served", reason=catalogue.without_default)
+    if catalogue.trouble:
+        models = str(services.settings.models.absolute())
+        log.error("not ready", reason=catalogue.trouble, models=models)
 
 
 def _version() -> str:

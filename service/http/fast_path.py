@@ -113,15 +113,15 @@ class FastPath:
         query = _parse_query(scope["query_string"])
         if headers is None or query is None:
             return None
-        length, kind = _length(headers[b"content-length"]), _media_type(headers[b"content-type"])
-        is_picture = kind.startswith("image/") or kind == "application/octet-stream"
-        if length is None or not (is_picture or kind == NPY):
+        length = _length(headers[b"content-length"])
+        is_array = _is_array(headers[b"content-type"])
+        if length is None or is_array is None:
             return None
         sent_id = headers.get(b"x-request-id")
         return PredictHead(
             model=query[0],
             top_k=query[1],
-            is_array=not is_picture,
+            is_array=is_array,
             length=length,
             request_id=None if sent_id is None else sent_id.decode("latin-1"),
             cacheable=headers.keys().isdisjoint(REQUEST_HEADERS),
@@ -222,8 +222,12 @@ def _length(text: bytes) -> int | None:
     return length if 0 < length <= SMALL_BYTES else None
 
 
-def _media_type(content_type: bytes) -> str:
-    return content_type.decode("latin-1").partition(";")[0].strip().lower()
+def _is_array(content_type: bytes) -> bool | None:
+    """Whether the body is an array; False for a picture, None for anything else."""
+    kind = content_type.decode("latin-1").partition(";")[0].strip().lower()
+    if kind.startswith("image/") or kind == "application/octet-stream":
+        return False
+    return True if kind == NPY else None
 
 
 def _encoded(headers: Mapping[str, str]) -> Iterable[tuple[bytes, bytes]]:

@@ -103,23 +103,34 @@ def parse_activations(scope: Scope) -> ActivationsQuery | None:
     """The parameters, validated as the framework's route declares them; None for what it is to
     refuse or to answer.
     """
-    n = _layer_of(scope["path"])
-    method = scope["method"]
+    n, method = _layer_of(scope["path"]), scope["method"]
     if n is None or method not in ("GET", "POST") or scope.get("root_path"):
         return None
-    if [value for name, value in scope["headers"] if name == b"accept"] != _ACCEPT_NPY:
+    if not _accepts_npy_only(scope):
         return None
-    pairs = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-    channels = [value for name, value in pairs if name == "channel"]
-    single: dict[str, Any] = {name: value for name, value in pairs if name != "channel"}
-    repeated = len(single) + len(channels) < len(pairs)
-    if repeated or not single.keys() <= _SINGLE_PARAMETERS:
+    parameters = _parameters(scope["query_string"])
+    if parameters is None or ("input_id" in parameters) != (method == "GET"):
         return None
-    model, input_id = single.pop("model", None), single.pop("input_id", None)
-    if (input_id is not None) != (method == "GET"):
-        return None
-    selection = _validated(single | {"channel": channels} if channels else single)
+    model, input_id = parameters.pop("model", None), parameters.pop("input_id", None)
+    selection = _validated(parameters)
     return None if selection is None else ActivationsQuery(n, model, input_id, selection)
+
+
+def _accepts_npy_only(scope: Scope) -> bool:
+    return [value for name, value in scope["headers"] if name == b"accept"] == _ACCEPT_NPY
+
+
+def _parameters(query: bytes) -> dict[str, Any] | None:
+    """The parameters by their names; None where one is unknown, or repeated and not `channel`."""
+    parameters: dict[str, Any] = {}
+    for name, value in parse_qsl(query.decode("latin-1"), keep_blank_values=True):
+        if name == "channel":
+            parameters.setdefault(name, []).append(value)
+        elif name in _SINGLE_PARAMETERS and name not in parameters:
+            parameters[name] = value
+        else:
+            return None
+    return parameters
 
 
 def _layer_of(path: str) -> str | None:

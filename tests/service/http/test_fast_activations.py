@@ -75,11 +75,13 @@ def test_the_way_past_the_framework_answers_as_the_framework_does(
     path = "/layers/0/activations"
     for body in (picture, picture[:50], b""):
         past, through = (
-            client.post(f"{path}?{query}", content=body, headers=each) for each in (NPY, THROUGH)
+            client.post(f"{path}?{query}", content=body, headers=headers)
+            for headers in (NPY, THROUGH)
         )
         assert told(past) == told(through)
     past, through = (
-        client.get(f"{path}?{query}&input_id={input_id}", headers=each) for each in (NPY, THROUGH)
+        client.get(f"{path}?{query}&input_id={input_id}", headers=headers)
+        for headers in (NPY, THROUGH)
     )
     assert told(past) == told(through)
 
@@ -97,10 +99,10 @@ def test_so_it_is_with_every_reference_to_a_layer(
     )
 
 
-@pytest.mark.parametrize("given", ["", "x", "0" * 64, "../../etc/passwd"])
-def test_so_it_is_with_every_input_that_is_not_there(client: httpx.Client, given: str) -> None:
-    url = f"/layers/0/activations?input_id={given}"
-    past, through = (told(client.get(url, headers=each)) for each in (NPY, THROUGH))
+@pytest.mark.parametrize("unknown_id", ["", "x", "0" * 64, "../../etc/passwd"])
+def test_so_it_is_with_every_input_that_is_not_there(client: httpx.Client, unknown_id: str) -> None:
+    url = f"/layers/0/activations?input_id={unknown_id}"
+    past, through = (told(client.get(url, headers=headers)) for headers in (NPY, THROUGH))
     assert past == through
     assert past[0] == 404
 

@@ -76,8 +76,8 @@ class Wire:
         self._file.close()
 
     def send(self, *parts: bytes) -> None:
-        for place, part in enumerate(parts):
-            if place:
+        for index, part in enumerate(parts):
+            if index:
                 time.sleep(0.05)
             self._sock.sendall(part)
 
@@ -129,15 +129,15 @@ def running(settings: Settings, alter: Callable[[uvicorn.Server], None]) -> Iter
             while not server.started and time.monotonic() < until:
                 time.sleep(0.01)
             taken: list[bool] = []
-            found = Running(app, listener.getsockname()[1], taken)
-            try_handle = found.fast_path.try_handle
+            served = Running(app, listener.getsockname()[1], taken)
+            try_handle = served.fast_path.try_handle
 
             def noted(head: PredictHead, body: bytes, connection: Connection) -> bool:
                 taken.append(try_handle(head, body, connection))
                 return taken[-1]
 
-            found.fast_path.try_handle = noted  # type: ignore[method-assign]
-            yield found
+            served.fast_path.try_handle = noted  # type: ignore[method-assign]
+            yield served
         finally:
             server.should_exit = True
             thread.join()
@@ -347,13 +347,13 @@ def test_a_failing_run_is_a_problem_of_its_own_request(
     predict_all = predictor.predict_all
     fatal = post(picture(13))
 
-    def failing(model: Any, wanted: Any) -> Any:
-        if any(post(each.source.data) == fatal for each in wanted):
+    def failing(model: Any, items: Any) -> Any:
+        if any(post(item.source.data) == fatal for item in items):
             raise RunFailed("no memory left at 0x7f")
-        return predict_all(model, wanted)
+        return predict_all(model, items)
 
     monkeypatch.setattr(
-        type(predictor), "predict_all", lambda _, model, wanted: failing(model, wanted)
+        type(predictor), "predict_all", lambda _, model, items: failing(model, items)
     )
     with running.connection() as one, running.connection() as other:
         one.ask(post(picture()))

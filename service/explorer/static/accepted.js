@@ -43,7 +43,8 @@ export function accept({ input }) {
 /** The same bytes with the media type that the API knows them by. @param {File} file */
 export function typed(file) {
   const ending = /\.([^.]+)$/.exec(file.name ?? "")?.[1].toLowerCase();
-  const known = ENDINGS[ending] ?? (file.type.startsWith("image/") ? file.type : "application/octet-stream");
+  const known =
+    ENDINGS[ending] ?? (file.type.startsWith("image/") ? file.type : "application/octet-stream");
   return file.slice(0, file.size, known);
 }
 
@@ -52,7 +53,8 @@ export function typed(file) {
  * @param {Summary} summary
  * @param {Blob} blob
  */
-export const mayTake = ({ input }, blob) => blob.type.startsWith("image/") === (input.kind === "image");
+export const mayTake = ({ input }, blob) =>
+  blob.type.startsWith("image/") === (input.kind === "image");
 
 /** Whether the API says that what was given is at fault, and no other input would be. @param {Error | null} error */
 export const refused = (error) => [400, 404, 413, 415, 422].includes(error?.status);

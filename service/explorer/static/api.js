@@ -43,7 +43,10 @@ async function ask(url, options, patience = PATIENCE) {
     response = await fetch(url, options);
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem("No answer", "the service does not answer; is it running, and is the network up?");
+    throw new Problem(
+      "No answer",
+      "the service does not answer; is it running, and is the network up?",
+    );
   }
   if (response.status === BUSY && patience > 0) {
     const seconds = Number(response.headers.get("retry-after") ?? LONGEST);
@@ -66,8 +69,13 @@ function pause(time, signal) {
 }
 
 async function problemOf(response) {
-  const fallback = new Problem(response.statusText || "Failed", `the service answered ${response.status}`, response.status);
-  if (!response.headers.get("content-type")?.startsWith("application/problem+json")) return fallback;
+  const fallback = new Problem(
+    response.statusText || "Failed",
+    `the service answered ${response.status}`,
+    response.status,
+  );
+  if (!response.headers.get("content-type")?.startsWith("application/problem+json"))
+    return fallback;
   try {
     const { title, detail, status, type } = await response.json();
     return new Problem(title, detail ?? title, status, type);
@@ -76,11 +84,13 @@ async function problemOf(response) {
   }
 }
 
-const json = async (url, signal) => (await ask(url, { signal, headers: { Accept: "application/json" } })).json();
+const json = async (url, signal) =>
+  (await ask(url, { signal, headers: { Accept: "application/json" } })).json();
 
 export const models = (signal) => json(address("models"), signal);
 
-export const samples = (model, signal) => json(address(`models/${encodeURIComponent(model)}/samples`), signal);
+export const samples = (model, signal) =>
+  json(address(`models/${encodeURIComponent(model)}/samples`), signal);
 
 export const sampleAddress = (model, file) =>
   address(`models/${encodeURIComponent(model)}/samples/${encodeURIComponent(file)}`);
@@ -101,7 +111,9 @@ export const inputAddress = (id, query) => address(`inputs/${id}`, query);
 /** What the network is given: a picture as Blob, numbers as tensor. */
 export async function networkView(model, id, signal) {
   const response = await ask(inputAddress(id, { view: "network", model }), { signal });
-  return response.headers.get("content-type") === NPY ? parseNpy(await response.arrayBuffer()) : response.blob();
+  return response.headers.get("content-type") === NPY
+    ? parseNpy(await response.arrayBuffer())
+    : response.blob();
 }
 
 const posting = (body, signal) => ({
@@ -149,7 +161,8 @@ export const receptiveFields = (model, layer, query, signal) =>
 export const receptiveField = (model, layer, query, signal) =>
   json(address(`layers/${layer}/receptive-field`, { model, ...query }), signal);
 
-export const pyramid = (model, layer, query, signal) => json(address(`layers/${layer}/pyramid`, { model, ...query }), signal);
+export const pyramid = (model, layer, query, signal) =>
+  json(address(`layers/${layer}/pyramid`, { model, ...query }), signal);
 
 /** The kernels of some outputs as JSON: with `bias` and `channels`. */
 export const kernels = (model, layer, channels, signal) =>

@@ -24,12 +24,16 @@ export function amount({ probability }, classes) {
 
 /** How long its bar is, from 0 to 1: of scores, the largest has the longest. */
 export function share({ probability }, classes) {
-  const full = areProbabilities(classes) ? 1 : Math.max(...classes.map((each) => each.probability ?? 0));
+  const full = areProbabilities(classes)
+    ? 1
+    : Math.max(...classes.map((each) => each.probability ?? 0));
   return full > 0 ? Math.min(Math.max((probability ?? 0) / full, 0), 1) : 0;
 }
 
 /** 95.3 %; what is there is not called nothing. @param {number | null} probability */
 export function percent(probability) {
   if (probability === null) return "not a number";
-  return probability > 0 && probability < 0.0005 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
+  return probability > 0 && probability < 0.0005
+    ? "< 0.1 %"
+    : `${(100 * probability).toFixed(1)} %`;
 }

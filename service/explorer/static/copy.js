@@ -18,12 +18,21 @@ export async function copyText(text) {
 }
 
 function showText(text) {
-  const area = element("textarea", { readOnly: true, value: text, rows: 4, "aria-label": "Text to copy" });
+  const area = element("textarea", {
+    readOnly: true,
+    value: text,
+    rows: 4,
+    "aria-label": "Text to copy",
+  });
   const close = element("button", { type: "button", onclick: () => dialog.close() }, "Close");
   const dialog = element(
     "dialog",
     { class: "copy-dialog", "aria-label": "Copy by hand" },
-    element("p", {}, "The browser keeps its clipboard to itself here. The text is selected: copy it by Ctrl+C or ⌘C."),
+    element(
+      "p",
+      {},
+      "The browser keeps its clipboard to itself here. The text is selected: copy it by Ctrl+C or ⌘C.",
+    ),
     area,
     close,
   );
@@ -57,7 +66,9 @@ export function download(blob, name) {
 
 /** A name for a file, from what it holds: `imagenet-1-layer-20-blocks.6.expand.npy`. */
 export function fileName(model, layer, end) {
-  const parts = [model, "layer", layer.index, layer.name].map((part) => String(part).replace(/[^\w.]+/g, "-"));
+  const parts = [model, "layer", layer.index, layer.name].map((part) =>
+    String(part).replace(/[^\w.]+/g, "-"),
+  );
   return `${parts.join("-").replace(/^[-.]+|-+$/g, "")}${end}`;
 }
 

@@ -32,13 +32,17 @@ function fill(made, properties, children) {
       made[key] = value;
     }
   }
-  made.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  made.append(
+    ...children.filter((child) => child !== null && child !== undefined && child !== false),
+  );
   return made;
 }
 
 /** What went wrong, in the API's own words, with a way to try again. */
 export function failure(error, retry) {
-  const text = [error.title, error.message].filter((part, place, all) => part && all.indexOf(part) === place).join(": ");
+  const text = [error.title, error.message]
+    .filter((part, place, all) => part && all.indexOf(part) === place)
+    .join(": ");
   return element(
     "p",
     { class: "notice failed", role: "alert" },

@@ -29,15 +29,22 @@ const isEmpty = ([start, stop]) => stop <= start;
  * @returns {Seen}
  */
 export function seenBy(table, position) {
-  const pick = (key) => table.axes.map((axis) => axis[key][axis.follows === null ? 0 : position[axis.follows]]);
+  const pick = (key) =>
+    table.axes.map((axis) => axis[key][axis.follows === null ? 0 : position[axis.follows]]);
   const clipped = pick("clipped");
   const pictured = table.axes.length > 0 && table.axes.every((axis) => axis.picture);
   const nothing = clipped.some(isEmpty);
-  return { interval: pick("interval"), clipped, picture: pictured ? rectangle(pick("picture")) : null, nothing };
+  return {
+    interval: pick("interval"),
+    clipped,
+    picture: pictured ? rectangle(pick("picture")) : null,
+    nothing,
+  };
 }
 
 /** Empty along every axis if along one, as the API says it of a single unit. */
-const rectangle = (intervals) => (intervals.some(isEmpty) ? intervals.map(() => [0, 0]) : intervals);
+const rectangle = (intervals) =>
+  intervals.some(isEmpty) ? intervals.map(() => [0, 0]) : intervals;
 
 /**
  * The units that see a pixel: an interval for each axis of the layer's map, null if none does.
@@ -58,7 +65,10 @@ export function seeing(table, pixel, size, key = "clipped") {
     const first = axis[key].findIndex(holds);
     if (first < 0) return null;
     const [start, stop] = units[axis.follows];
-    units[axis.follows] = [Math.max(start, first), Math.min(stop, axis[key].findLastIndex(holds) + 1)];
+    units[axis.follows] = [
+      Math.max(start, first),
+      Math.min(stop, axis[key].findLastIndex(holds) + 1),
+    ];
   }
   return units.every(([start, stop]) => start < stop) ? units : null;
 }

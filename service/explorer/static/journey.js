@@ -60,11 +60,23 @@ export function begin(store, sources, say) {
   }
 
   function missUnit({ maps, layer, channel, unit }) {
-    if (unitAsked === null || maps.status !== "ready" || maps.value.layer !== layer || unit === null) return;
+    if (
+      unitAsked === null ||
+      maps.status !== "ready" ||
+      maps.value.layer !== layer ||
+      unit === null
+    )
+      return;
     const { layer: of, channel: asked, unit: position } = unitAsked;
     unitAsked = null;
-    if (of !== layer || (asked === channel && (position === null || String(position) === String(unit)))) return;
-    const named = position?.length ? `channel ${asked}, unit ${position.join(", ")}` : `channel ${asked}`;
+    if (
+      of !== layer ||
+      (asked === channel && (position === null || String(position) === String(unit)))
+    )
+      return;
+    const named = position?.length
+      ? `channel ${asked}, unit ${position.join(", ")}`
+      : `channel ${asked}`;
     say(`The link's unit (${named}) is not on this layer's maps; the strongest one is chosen.`);
   }
 
@@ -81,7 +93,8 @@ export function begin(store, sources, say) {
     if (blank || prediction.status === "loading" || prediction.value?.spec === model) return;
     if (recalling && prediction.status === "failed") forgive(prediction.error);
     if (prediction.status !== "failed" || wantsSample) {
-      if (!wantsSample && given?.own && mayTake(chosenModel(state), given.blob)) sources.offer(given.blob, given);
+      if (!wantsSample && given?.own && mayTake(chosenModel(state), given.blob))
+        sources.offer(given.blob, given);
       else if (samples.status === "ready" && samples.value.length > 0) {
         wantsSample = false;
         sources.offerSample(samples.value[0].file);
@@ -103,7 +116,13 @@ export function begin(store, sources, say) {
   }
 
   function isUnderWay({ model, input, layer, layers, samples, prediction }) {
-    if (model === null || layers.status !== "ready" || wanted.layer !== null || wanted.input !== null) return true;
+    if (
+      model === null ||
+      layers.status !== "ready" ||
+      wanted.layer !== null ||
+      wanted.input !== null
+    )
+      return true;
     if (layer === null && layers.value.length > 0) return true;
     return prediction.status === "loading" || (input === null && samples.status === "loading");
   }
@@ -128,7 +147,8 @@ export function begin(store, sources, say) {
 
   /** A model that was chosen meanwhile is not the link's: nothing of it holds any more. */
   function forget({ models, model }) {
-    if (model !== null && wanted.model && specOf(wanted.model, models.value.models) !== model) wanted = NOTHING;
+    if (model !== null && wanted.model && specOf(wanted.model, models.value.models) !== model)
+      wanted = NOTHING;
   }
 
   function followLink() {
@@ -155,7 +175,10 @@ export function begin(store, sources, say) {
   store.on(["layers", "layer"], chooseFirstLayer);
   store.on(["samples", "model", "prediction"], giveFirstInput);
   store.on(["maps", "channel", "unit"], missUnit);
-  store.on(["model", "input", "layer", "channel", "unit", "layers", "samples", "prediction", "playing"], writeLink);
+  store.on(
+    ["model", "input", "layer", "channel", "unit", "layers", "samples", "prediction", "playing"],
+    writeLink,
+  );
   window.addEventListener("popstate", followLink);
 }
 
@@ -168,6 +191,8 @@ export function specOf(asked, served) {
   if (!asked) return null;
   const cut = asked.lastIndexOf(":");
   const [name, version] = cut < 0 ? [asked, null] : [asked.slice(0, cut), asked.slice(cut + 1)];
-  const found = served.find((each) => each.name === name && (version === null || each.versions.includes(version)));
+  const found = served.find(
+    (each) => each.name === name && (version === null || each.versions.includes(version)),
+  );
   return found ? `${name}:${version ?? found.version}` : null;
 }

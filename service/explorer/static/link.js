@@ -35,7 +35,9 @@ function positionIn(text) {
 /** @param {Partial<Place>} place */
 export function linkTo(place) {
   const parts = Object.entries(place).filter(([, value]) => value !== null && value !== undefined);
-  const texts = parts.map(([key, value]) => `${key}=${Array.isArray(value) ? value.join(",") : readable(value)}`);
+  const texts = parts.map(
+    ([key, value]) => `${key}=${Array.isArray(value) ? value.join(",") : readable(value)}`,
+  );
   return `#${texts.join("&")}`;
 }
 

@@ -37,7 +37,11 @@ const store = createStore({
   pointed: null,
   pixel: null,
   pixelOn: null,
-  colours: storedColours(COLOURS, { sequential: SEQUENTIAL, diverging: DIVERGING, scaling: SCALINGS }),
+  colours: storedColours(COLOURS, {
+    sequential: SEQUENTIAL,
+    diverging: DIVERGING,
+    scaling: SCALINGS,
+  }),
   theme: document.documentElement.dataset.theme,
 });
 const sources = createSources(store);
@@ -54,7 +58,8 @@ byId("notice").append(standing, said);
 
 function showModels({ models, model }) {
   const picker = byId("model");
-  if (models.status === "failed") standing.replaceChildren(failure(models.error, sources.loadModels));
+  if (models.status === "failed")
+    standing.replaceChildren(failure(models.error, sources.loadModels));
   if (models.status !== "ready") return;
   const { models: served, refused } = models.value;
   const options = served.flatMap((each) => each.versions.map((version) => option(each, version)));
@@ -81,7 +86,11 @@ const option = ({ name, version: newest, versions }, version) =>
   );
 
 const refusal = ({ name, version, reason }) =>
-  element("p", { class: "notice failed" }, `Model ${name}, version ${version}, is not served: ${reason}`);
+  element(
+    "p",
+    { class: "notice failed" },
+    `Model ${name}, version ${version}, is not served: ${reason}`,
+  );
 
 function describe({ models, model }) {
   const summary = chosenModel({ models, model });
@@ -95,7 +104,11 @@ function describe({ models, model }) {
 
 function say(text) {
   if ([...said.children].some((each) => each.dataset.text === text)) return;
-  const close = element("button", { type: "button", class: "quiet", onclick: () => told.remove() }, "Dismiss");
+  const close = element(
+    "button",
+    { type: "button", class: "quiet", onclick: () => told.remove() },
+    "Dismiss",
+  );
   const told = element("p", { class: "notice", "data-text": text }, text, " ", close);
   said.append(told);
 }
@@ -112,7 +125,10 @@ const nextTheme = () => THEMES[(THEMES.indexOf(themeChosen()) + 1) % THEMES.leng
 
 function showTheme() {
   const now = themeChosen();
-  byId("theme").replaceChildren(element("span", { "aria-hidden": "true" }, SIGNS[now]), `Theme: ${now}`);
+  byId("theme").replaceChildren(
+    element("span", { "aria-hidden": "true" }, SIGNS[now]),
+    `Theme: ${now}`,
+  );
   byId("theme").setAttribute("aria-label", `Theme: ${now}. Change to ${nextTheme()}.`);
 }
 
@@ -123,7 +139,9 @@ byId("theme").addEventListener("click", () => {
   document.dispatchEvent(new Event("themechosen"));
   showTheme();
 });
-document.addEventListener("themechange", () => store.set({ theme: document.documentElement.dataset.theme }));
+document.addEventListener("themechange", () =>
+  store.set({ theme: document.documentElement.dataset.theme }),
+);
 byId("share").addEventListener("click", async () => {
   if (await copyText(location.href)) confirmOn(byId("share"), "Copied");
 });

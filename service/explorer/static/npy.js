@@ -41,7 +41,10 @@ export function parseNpy(buffer) {
   if (/'fortran_order':\s*True/.test(header)) {
     throw new TypeError("this .npy file is in Fortran order");
   }
-  const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? "").split(",").filter((part) => part.trim()).map(Number);
+  const shape = (/'shape':\s*\(([^)]*)\)/.exec(header)?.[1] ?? "")
+    .split(",")
+    .filter((part) => part.trim())
+    .map(Number);
   const data = numbers(descr, buffer.slice(start + length));
   const count = shape.reduce((product, size) => product * size, 1);
   if (data.length !== count) {
@@ -64,7 +67,9 @@ function numbers(descr, buffer) {
     throw new TypeError(`numbers of type ${descr} cannot be shown here`);
   }
   const data = new Reader(buffer);
-  return data instanceof BigInt64Array || data instanceof BigUint64Array ? Float64Array.from(data, Number) : data;
+  return data instanceof BigInt64Array || data instanceof BigUint64Array
+    ? Float64Array.from(data, Number)
+    : data;
 }
 
 /** @param {number} bits IEEE 754 binary16. */
@@ -75,5 +80,7 @@ function half(bits) {
   if (exponent === 0x1f) {
     return fraction ? NaN : sign * Infinity;
   }
-  return exponent ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024) : sign * 2 ** -14 * (fraction / 1024);
+  return exponent
+    ? sign * 2 ** (exponent - 15) * (1 + fraction / 1024)
+    : sign * 2 ** -14 * (fraction / 1024);
 }

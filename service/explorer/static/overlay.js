@@ -30,7 +30,10 @@ export function outline(context, box, { dashed = false } = {}) {
   context.save();
   context.setLineDash(dashed ? DASH : []);
   context.lineJoin = "round";
-  for (const [lineWidth, strokeStyle] of [[LINE + 2, colour("--panel")], [LINE, colour("--red")]]) {
+  for (const [lineWidth, strokeStyle] of [
+    [LINE + 2, colour("--panel")],
+    [LINE, colour("--red")],
+  ]) {
     Object.assign(context, { lineWidth, strokeStyle });
     context.strokeRect(left, top, width, height);
   }
@@ -40,7 +43,10 @@ export function outline(context, box, { dashed = false } = {}) {
 /** A thin line around a box: the edge of what the network is given. */
 export function edge(context, { left, top, width, height }) {
   context.save();
-  for (const [lineWidth, strokeStyle] of [[2.5, colour("--panel")], [1, colour("--ink")]]) {
+  for (const [lineWidth, strokeStyle] of [
+    [2.5, colour("--panel")],
+    [1, colour("--ink")],
+  ]) {
     Object.assign(context, { lineWidth, strokeStyle });
     context.strokeRect(left, top, width, height);
   }
@@ -80,7 +86,10 @@ export function crosshair(context, area, cell) {
   context.lineTo(area.left + area.width, y);
   const { left, top, width, height } = grown(cell, Math.max(0, 3 - cell.width / 2));
   context.rect(left, top, width, height);
-  for (const [lineWidth, strokeStyle] of [[3, colour("--panel")], [1, colour("--ink")]]) {
+  for (const [lineWidth, strokeStyle] of [
+    [3, colour("--panel")],
+    [1, colour("--ink")],
+  ]) {
     Object.assign(context, { lineWidth, strokeStyle });
     context.stroke();
   }

@@ -31,7 +31,9 @@ const STEPS = 256;
 
 /** @param {string[]} stops @returns {Uint8ClampedArray} 256 colours, RGB. */
 function table(stops) {
-  const colours = stops.map((stop) => [1, 3, 5].map((place) => parseInt(stop.slice(place, place + 2), 16)));
+  const colours = stops.map((stop) =>
+    [1, 3, 5].map((place) => parseInt(stop.slice(place, place + 2), 16)),
+  );
   const found = new Uint8ClampedArray(STEPS * 3);
   for (let step = 0; step < STEPS; step += 1) {
     const place = (step / (STEPS - 1)) * (colours.length - 1);
@@ -44,10 +46,14 @@ function table(stops) {
   return found;
 }
 
-const TABLES = Object.fromEntries(Object.entries(STOPS).map(([name, stops]) => [name, table(stops)]));
+const TABLES = Object.fromEntries(
+  Object.entries(STOPS).map(([name, stops]) => [name, table(stops)]),
+);
 
 /** The same as opaque pixels, in the machine's order of bytes. */
-const WORDS = Object.fromEntries(Object.entries(TABLES).map(([name, colours]) => [name, words(colours)]));
+const WORDS = Object.fromEntries(
+  Object.entries(TABLES).map(([name, colours]) => [name, words(colours)]),
+);
 const NOT_FINITE_WORD = words(table([NOT_FINITE, NOT_FINITE]))[0];
 
 function words(colours) {
@@ -86,7 +92,9 @@ export function cssColour(value, scale) {
 export function inkOn(value, scale) {
   if (!Number.isFinite(value)) return "#000";
   const place = step(value, scale) * 3;
-  const [red, green, blue] = [0, 1, 2].map((part) => linear(TABLES[scale.palette][place + part] / 255));
+  const [red, green, blue] = [0, 1, 2].map((part) =>
+    linear(TABLES[scale.palette][place + part] / 255),
+  );
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }
 

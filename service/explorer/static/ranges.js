@@ -33,7 +33,10 @@ export function createRunningRange() {
   return (model, maps) => {
     const now = `${model} ${maps.input}`;
     const [low, high] = surveyOf(maps).range;
-    range = now === about && range !== null ? [Math.min(range[0], low), Math.max(range[1], high)] : [low, high];
+    range =
+      now === about && range !== null
+        ? [Math.min(range[0], low), Math.max(range[1], high)]
+        : [low, high];
     about = now;
     return range;
   };

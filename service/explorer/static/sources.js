@@ -14,7 +14,10 @@ const IMPOSSIBLE = 422;
  */
 export function createSources(store) {
   const fetching = Object.fromEntries(
-    ["models", "layers", "samples", "prediction", "maps", "fields"].map((key) => [key, latest(store, key)]),
+    ["models", "layers", "samples", "prediction", "maps", "fields"].map((key) => [
+      key,
+      latest(store, key),
+    ]),
   );
   /** @type {Map<string, import("./maps.js").Maps>} Least recently used first. */
   const kept = new Map();
@@ -27,7 +30,15 @@ export function createSources(store) {
     /** @param {string} spec `NAME` or `NAME:VERSION`. */
     chooseModel(spec) {
       if (store.state.model === spec) return;
-      store.set({ model: spec, blank: false, layer: null, channel: null, unit: null, pointed: null, pixel: null });
+      store.set({
+        model: spec,
+        blank: false,
+        layer: null,
+        channel: null,
+        unit: null,
+        pointed: null,
+        pixel: null,
+      });
       fetching.prediction.clear();
       fetching.maps.clear();
       fetching.fields.clear();
@@ -38,8 +49,12 @@ export function createSources(store) {
     /** Ask what the chosen model consists of, and which samples it brings. */
     describeModel() {
       const { model } = store.state;
-      fetching.layers.load(async (signal) => (await api.layers(model, signal)).layers, { keep: false });
-      fetching.samples.load(async (signal) => (await api.samples(model, signal)).samples, { keep: false });
+      fetching.layers.load(async (signal) => (await api.layers(model, signal)).layers, {
+        keep: false,
+      });
+      fetching.samples.load(async (signal) => (await api.samples(model, signal)).samples, {
+        keep: false,
+      });
     },
 
     /**
@@ -121,7 +136,10 @@ export function createSources(store) {
   }
 
   function takeInput({ prediction, model, input }) {
-    const found = prediction.status === "ready" && prediction.value.spec === model ? prediction.value.input_id : null;
+    const found =
+      prediction.status === "ready" && prediction.value.spec === model
+        ? prediction.value.input_id
+        : null;
     if (prediction.status === "loading" && input !== null) return;
     store.set({ input: found });
   }
@@ -135,7 +153,9 @@ export function createSources(store) {
       return;
     }
     fetching.maps.load((signal) => mapsOf(model, described, input, signal), { keep: sameLayer() });
-    fetching.fields.load((signal) => tables(model, described, input, signal), { keep: sameLayer() });
+    fetching.fields.load((signal) => tables(model, described, input, signal), {
+      keep: sameLayer(),
+    });
   }
 
   let shown = "";
@@ -164,12 +184,17 @@ export function createSources(store) {
   function chooseStrongest({ maps, layer, channel, unit }) {
     if (maps.status !== "ready" || maps.value.layer !== layer) return;
     const found = maps.value;
-    const fits = unit?.length === found.size.length && unit.every((index, axis) => index < found.size[axis]);
+    const fits =
+      unit?.length === found.size.length && unit.every((index, axis) => index < found.size[axis]);
     if (fits && channel !== null && channel < found.channels) return;
     // A link may name a channel alone: then the strongest unit of that one.
     const named = unit === null && channel !== null && channel < found.channels;
-    const place = largest(named ? found.map(channel) : found.data) + (named ? channel * found.length : 0);
-    store.set({ channel: Math.floor(place / found.length), unit: positionOf(place % found.length, found.size) });
+    const place =
+      largest(named ? found.map(channel) : found.data) + (named ? channel * found.length : 0);
+    store.set({
+      channel: Math.floor(place / found.length),
+      unit: positionOf(place % found.length, found.size),
+    });
   }
 
   store.on(["prediction", "model"], takeInput);

@@ -76,7 +76,9 @@ export function latest(store, key) {
       controller.abort();
       controller = new AbortController();
       const { signal } = controller;
-      store.set({ [key]: { status: "loading", value: keep ? store.state[key].value : null, error: null } });
+      store.set({
+        [key]: { status: "loading", value: keep ? store.state[key].value : null, error: null },
+      });
       try {
         const value = await fetching(signal);
         if (!signal.aborted) {

@@ -26,14 +26,21 @@ export function surveyOf(maps) {
 
 function survey(maps) {
   const { data, length } = maps;
-  const channels = Array.from({ length: maps.channels }, (_, channel) => statistics(data, channel * length, length));
+  const channels = Array.from({ length: maps.channels }, (_, channel) =>
+    statistics(data, channel * length, length),
+  );
   let [low, high, odd] = [Infinity, -Infinity, 0];
   for (const each of channels) {
     if (each.low < low) low = each.low;
     if (each.high > high) high = each.high;
     odd += each.odd;
   }
-  return { channels, range: low <= high ? [low, high] : [0, 0], odd, strongest: strongest(maps, channels) };
+  return {
+    channels,
+    range: low <= high ? [low, high] : [0, 0],
+    odd,
+    strongest: strongest(maps, channels),
+  };
 }
 
 function statistics(data, start, length) {
@@ -48,7 +55,13 @@ function statistics(data, start, length) {
     if (value > high) high = value;
   }
   if (finite === 0) [low, high] = [NaN, NaN];
-  return { low, high, mean: sum / finite, zeros: length > 0 ? zeros / length : NaN, odd: length - finite };
+  return {
+    low,
+    high,
+    mean: sum / finite,
+    zeros: length > 0 ? zeros / length : NaN,
+    odd: length - finite,
+  };
 }
 
 /** The largest finite values, largest first; of equal ones the earlier. */
@@ -84,7 +97,10 @@ function strongest(maps, channels) {
 export function orderOf(found, by) {
   const order = found.channels.map((_, channel) => channel);
   if (by === "number") return order;
-  const peak = (channel) => (Number.isNaN(found.channels[channel].high) ? -Infinity : found.channels[channel].high);
+  const peak = (channel) =>
+    Number.isNaN(found.channels[channel].high) ? -Infinity : found.channels[channel].high;
   const peaks = order.map(peak);
-  return order.sort((one, other) => (peaks[one] === peaks[other] ? one - other : peaks[other] > peaks[one] ? 1 : -1));
+  return order.sort((one, other) =>
+    peaks[one] === peaks[other] ? one - other : peaks[other] > peaks[one] ? 1 : -1,
+  );
 }

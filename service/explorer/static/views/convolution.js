@@ -20,20 +20,31 @@ export function mount(root, store, sources) {
   const notice = element("div", { class: "convolution-notice", "aria-live": "polite" });
   const formulas = element("div", { class: "convolution-formula number small" });
   const player = createPlayer({ move, began, ended, clear });
-  const stage = createStage({ choose: (unit) => sources.chooseUnit(store.state.channel, unit), chooseChannel });
+  const stage = createStage({
+    choose: (unit) => sources.chooseUnit(store.state.channel, unit),
+    chooseChannel,
+  });
   const rows = createRows({ chooseChannel });
   const ledger = createLedger();
   const board = element(
     "div",
     {
-      class: "convolution-board", role: "group", tabIndex: 0,
+      class: "convolution-board",
+      role: "group",
+      tabIndex: 0,
       "aria-label": "The sliding kernel: arrow keys move the unit, space plays",
     },
-    stage.root, stage.readout,
+    stage.root,
+    stage.readout,
   );
   const parts = [player.root, board, ledger.root, formulas, rows.root];
   const body = element("div", { class: "convolution-body", hidden: true }, ...parts);
-  const head = element("div", { class: "head" }, element("h2", {}, "How the value comes about"), about);
+  const head = element(
+    "div",
+    { class: "head" },
+    element("h2", {}, "How the value comes about"),
+    about,
+  );
   root.append(head, text, notice, body);
 
   let controller = new AbortController();
@@ -55,9 +66,18 @@ export function mount(root, store, sources) {
     const { model, layers, layer: index, input, channel, unit, maps } = store.state;
     const layer = layers.value?.[index];
     if (!layer || input === null || channel === null || unit === null) return null;
-    const fresh = maps.status === "ready" && maps.value.layer === index && maps.value.input === input;
+    const fresh =
+      maps.status === "ready" && maps.value.layer === index && maps.value.input === input;
     const served = fresh ? maps.value : null;
-    return { model, layer, input, channel, unit, served, key: `${model} ${index} ${input} ${channel}` };
+    return {
+      model,
+      layer,
+      input,
+      channel,
+      unit,
+      served,
+      key: `${model} ${index} ${input} ${channel}`,
+    };
   }
 
   function show() {
@@ -75,7 +95,8 @@ export function mount(root, store, sources) {
     return load(asked);
   }
 
-  const unfit = ({ served, unit, channel }) => unit.length !== served.size.length || channel >= served.channels;
+  const unfit = ({ served, unit, channel }) =>
+    unit.length !== served.size.length || channel >= served.channels;
 
   function reset(asked) {
     player.stop();
@@ -110,7 +131,8 @@ export function mount(root, store, sources) {
     loading = key;
     root.dataset.status = "loading";
     body.classList.add("stale");
-    if (body.hidden) notice.replaceChildren(element("p", { class: "notice" }, "Fetching what this layer reads …"));
+    if (body.hidden)
+      notice.replaceChildren(element("p", { class: "notice" }, "Fetching what this layer reads …"));
     try {
       await numbers.load(asked, signal);
     } catch (error) {
@@ -164,20 +186,32 @@ export function mount(root, store, sources) {
   function viewOf(asked, got, found) {
     const { layer, channel, unit, served: maps } = asked;
     const { colours } = store.state;
-    const strongest = found.rows.reduce((best, row) => (Math.abs(row.sum) > Math.abs(best.sum) ? row : best));
+    const strongest = found.rows.reduce((best, row) =>
+      Math.abs(row.sum) > Math.abs(best.sum) ? row : best,
+    );
     const row = found.rows.find((each) => each.channel === picked) ?? strongest;
     const values = sweep?.values ?? got.pre.map(place(got.pre, channel));
     const range = got.pre.range(place(got.pre, channel));
     return {
-      asked, layer, found, row, unit, colours, picked,
+      asked,
+      layer,
+      found,
+      row,
+      unit,
+      colours,
+      picked,
       diverging: colours.diverging,
       red: colour("--red"),
       channels: layer.kind.endsWith("convolution") ? found.rows.map((each) => each.channel) : [],
       weights: found.rows[0].weights && found.rows.flatMap((each) => each.weights),
       inputs: layer.kind === "dense" ? [] : inputsOf(layer, got, found, row, unit, colours),
       output: {
-        title: `channel ${channel} of ${layer.name}`, values, size: got.pre.size, scale: scaleFor(range, colours),
-        window: unit.map((index) => [index, index + 1]), partly: sweep !== null,
+        title: `channel ${channel} of ${layer.name}`,
+        values,
+        size: got.pre.size,
+        scale: scaleFor(range, colours),
+        window: unit.map((index) => [index, index + 1]),
+        partly: sweep !== null,
       },
       pre: got.pre,
       served: got.pre.at(place(got.pre, channel), unit),
@@ -227,7 +261,14 @@ export function mount(root, store, sources) {
   }
 
   board.addEventListener("keydown", (event) => {
-    if (!shown || event.target.closest("select, button") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (
+      !shown ||
+      event.target.closest("select, button") ||
+      event.altKey ||
+      event.ctrlKey ||
+      event.metaKey
+    )
+      return;
     const next = neighbour(store.state.unit, shown.pre.size, event.key);
     if (next) {
       player.stop();
@@ -235,17 +276,23 @@ export function mount(root, store, sources) {
     } else if (event.key === " ") player.toggle();
     if (next || event.key === " ") event.preventDefault();
   });
-  new IntersectionObserver((entries) => {
-    inView = entries.at(-1).isIntersecting;
-    if (!inView) player.stop();
-    refresh();
-  }, { rootMargin: "120px" }).observe(root);
+  new IntersectionObserver(
+    (entries) => {
+      inView = entries.at(-1).isIntersecting;
+      if (!inView) player.stop();
+      refresh();
+    },
+    { rootMargin: "120px" },
+  ).observe(root);
   let width = 0;
   new ResizeObserver(() => {
     if (root.clientWidth !== width) refresh();
     width = root.clientWidth;
   }).observe(root);
-  store.on(["model", "layers", "layer", "input", "channel", "unit", "maps", "theme", "colours"], refresh);
+  store.on(
+    ["model", "layers", "layer", "input", "channel", "unit", "maps", "theme", "colours"],
+    refresh,
+  );
 }
 
 /** Where a channel's map lies among those that were fetched. */
@@ -260,9 +307,12 @@ function inputsOf(layer, { operands }, found, row, unit, colours) {
     const name = nameOf(layer, each.operand);
     return {
       title: several && layer.kind !== "merge" ? name : `channel ${each.channel} of ${name}`,
-      values: maps.map(at), size: maps.size, scale: scaleFor(maps.range(at), colours), taps: found.taps,
+      values: maps.map(at),
+      size: maps.size,
+      scale: scaleFor(maps.range(at), colours),
+      taps: found.taps,
       window: found.taps.length ? windowOf(found) : aligned(found.origin ?? unit, maps.size),
-      pads: layer.kind === "transposed_convolution" ? [] : layer.pads ?? [],
+      pads: layer.kind === "transposed_convolution" ? [] : (layer.pads ?? []),
     };
   };
   return layer.kind === "merge" ? found.rows.map(drawn) : [drawn(row)];
@@ -270,7 +320,9 @@ function inputsOf(layer, { operands }, found, row, unit, colours) {
 
 function nameOf(layer, operand) {
   if (layer.kind !== "merge") return layer.inputs[0] ?? "the input";
-  return layer.inputs.length === layer.operands.length ? layer.inputs[operand] : layer.operands[operand].name;
+  return layer.inputs.length === layer.operands.length
+    ? layer.inputs[operand]
+    : layer.operands[operand].name;
 }
 
 /** A unit on a map that is perhaps repeated along its axes of length 1. */

@@ -26,7 +26,15 @@ export function mount(root, store, sources) {
     { id: "draw", label: "Draw", panel: drawing.panel },
     { id: "own", label: "Your own", panel: own.panel },
   ]);
-  root.append(element("h2", { class: "unseen" }, "Input"), tabs.list, what, ...tabs.panels, now, aside, reason);
+  root.append(
+    element("h2", { class: "unseen" }, "Input"),
+    tabs.list,
+    what,
+    ...tabs.panels,
+    now,
+    aside,
+    reason,
+  );
 
   receiveFiles({ take, invitation: () => invitation(chosenModel(store.state)) });
 
@@ -56,7 +64,8 @@ export function mount(root, store, sources) {
   function showGiven({ given, prediction, blank }) {
     const refusal = prediction.status === "failed" && refused(prediction.error);
     const nothing = blank ? "Given: nothing. The sheet is empty." : "";
-    now.textContent = given !== null && prediction.status !== "idle" ? `Given: ${given.name}` : nothing;
+    now.textContent =
+      given !== null && prediction.status !== "idle" ? `Given: ${given.name}` : nothing;
     now.hidden = now.textContent === "" || prediction.status === "failed";
     reason.replaceChildren(...(refusal ? [refusalOf(prediction.error, given)] : []));
   }
@@ -91,7 +100,13 @@ function ownPanel(take) {
     "div",
     { class: "give-own" },
     element("button", { type: "button", onclick: () => input.click() }, "Choose a file…"),
-    element("p", { class: "soft small" }, "or drop one anywhere on this page, or paste with ", paste, "."),
+    element(
+      "p",
+      { class: "soft small" },
+      "or drop one anywhere on this page, or paste with ",
+      paste,
+      ".",
+    ),
     input,
   );
   return { panel, accept: (summary) => (input.accept = accept(summary)) };
@@ -106,22 +121,34 @@ function samplesPanel(store, sources) {
     ending.abort();
     ending = new AbortController();
     const kind = chosenModel(store.state)?.input.kind ?? null;
-    shown = (samples.value ?? []).map((sample) => ({ sample, ...thumbnail(model, sample, kind, ending.signal) }));
+    shown = (samples.value ?? []).map((sample) => ({
+      sample,
+      ...thumbnail(model, sample, kind, ending.signal),
+    }));
     panel.dataset.kind = kind ?? "numbers";
-    panel.replaceChildren(...(shown.length > 0 ? shown.map(choice) : note(samples, sources.describeModel)));
+    panel.replaceChildren(
+      ...(shown.length > 0 ? shown.map(choice) : note(samples, sources.describeModel)),
+    );
     mark(store.state);
   }
 
   function choice(entry) {
     const { name, file } = entry.sample;
     const onclick = () => sources.offerSample(file);
-    entry.button = element("button", { type: "button", title: name, "aria-label": name, onclick }, entry.node);
+    entry.button = element(
+      "button",
+      { type: "button", title: name, "aria-label": name, onclick },
+      entry.node,
+    );
     return entry.button;
   }
 
   function mark({ given }) {
     for (const { button, sample } of shown) {
-      button.setAttribute("aria-pressed", String(given !== null && !given.own && given.name === sample.file));
+      button.setAttribute(
+        "aria-pressed",
+        String(given !== null && !given.own && given.name === sample.file),
+      );
     }
   }
 
@@ -135,5 +162,7 @@ function samplesPanel(store, sources) {
 function note({ status, error }, retry) {
   if (status === "failed" && error.status !== 404) return [failure(error, retry)];
   if (status === "loading" || status === "idle") return [];
-  return [element("p", { class: "soft" }, "This model brings no samples. Give it something of your own.")];
+  return [
+    element("p", { class: "soft" }, "This model brings no samples. Give it something of your own."),
+  ];
 }

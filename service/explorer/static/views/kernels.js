@@ -21,7 +21,11 @@ export function mount(root, store, sources) {
   const canvas = element("canvas", { role: "img", tabIndex: 0 });
   const legend = element("canvas", { role: "img" });
   const said = element("p", { class: "kernels-said small" });
-  const views = element("div", { class: "kernels-choice", role: "group", "aria-label": "Which kernels" });
+  const views = element("div", {
+    class: "kernels-choice",
+    role: "group",
+    "aria-label": "Which kernels",
+  });
   const body = element(
     "div",
     { class: "kernels-body" },
@@ -29,17 +33,24 @@ export function mount(root, store, sources) {
     element("div", { class: "kernels-scroll" }, canvas),
     element("div", { class: "kernels-legend" }, legend, said),
   );
-  root.append(element("div", { class: "head" }, element("h2", {}, "Kernels"), title), message, body);
+  root.append(
+    element("div", { class: "head" }, element("h2", {}, "Kernels"), title),
+    message,
+    body,
+  );
 
   let shown = "";
   let offered = "";
   let sheet = null;
   let inView = false;
   let due = true;
-  new IntersectionObserver((entries) => {
-    inView = entries.at(-1).isIntersecting;
-    if (inView && due) ask();
-  }, { rootMargin: "300px" }).observe(root);
+  new IntersectionObserver(
+    (entries) => {
+      inView = entries.at(-1).isIntersecting;
+      if (inView && due) ask();
+    },
+    { rootMargin: "300px" },
+  ).observe(root);
   new ResizeObserver(eachFrame(() => repaint())).observe(root);
 
   function ask() {
@@ -52,14 +63,18 @@ export function mount(root, store, sources) {
       return;
     }
     const part = chosen.parameters > MOST_NUMBERS ? (channel ?? 0) : null;
-    fetching.load(async (signal) => {
-      const tensor = await api.kernelTensor(model, layer, signal, part);
-      return { ...tensor, layer, first: part ?? 0, part, coloured: isColour(chosen, tensor) };
-    }, { keep: false });
+    fetching.load(
+      async (signal) => {
+        const tensor = await api.kernelTensor(model, layer, signal, part);
+        return { ...tensor, layer, first: part ?? 0, part, coloured: isColour(chosen, tensor) };
+      },
+      { keep: false },
+    );
   }
 
   function later({ layers, layer, channel, kernels }, changed) {
-    const partial = kernels.value !== null && kernels.value.part !== null && kernels.value.part !== channel;
+    const partial =
+      kernels.value !== null && kernels.value.part !== null && kernels.value.part !== channel;
     if (!changed.has("layers") && !changed.has("layer") && !partial) {
       repaint();
       return;
@@ -87,7 +102,12 @@ export function mount(root, store, sources) {
     offer(list);
     const width = Math.max(root.clientWidth - 34, 200);
     const draw = shown === "colours" ? colourSheet : sheetOf;
-    sheet = draw(canvas, kernels.value, { only: shown === "channel" ? (channel ?? 0) : null, width, channel, colours });
+    sheet = draw(canvas, kernels.value, {
+      only: shown === "channel" ? (channel ?? 0) : null,
+      width,
+      channel,
+      colours,
+    });
     drawLegend(legend, sheet.scale, shown === "colours");
     canvas.setAttribute("aria-label", description(kernels.value));
     root.dataset.range = JSON.stringify([sheet.scale.low, sheet.scale.high]);
@@ -101,7 +121,8 @@ export function mount(root, store, sources) {
       offered = list.map(([, text]) => text).join();
       views.replaceChildren(...list.map(([key, text]) => choice(key, text)));
     }
-    for (const button of views.children) button.setAttribute("aria-pressed", String(button.dataset.view === shown));
+    for (const button of views.children)
+      button.setAttribute("aria-pressed", String(button.dataset.view === shown));
   }
 
   const choice = (key, text) =>
@@ -129,27 +150,51 @@ export function mount(root, store, sources) {
 
   function words({ status, error, value }, chosen) {
     if (status === "failed") return [failure(error, ask)];
-    if (status === "loading" && value === null) return [element("p", { class: "soft" }, "Fetching the kernels…")];
+    if (status === "loading" && value === null)
+      return [element("p", { class: "soft" }, "Fetching the kernels…")];
     if (hasKernels(chosen)) return [];
-    return [element("p", { class: "soft" }, `${chosen.operator} learns no kernels: it only ${chosen.kind === "pool" ? "summarises" : "joins"} what other layers found.`)];
+    return [
+      element(
+        "p",
+        { class: "soft" },
+        `${chosen.operator} learns no kernels: it only ${chosen.kind === "pool" ? "summarises" : "joins"} what other layers found.`,
+      ),
+    ];
   }
 
   function tell(found) {
     const { scaling } = store.state.colours;
-    const meaning = shown === "colours" ? "Mid-grey is no weight; a colour is what the kernel looks for" : "Negative weights speak against, positive ones for";
-    const scaled = scaling === "map" ? "each output scaled by its own largest weight" : "all scaled by the layer's largest weight";
+    const meaning =
+      shown === "colours"
+        ? "Mid-grey is no weight; a colour is what the kernel looks for"
+        : "Negative weights speak against, positive ones for";
+    const scaled =
+      scaling === "map"
+        ? "each output scaled by its own largest weight"
+        : "all scaled by the layer's largest weight";
     said.textContent = found ? `${found.text} = ${short(found.value)}` : `${meaning}; ${scaled}.`;
     said.title = found ? String(found.value) : "";
   }
 
   canvas.addEventListener("pointermove", (event) => {
     const { left, top } = canvas.getBoundingClientRect();
-    tell(sheet && kernelAt(sheet, store.state.kernels.value, { x: event.clientX - left, y: event.clientY - top }));
+    tell(
+      sheet &&
+        kernelAt(sheet, store.state.kernels.value, {
+          x: event.clientX - left,
+          y: event.clientY - top,
+        }),
+    );
   });
   canvas.addEventListener("pointerleave", () => tell(null));
   canvas.addEventListener("click", (event) => {
     const { left, top } = canvas.getBoundingClientRect();
-    const found = sheet && kernelAt(sheet, store.state.kernels.value, { x: event.clientX - left, y: event.clientY - top });
+    const found =
+      sheet &&
+      kernelAt(sheet, store.state.kernels.value, {
+        x: event.clientX - left,
+        y: event.clientY - top,
+      });
     if (found && store.state.unit !== null) sources.chooseUnit(found.output, store.state.unit);
   });
 
@@ -162,16 +207,24 @@ export function mount(root, store, sources) {
   store.on(["colours", "theme"], repaint);
 }
 
-const hasKernels = ({ kind }) => kind === "convolution" || kind === "transposed_convolution" || kind === "dense";
+const hasKernels = ({ kind }) =>
+  kind === "convolution" || kind === "transposed_convolution" || kind === "dense";
 
 /** Kernels over the three colours of a picture: those of a layer that reads the input, and nothing else has three. */
-const isColour = (layer, { shape }) => layer.inputs.length === 0 && shape.length === 4 && shape[1] === 3;
+const isColour = (layer, { shape }) =>
+  layer.inputs.length === 0 && shape.length === 4 && shape[1] === 3;
 
 function headline({ shape, part }) {
   const size = shape.slice(2);
-  const kernel = size.length > 1 ? `${times(size)} kernels` : size.length === 1 ? `kernels of ${size[0]}` : "weights";
+  const kernel =
+    size.length > 1
+      ? `${times(size)} kernels`
+      : size.length === 1
+        ? `kernels of ${size[0]}`
+        : "weights";
   const outputs = shape[0] === 1 ? "the one output" : `each of ${many(shape[0])} outputs`;
   return `${kernel}, ${shape[1]} in ${part === null ? outputs : "each output"}`;
 }
 
-const description = ({ shape }) => `Kernels of ${shape[0]} outputs over ${shape[1]} inputs, ${times(shape.slice(2)) || "single weights"} each`;
+const description = ({ shape }) =>
+  `Kernels of ${shape[0]} outputs over ${shape[1]} inputs, ${times(shape.slice(2)) || "single weights"} each`;

@@ -30,10 +30,12 @@ export function mount(root, store, sources) {
 
   const point = (found) => {
     const { pointed } = store.state;
-    if (found?.channel !== pointed?.channel || String(found?.unit) !== String(pointed?.unit)) sources.point(found);
+    if (found?.channel !== pointed?.channel || String(found?.unit) !== String(pointed?.unit))
+      sources.point(found);
   };
   const choose = ({ channel, unit }) => sources.chooseUnit(channel, unit);
-  const shownUnit = ({ pointed, channel, unit }) => pointed ?? (unit === null ? null : { channel, unit });
+  const shownUnit = ({ pointed, channel, unit }) =>
+    pointed ?? (unit === null ? null : { channel, unit });
 
   const head = createHead(sources.chooseLayer);
   const sheet = createSheet({ onPoint: point, onChoose: choose });
@@ -57,7 +59,14 @@ export function mount(root, store, sources) {
   const notice = element("div", { class: "layer-notice" });
   const announced = element("p", { class: "unseen", "aria-live": "polite" });
   const frame = element("div", { class: "layer-frame" }, enlarged.element);
-  const single = element("div", { class: "layer-single" }, frame, slices, readout.element, legend.element);
+  const single = element(
+    "div",
+    { class: "layer-single" },
+    frame,
+    slices,
+    readout.element,
+    legend.element,
+  );
   const many = element("div", { class: "layer-many" }, caption, sheet.element, strongest.element);
   const body = element("div", { class: "layer-body" }, single, many);
   root.append(head.element, tools.element, notice, body, announced);
@@ -101,7 +110,8 @@ export function mount(root, store, sources) {
     const { size, channels } = maps ?? expected(layer);
     const units = size.reduce((product, each) => product * each, 1);
     head.show(state.layers.value, state.layer);
-    const quiet = maps === null && state.maps.status !== "loading" && state.prediction.status !== "loading";
+    const quiet =
+      maps === null && state.maps.status !== "loading" && state.prediction.status !== "loading";
     body.hidden = quiet;
     body.classList.toggle("stale", maps !== null && state.maps.status === "loading");
     body.classList.toggle("layer-waiting", maps === null);
@@ -111,9 +121,17 @@ export function mount(root, store, sources) {
     contents = maps && contentsOf(maps, state);
     showDepth(size);
     const same = contents === before;
-    tools.show({ kind: paletteKind(maps, size), several: channels > 1, single: units === 1, there: maps !== null });
+    tools.show({
+      kind: paletteKind(maps, size),
+      several: channels > 1,
+      single: units === 1,
+      there: maps !== null,
+    });
     caption.textContent = captionOf(channels, units);
-    sheet.element.setAttribute("aria-label", `${caption.textContent} Arrow keys choose among them.`);
+    sheet.element.setAttribute(
+      "aria-label",
+      `${caption.textContent} Arrow keys choose among them.`,
+    );
     sheet.show(contents, size, channels);
     root.dataset.layer = maps ? String(state.layer) : "";
     if (!same) enlargedChannel = null;
@@ -134,9 +152,15 @@ export function mount(root, store, sources) {
     const { colours } = state;
     const range = colours.scaling === "all" ? state.seenRange : null;
     const made = { maps, slice, sort, colours, range };
-    if (contents && Object.entries(made).every(([key, value]) => contents[key] === value)) return contents;
+    if (contents && Object.entries(made).every(([key, value]) => contents[key] === value))
+      return contents;
     const order = orderOf(surveyOf(maps), sort);
-    return { ...made, order, labels: labelsOf(state, maps), scaleOf: scalesFor(maps, colours, range) };
+    return {
+      ...made,
+      order,
+      labels: labelsOf(state, maps),
+      scaleOf: scalesFor(maps, colours, range),
+    };
   }
 
   function showDepth(size) {
@@ -153,8 +177,11 @@ export function mount(root, store, sources) {
   }
 
   function captionOf(channels, units) {
-    if (units === 1) return channels === 1 ? "One number." : `${channels} numbers, one for each channel.`;
-    return channels === 1 ? "One map." : `${channels} maps, one for each channel. Point at a unit to see what it sees.`;
+    if (units === 1)
+      return channels === 1 ? "One number." : `${channels} numbers, one for each channel.`;
+    return channels === 1
+      ? "One map."
+      : `${channels} maps, one for each channel. Point at a unit to see what it sees.`;
   }
 
   function words({ maps: { status, error }, input, prediction, fields }, maps) {
@@ -162,12 +189,15 @@ export function mount(root, store, sources) {
     const told = (text) => element("p", { class: "notice small" }, text);
     if (maps === null) {
       const waiting = status === "loading" || prediction.status === "loading";
-      return input === null && !waiting ? [told("No input yet: give the network one, and its maps appear here.")] : [];
+      return input === null && !waiting
+        ? [told("No input yet: give the network one, and its maps appear here.")]
+        : [];
     }
     const { odd } = surveyOf(maps);
     return [
       odd > 0 && told(`Values that are not finite (NaN or infinite): ${odd}, pink on the maps.`),
-      fields.status === "failed" && told(`What the units see is not known here: ${fields.error.message}`),
+      fields.status === "failed" &&
+        told(`What the units see is not known here: ${fields.error.message}`),
     ].filter(Boolean);
   }
 
@@ -181,21 +211,36 @@ export function mount(root, store, sources) {
     const lit = litUnits(state, maps);
     if (shown.channel !== enlargedChannel) {
       enlargedChannel = shown.channel;
-      const map = { values: maps.map(shown.channel), size: maps.size, slice, scale: scaleOf(shown.channel) };
+      const map = {
+        values: maps.map(shown.channel),
+        size: maps.size,
+        slice,
+        scale: scaleOf(shown.channel),
+      };
       enlarged.show(maps.length > 1 ? map : null, maps.size);
     }
     readout.show(maps, surveyOf(maps), shown, labels);
     const told = `${unitInWords(maps, shown, labels)}: ${valueInWords(maps.at(shown.channel, shown.unit), short)}`;
     enlarged.element.setAttribute("aria-label", `${told}. Arrow keys move the unit.`);
     const lines = maps.size.length === 1 && maps.length > 1;
-    legend.show(scaleOf(shown.channel), WHOSE[state.colours.scaling] ?? whoseMap(maps, shown), lines);
+    legend.show(
+      scaleOf(shown.channel),
+      WHOSE[state.colours.scaling] ?? whoseMap(maps, shown),
+      lines,
+    );
     Object.assign(root.dataset, { lit: JSON.stringify(lit), pixel: JSON.stringify(state.pixel) });
     sheet.mark({ pointed: state.pointed && shown, chosen, lit });
-    enlarged.mark({ unit: shown.unit, chosen: chosen?.channel === shown.channel ? chosen.unit : null, lit });
+    enlarged.mark({
+      unit: shown.unit,
+      chosen: chosen?.channel === shown.channel ? chosen.unit : null,
+      lit,
+    });
   }
 
   const whoseMap = (maps, { channel }) =>
-    maps.length === 1 ? WHOSE.layer : `each map by its own range, here channel ${maps.numbers[channel]}`;
+    maps.length === 1
+      ? WHOSE.layer
+      : `each map by its own range, here channel ${maps.numbers[channel]}`;
 
   /** The unit, if these maps have it: another view may still speak of the former layer. */
   function fitting(found, { channels, size }) {
@@ -212,7 +257,8 @@ export function mount(root, store, sources) {
   function followUnit({ unit, channel }) {
     if (contents === null || unit === null) return;
     strongest.mark(channel, unit);
-    if (contents.maps.size.length > 2 && unit.length === contents.maps.size.length) showSlice(unit[0]);
+    if (contents.maps.size.length > 2 && unit.length === contents.maps.size.length)
+      showSlice(unit[0]);
     if (root.contains(document.activeElement) && fitting({ channel, unit }, contents.maps)) {
       const { maps, labels } = contents;
       const value = valueInWords(maps.at(channel, unit), short);
@@ -229,13 +275,19 @@ export function mount(root, store, sources) {
   depth.addEventListener("input", () => showSlice(Number(depth.value)));
   store.on(["maps"], noteRange);
   store.on(["colours"], ({ colours }) => keepColours(colours));
-  store.on(["maps", "layers", "layer", "colours", "seenRange", "input", "prediction", "fields"], eachFrame(show));
+  store.on(
+    ["maps", "layers", "layer", "colours", "seenRange", "input", "prediction", "fields"],
+    eachFrame(show),
+  );
   store.on(["theme"], () => {
     sheet.repaint();
     enlarged.repaint();
   });
   store.on(["pointed", "channel", "unit", "pixel", "pixelOn"], eachFrame(showUnit));
-  store.on(["channel", "unit", "maps"], eachFrame(() => followUnit(store.state)));
+  store.on(
+    ["channel", "unit", "maps"],
+    eachFrame(() => followUnit(store.state)),
+  );
   new ResizeObserver(eachFrame(enlarged.repaint)).observe(single);
 }
 

@@ -39,7 +39,12 @@ export function mount(root, store, sources) {
     const { input, model, given } = state;
     if (input === null || given === null) return;
     try {
-      const found = await loadedInput(loaded, { input, model, blob: given.blob, name: given.name }, wished, signal);
+      const found = await loadedInput(
+        loaded,
+        { input, model, blob: given.blob, name: given.name },
+        wished,
+        signal,
+      );
       if (signal.aborted) return;
       loaded = found;
       page.fail(null);
@@ -82,19 +87,29 @@ export function mount(root, store, sources) {
     const pointed = pixelOn === shown.on ? pixel : null;
     if (fields.status === "failed") {
       page.mark({ solid: null, whole: null, pixel: pointed }, null, null);
-      page.tell("Which pixels a unit of this layer sees cannot be worked out: " + fields.error.message);
+      page.tell(
+        "Which pixels a unit of this layer sees cannot be worked out: " + fields.error.message,
+      );
       return;
     }
     if (fields.status !== "ready" || table !== fields.value || unit === null) return;
     const seen = seenBy(table, unit.position);
     const drawn = drawnOn(table, seen, shown.on);
     page.mark({ ...drawn, pixel: pointed }, seen, { ...unit, layer: layers.value[layer], table });
-    page.tell(pointed ? pixelSentence(pointed) : sentence(table, seen, layers.value[layer], drawn.solid === null));
+    page.tell(
+      pointed
+        ? pixelSentence(pointed)
+        : sentence(table, seen, layers.value[layer], drawn.solid === null),
+    );
   });
 
   function pixelSentence(pixel) {
     const size = state.maps.value?.size ?? [];
-    return seenInWords(pixel, seeing(table, pixel, size, shown.on === "picture" ? "picture" : "clipped"), size);
+    return seenInWords(
+      pixel,
+      seeing(table, pixel, size, shown.on === "picture" ? "picture" : "clipped"),
+      size,
+    );
   }
 
   function point(pixel) {
@@ -111,7 +126,12 @@ export function mount(root, store, sources) {
     target.addEventListener("blur", () => point(null));
     target.addEventListener("keydown", (event) => {
       if (event.key === "Escape") point(null);
-      const steps = { ArrowLeft: [-1, -1], ArrowRight: [-1, 1], ArrowUp: [-2, -1], ArrowDown: [-2, 1] }[event.key];
+      const steps = {
+        ArrowLeft: [-1, -1],
+        ArrowRight: [-1, 1],
+        ArrowUp: [-2, -1],
+        ArrowDown: [-2, 1],
+      }[event.key];
       if (!steps || shown === null) return;
       event.preventDefault();
       point(stepped(event.shiftKey, ...steps));
@@ -131,8 +151,11 @@ export function mount(root, store, sources) {
   /** Where a pixel begins to move: in the middle of what is outlined. */
   function middle() {
     const unit = chosen(state);
-    const { solid } = unit && table ? drawnOn(table, seenBy(table, unit.position), shown.on) : { solid: null };
-    return shown.size.map((length, axis) => Math.floor(solid ? (solid[axis][0] + solid[axis][1]) / 2 : length / 2));
+    const { solid } =
+      unit && table ? drawnOn(table, seenBy(table, unit.position), shown.on) : { solid: null };
+    return shown.size.map((length, axis) =>
+      Math.floor(solid ? (solid[axis][0] + solid[axis][1]) / 2 : length / 2),
+    );
   }
 
   store.on(["input"], load);
@@ -167,12 +190,20 @@ function asShown({ input, model, posted, given }, wished, table) {
   const sizes = table?.axes.map((axis) => axis.size) ?? null;
   const on = posted !== null && (wished === "picture" || given === null) ? "picture" : "source";
   const key = [model, input, on, sizes?.join(), table?.axes.map((axis) => axis.frame)].join(" ");
-  const about = { key, on, choice: posted !== null, readable: posted !== null || given?.shape !== undefined };
+  const about = {
+    key,
+    on,
+    choice: posted !== null,
+    readable: posted !== null || given?.shape !== undefined,
+  };
   if (on === "picture") return { ...about, ...pictured(posted, frameOf(table, posted)) };
   if (given.shape === undefined) return { ...about, ...pictured(given, null) };
   const maps = asMaps(given, sizes);
   const rank = Math.min(Math.max(maps.size.length, 1), 3);
-  return { ...about, ...(rank === 2 ? pictured(asPicture(maps), null) : { rank, size: maps.size, content: maps }) };
+  return {
+    ...about,
+    ...(rank === 2 ? pictured(asPicture(maps), null) : { rank, size: maps.size, content: maps }),
+  };
 }
 
 function pictured(image, frame) {
@@ -185,6 +216,8 @@ function frameOf(table, { height, width }) {
   const frame = table?.axes.map((axis) => axis.frame) ?? [];
   if (frame.length !== 2 || frame.some((each) => !each)) return null;
   const size = [height, width];
-  const whole = frame.every(([start, stop], axis) => Math.abs(start) < 0.5 && Math.abs(stop - size[axis]) < 0.5);
+  const whole = frame.every(
+    ([start, stop], axis) => Math.abs(start) < 0.5 && Math.abs(stop - size[axis]) < 0.5,
+  );
   return whole ? null : frame;
 }

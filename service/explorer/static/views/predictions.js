@@ -23,7 +23,13 @@ export function mount(root, store, sources) {
   const timings = element("p", { class: "predictions-timings soft small" });
   const spoken = element("p", { class: "unseen", role: "status" });
   const say = sparingly((text) => (spoken.textContent = text));
-  root.append(element("div", { class: "head" }, element("h2", {}, "Prediction"), caption), list, note, timings, spoken);
+  root.append(
+    element("div", { class: "head" }, element("h2", {}, "Prediction"), caption),
+    list,
+    note,
+    timings,
+    spoken,
+  );
 
   function show(state) {
     const { prediction, model } = state;
@@ -35,8 +41,12 @@ export function mount(root, store, sources) {
     showRows(list, classes);
     note.replaceChildren(...notes(state, found));
     const labels = chosenModel(state)?.card?.labels?.length ?? 0;
-    const some = labels > classes.length && classes.length > 0 ? [`the strongest of ${labels} classes`] : [];
-    caption.textContent = [...some, ...(areProbabilities(classes) ? [] : ["scores, not probabilities"])].join("; ");
+    const some =
+      labels > classes.length && classes.length > 0 ? [`the strongest of ${labels} classes`] : [];
+    caption.textContent = [
+      ...some,
+      ...(areProbabilities(classes) ? [] : ["scores, not probabilities"]),
+    ].join("; ");
     timings.replaceChildren(...(found?.timings_ms ? costs(found) : []));
     if (prediction.status === "ready" && classes.length > 0) say(inWords(classes));
   }
@@ -45,9 +55,12 @@ export function mount(root, store, sources) {
     const { prediction } = state;
     const { status, error } = prediction;
     if (status === "failed") return [failed(error, sources.retryInput)];
-    if (status === "loading") return found ? [] : [said("Asking the network…", "predictions-asking")];
-    if (found === null) return [said("Nothing to predict: the network has been given nothing yet.")];
-    if (found.trouble) return [said(`No classes: ${found.trouble.message}. The layers are shown all the same.`)];
+    if (status === "loading")
+      return found ? [] : [said("Asking the network…", "predictions-asking")];
+    if (found === null)
+      return [said("Nothing to predict: the network has been given nothing yet.")];
+    if (found.trouble)
+      return [said(`No classes: ${found.trouble.message}. The layers are shown all the same.`)];
     return found.predictions.length === 0 ? [said("The network names no classes.")] : [];
   }
 
@@ -57,7 +70,8 @@ export function mount(root, store, sources) {
 const said = (text, name = "") => element("p", { class: `soft ${name}` }, text);
 
 function failed(error, retry) {
-  if (refused(error)) return said("No prediction: the input was not taken. The panel above says why.");
+  if (refused(error))
+    return said("No prediction: the input was not taken. The panel above says why.");
   return failure(error, retry);
 }
 
@@ -69,7 +83,11 @@ function showRows(list, classes) {
 }
 
 function emptyRow() {
-  const track = element("span", { class: "predictions-track", "aria-hidden": "true" }, element("span"));
+  const track = element(
+    "span",
+    { class: "predictions-track", "aria-hidden": "true" },
+    element("span"),
+  );
   const label = element("span", { class: "predictions-label" });
   const shown = element("span", { class: "predictions-percent", "aria-hidden": "true" });
   const exact = element("span", { class: "unseen" });

@@ -48,10 +48,13 @@ export function mount(root, store) {
   let timer = 0;
   let inView = false;
   let due = true;
-  new IntersectionObserver((entries) => {
-    inView = entries.at(-1).isIntersecting;
-    if (inView && due) ask();
-  }, { rootMargin: "200px" }).observe(root);
+  new IntersectionObserver(
+    (entries) => {
+      inView = entries.at(-1).isIntersecting;
+      if (inView && due) ask();
+    },
+    { rootMargin: "200px" },
+  ).observe(root);
   new ResizeObserver(eachFrame(() => repaint())).observe(root);
 
   function later({ playing }) {
@@ -63,7 +66,8 @@ export function mount(root, store) {
 
   function ask() {
     const { model, layers, layer, input, unit, maps } = store.state;
-    if (maps.status !== "ready" || maps.value.layer !== layer || unit === null || input === null) return;
+    if (maps.status !== "ready" || maps.value.layer !== layer || unit === null || input === null)
+      return;
     due = false;
     const chosen = layers.value[layer];
     const query = { unit: unit.length > 0 ? unit.join(",") : null, input_id: input };
@@ -79,9 +83,18 @@ export function mount(root, store) {
     const { pyramid, layers, input } = store.state;
     if (pyramid.value === null || layers.value === null || body.hidden) return;
     const { way, picture, model } = pyramid.value;
-    const planes = shownLevels(way, Math.min(MOST_PLANES, Math.max(3, Math.floor(root.clientWidth / 120))));
+    const planes = shownLevels(
+      way,
+      Math.min(MOST_PLANES, Math.max(3, Math.floor(root.clientWidth / 120))),
+    );
     const colours = store.state.colours;
-    drawStack(stack, planes, (level) => thumbnails.of(model, input, level, picture), colours, root.clientWidth - 32);
+    drawStack(
+      stack,
+      planes,
+      (level) => thumbnails.of(model, input, level, picture),
+      colours,
+      root.clientWidth - 32,
+    );
     const fields = nestedFields(way);
     drawNested(nested, fields, Number(depth.value), picture, colours);
     tell(fields[Number(depth.value)], fields.length);
@@ -105,11 +118,16 @@ export function mount(root, store) {
     message.replaceChildren(...words(pyramid, input));
     if (pyramid.value === null) return;
     const { way } = pyramid.value;
-    root.dataset.levels = JSON.stringify(way.map(({ index, interval, clipped }) => ({ index, interval, clipped })));
+    root.dataset.levels = JSON.stringify(
+      way.map(({ index, interval, clipped }) => ({ index, interval, clipped })),
+    );
     const unit = way.at(-1);
     const which = unit.position.length > 0 ? `unit ${unit.position.join(", ")}` : "each number";
     title.textContent = `${which} of layer ${unit.index} ${unit.name}`;
-    stack.setAttribute("aria-label", `The patches that unit ${unit.position.join(", ")} sees, in ${way.length - 1} tensors before it`);
+    stack.setAttribute(
+      "aria-label",
+      `The patches that unit ${unit.position.join(", ")} sees, in ${way.length - 1} tensors before it`,
+    );
     const fields = nestedFields(way);
     const former = Number(depth.max);
     depth.max = String(Math.max(fields.length - 1, 0));
@@ -121,7 +139,10 @@ export function mount(root, store) {
 
   function words({ status, error }, input) {
     if (status === "failed") return [failure(error, ask)];
-    if (status === "idle") return [element("p", { class: "soft" }, input === null ? "Give the network an input first." : "…")];
+    if (status === "idle")
+      return [
+        element("p", { class: "soft" }, input === null ? "Give the network an input first." : "…"),
+      ];
     return [];
   }
 
@@ -140,7 +161,17 @@ const table = (rows) =>
   element(
     "table",
     { class: "pyramid-table" },
-    element("thead", {}, element("tr", {}, ...["Layer", "Map", "Patch", "Units of it"].map((text) => element("th", { scope: "col" }, text)))),
+    element(
+      "thead",
+      {},
+      element(
+        "tr",
+        {},
+        ...["Layer", "Map", "Patch", "Units of it"].map((text) =>
+          element("th", { scope: "col" }, text),
+        ),
+      ),
+    ),
     rows,
   );
 
@@ -193,7 +224,13 @@ function createThumbnails(arrived) {
       if (kept.size > 200) kept.clear();
       const key = `${model} ${input} ${level.index}`;
       return fetched(key, async () => ({
-        maps: await api.activations(model, level.layer, input, { strongest: 1 }, AbortSignal.timeout(20_000)),
+        maps: await api.activations(
+          model,
+          level.layer,
+          input,
+          { strongest: 1 },
+          AbortSignal.timeout(20_000),
+        ),
       }));
     },
   };

@@ -36,8 +36,10 @@ export function mount(root, store, sources) {
     glances.clear();
     clearTimeout(moving);
     head.replaceChildren(element("h2", {}, "Layers"));
-    if (layers.status === "failed") body.replaceChildren(failure(layers.error, sources.describeModel));
-    else if (layers.status === "idle" && models.value?.models.length === 0) say("No model, no layers.");
+    if (layers.status === "failed")
+      body.replaceChildren(failure(layers.error, sources.describeModel));
+    else if (layers.status === "idle" && models.value?.models.length === 0)
+      say("No model, no layers.");
     else if (layers.status !== "ready") say("Loading the layers…");
     else if (layers.value.length === 0) say("This network has no layer that can be shown.");
     else draw(layers.value);
@@ -89,7 +91,8 @@ export function mount(root, store, sources) {
   /** Scrolls the strip, never the page. */
   function reveal(index) {
     const { left, top, width, height } = built.boxes[index];
-    const smooth = matchMedia("(prefers-reduced-motion: no-preference)").matches && root.dataset.shown;
+    const smooth =
+      matchMedia("(prefers-reduced-motion: no-preference)").matches && root.dataset.shown;
     scroller.scrollTo({
       left: into(left + MARGIN, width, scroller.scrollLeft, scroller.clientWidth),
       top: into(top + MARGIN, height, scroller.scrollTop, scroller.clientHeight),

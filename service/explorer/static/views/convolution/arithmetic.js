@@ -51,8 +51,10 @@ export function unexplained(layer) {
   if (!(layer.operator in OPERATORS)) {
     return `The arithmetic of ${layer.operator} is not known here; its values are shown above all the same.`;
   }
-  const sized = layer.kernel_shape || !layer.operator.startsWith("Conv") || layer.operator === "Concat";
-  if (layer.operands.length > 0 && sized && (layer.pads || layer.operator !== "ConvTranspose")) return null;
+  const sized =
+    layer.kernel_shape || !layer.operator.startsWith("Conv") || layer.operator === "Concat";
+  if (layer.operands.length > 0 && sized && (layer.pads || layer.operator !== "ConvTranspose"))
+    return null;
   return "What this layer reads, or the size of its kernel, is not known; so its arithmetic cannot be shown.";
 }
 
@@ -60,7 +62,8 @@ export function unexplained(layer) {
  * What is needed to explain a channel: channels of operands (null: all), and which kernel.
  * @returns {{operands: {operand: number, channels: number[] | null}[], kernel: number | null}}
  */
-export const needs = (layer, channel, unit) => OPERATORS[layer.operator].needs(layer, channel, unit);
+export const needs = (layer, channel, unit) =>
+  OPERATORS[layer.operator].needs(layer, channel, unit);
 
 /**
  * @param {object} layer As the API lists it.
@@ -74,7 +77,9 @@ export const explain = (layer, numbers, channel, unit) =>
 
 /** Whether a served value is the total but for the rounding of float32. */
 export function agrees({ total, magnitude }, served) {
-  return total === served || Math.abs(total - served) <= ROUNDING * Math.max(magnitude, Math.abs(total));
+  return (
+    total === served || Math.abs(total - served) <= ROUNDING * Math.max(magnitude, Math.abs(total))
+  );
 }
 
 /** The window of a unit on the maps that are read: [first, last + 1) of each axis, padding included. */
@@ -99,7 +104,10 @@ function groupChannels(layer, channel) {
   return { operands: [{ operand: 0, channels: asked }], kernel: channel };
 }
 
-const ownChannel = (_, channel) => ({ operands: [{ operand: 0, channels: [channel] }], kernel: null });
+const ownChannel = (_, channel) => ({
+  operands: [{ operand: 0, channels: [channel] }],
+  kernel: null,
+});
 
 function windowed(tapsOf) {
   return (layer, { operands: [maps], kernel, bias }, channel, unit) => {
@@ -122,7 +130,9 @@ function weighted(channel, values, cells, weights) {
 }
 
 function summed(how, rows, taps, bias) {
-  const sizes = rows.map((row) => row.products.reduce((all, product) => all + Math.abs(product), 0));
+  const sizes = rows.map((row) =>
+    row.products.reduce((all, product) => all + Math.abs(product), 0),
+  );
   return {
     how,
     shape: taps.map((axis) => axis.length),
@@ -136,14 +146,27 @@ function summed(how, rows, taps, bias) {
 
 function pooled(how) {
   return (layer, { operands: [maps] }, channel, unit) => {
-    const taps = layer.kernel_shape ? slidingTaps(layer, maps.size, unit) : maps.size.map(wholeAxis);
+    const taps = layer.kernel_shape
+      ? slidingTaps(layer, maps.size, unit)
+      : maps.size.map(wholeAxis);
     const cells = patch(taps, maps.size, layer.kernel_shape ?? maps.size);
     const inside = cells.map((cell) => cell.inside);
     const values = read(maps, channel, cells);
-    const row = { channel, operand: 0, values, inside, weights: null, products: values, sum: sum(values) };
+    const row = {
+      channel,
+      operand: 0,
+      values,
+      inside,
+      weights: null,
+      products: values,
+      sum: sum(values),
+    };
     const found = summed(how, [row], taps, null);
     if (how === "maximum") {
-      const winner = values.reduce((best, value, place) => better(values, inside, best, place) ? place : best, -1);
+      const winner = values.reduce(
+        (best, value, place) => (better(values, inside, best, place) ? place : best),
+        -1,
+      );
       return { ...found, winner, total: values[winner] };
     }
     const padded = layer.attributes.count_include_pad === 1;
@@ -152,15 +175,20 @@ function pooled(how) {
   };
 }
 
-const better = (values, inside, best, place) => inside[place] && (best < 0 || values[place] > values[best]);
+const better = (values, inside, best, place) =>
+  inside[place] && (best < 0 || values[place] > values[best]);
 
 function dense(layer, { operands: [maps], kernel, bias }, channel, unit) {
   const cells = [{ place: 0, offset: 0, inside: true, counted: true }];
   const last = layer.channel_axis === null || layer.channel_axis === layer.output_shape.length - 1;
   const values = last
     ? maps.numbers.map((_, place) => maps.at(place, unit))
-    : Array.from({ length: kernel.shape[0] }, (_, index) => maps.at(channel, [...unit.slice(0, -1), index]));
-  const rows = values.map((value, place) => weighted(place, [value], cells, [kernel.weights[place]]));
+    : Array.from({ length: kernel.shape[0] }, (_, index) =>
+        maps.at(channel, [...unit.slice(0, -1), index]),
+      );
+  const rows = values.map((value, place) =>
+    weighted(place, [value], cells, [kernel.weights[place]]),
+  );
   return summed("weighted", rows, [], bias);
 }
 
@@ -171,15 +199,21 @@ function denseNeeds(layer, channel, unit) {
 }
 
 function mergeNeeds(layer, channel) {
-  const channelsOf = ({ shape, channel_axis: axis }) => (axis === null ? null : [shape[axis] === 1 ? 0 : channel]);
-  return { operands: layer.operands.map((each, operand) => ({ operand, channels: channelsOf(each) })), kernel: null };
+  const channelsOf = ({ shape, channel_axis: axis }) =>
+    axis === null ? null : [shape[axis] === 1 ? 0 : channel];
+  return {
+    operands: layer.operands.map((each, operand) => ({ operand, channels: channelsOf(each) })),
+    kernel: null,
+  };
 }
 
 function merged(layer, { operands }, channel, unit) {
   const rows = operands.map((maps, operand) => {
     const own = maps.numbers.length === 1 ? maps.numbers[0] : channel;
     // Broadcasting aligns the axes at their ends and repeats those of length 1.
-    const at = maps.size.map((size, axis) => (size === 1 ? 0 : unit[axis + unit.length - maps.size.length]));
+    const at = maps.size.map((size, axis) =>
+      size === 1 ? 0 : unit[axis + unit.length - maps.size.length],
+    );
     return single(own, operand, maps.at(maps.numbers.indexOf(own), at));
   });
   const found = summed(layer.operator === "Add" ? "sum" : "product", rows, [], null);
@@ -189,7 +223,13 @@ function merged(layer, { operands }, channel, unit) {
 }
 
 const single = (channel, operand, value) => ({
-  channel, operand, values: [value], inside: [true], weights: null, products: [value], sum: value,
+  channel,
+  operand,
+  values: [value],
+  inside: [true],
+  weights: null,
+  products: [value],
+  sum: value,
 });
 
 /** Which operand of a Concat a unit is of, and where in it. */
@@ -197,7 +237,8 @@ function origin(layer, channel, unit) {
   const rank = layer.operands[0].shape.length + 1;
   const axis = ((layer.attributes.axis + rank) % rank) - 1;
   const channelAxis = layer.channel_axis;
-  const spatial = axis === channelAxis ? -1 : axis - (channelAxis !== null && axis > channelAxis ? 1 : 0);
+  const spatial =
+    axis === channelAxis ? -1 : axis - (channelAxis !== null && axis > channelAxis ? 1 : 0);
   let place = spatial < 0 ? channel : unit[spatial];
   let operand = 0;
   while (operand < layer.operands.length - 1 && place >= layer.operands[operand].shape[axis]) {
@@ -218,7 +259,10 @@ function concatenated(layer, { operands }, channel, unit) {
   const from = origin(layer, channel, unit);
   const maps = operands[from.operand];
   const value = maps.at(maps.numbers.indexOf(from.channel), from.unit);
-  return { ...summed("copy", [single(from.channel, from.operand, value)], [], null), origin: from.unit };
+  return {
+    ...summed("copy", [single(from.channel, from.operand, value)], [], null),
+    origin: from.unit,
+  };
 }
 
 /** @returns {Tap[][]} Of a convolution or pool. */
@@ -229,7 +273,12 @@ function slidingTaps(layer, size, unit) {
     const start = unit[axis] * (layer.strides?.[axis] ?? 1) - before;
     return Array.from({ length: layer.kernel_shape[axis] }, (_, place) => {
       const index = start + place * (layer.dilations?.[axis] ?? 1);
-      return { offset: place, index, inside: index >= 0 && index < length, counted: index < length + after };
+      return {
+        offset: place,
+        index,
+        inside: index >= 0 && index < length,
+        counted: index < length + after,
+      };
     });
   });
 }
@@ -251,7 +300,8 @@ function gatheredTaps(layer, size, unit) {
   return size.map((length, axis) => {
     const taps = [];
     for (let place = layer.kernel_shape[axis] - 1; place >= 0; place -= 1) {
-      const index = (unit[axis] + layer.pads[axis] - place * layer.dilations[axis]) / layer.strides[axis];
+      const index =
+        (unit[axis] + layer.pads[axis] - place * layer.dilations[axis]) / layer.strides[axis];
       const inside = index >= 0 && index < length;
       if (Number.isInteger(index)) taps.push({ offset: place, index, inside, counted: inside });
     }
@@ -266,18 +316,21 @@ const wholeAxis = (length) =>
 function patch(taps, size, kernel) {
   let cells = [{ place: 0, offset: 0, inside: true, counted: true }];
   for (const [axis, along] of taps.entries()) {
-    cells = cells.flatMap((cell) => along.map((tap) => ({
-      place: cell.place * size[axis] + tap.index,
-      offset: cell.offset * kernel[axis] + tap.offset,
-      inside: cell.inside && tap.inside,
-      counted: cell.counted && tap.counted,
-    })));
+    cells = cells.flatMap((cell) =>
+      along.map((tap) => ({
+        place: cell.place * size[axis] + tap.index,
+        offset: cell.offset * kernel[axis] + tap.offset,
+        inside: cell.inside && tap.inside,
+        counted: cell.counted && tap.counted,
+      })),
+    );
   }
   return cells;
 }
 
 function read(maps, channel, cells) {
-  const start = (maps.numbers[channel] === channel ? channel : maps.numbers.indexOf(channel)) * maps.length;
+  const start =
+    (maps.numbers[channel] === channel ? channel : maps.numbers.indexOf(channel)) * maps.length;
   return cells.map((cell) => (cell.inside ? maps.data[start + cell.place] : 0));
 }
 

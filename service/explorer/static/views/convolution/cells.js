@@ -28,7 +28,10 @@ export function gridOf(shape) {
 /** The size of a cell, in CSS pixels, so that all slices fit into a width. */
 export function cellFor(shape, width, largest = 46) {
   const { across, slices } = gridOf(shape);
-  return Math.max(2, Math.min(largest, Math.floor((width - 2 * MARGIN - (slices - 1) * GAP) / (across * slices))));
+  return Math.max(
+    2,
+    Math.min(largest, Math.floor((width - 2 * MARGIN - (slices - 1) * GAP) / (across * slices))),
+  );
 }
 
 /** How wide the cells are together, in CSS pixels. */
@@ -49,7 +52,10 @@ export function widthOf(shape, cell) {
  * @param {string} [drawing.frame] The colour of a frame around each slice.
  * @param {boolean} [drawing.silent] Whether padding has no number: a maximum leaves it out.
  */
-export function drawCells(canvas, { shape, values, inside, scale, cell, marked = null, frame = "", silent = false }) {
+export function drawCells(
+  canvas,
+  { shape, values, inside, scale, cell, marked = null, frame = "", silent = false },
+) {
   const { across, down, slices } = gridOf(shape);
   const context = sharpen(canvas, widthOf(shape, cell), down * cell + 2 * MARGIN);
   const [line, soft, ink] = ["--line", "--soft", "--ink"].map(colour);
@@ -70,7 +76,8 @@ export function drawCells(canvas, { shape, values, inside, scale, cell, marked =
   });
   context.strokeStyle = line;
   context.lineWidth = 1;
-  if (cell >= 12) values.forEach((_, place) => outline(context, corner(place, shape, cell), cell, 0.5));
+  if (cell >= 12)
+    values.forEach((_, place) => outline(context, corner(place, shape, cell), cell, 0.5));
   if (frame) frames(context, { across, down, slices }, cell, frame);
   if (marked !== null && marked >= 0) {
     context.strokeStyle = ink;
@@ -128,7 +135,8 @@ export function placeAt({ x, y }, shape, cell) {
   const slice = Math.floor((x - MARGIN) / stride);
   const column = Math.floor((x - MARGIN - slice * stride) / cell);
   const row = Math.floor((y - MARGIN) / cell);
-  const hit = slice >= 0 && slice < slices && column >= 0 && column < across && row >= 0 && row < down;
+  const hit =
+    slice >= 0 && slice < slices && column >= 0 && column < across && row >= 0 && row < down;
   return hit ? (slice * down + row) * across + column : null;
 }
 

@@ -25,7 +25,11 @@ export function measure({ found, row, inputs, pre }, width) {
   const maps = inputs.length + (one ? 0 : 1);
   const room = width - inputs.length * (GAP + SIGN / 2) - (one ? ROOM_OF_ONE : 0);
   if (found.taps.length === 0) {
-    return sized({ cell: 0, below: false, stacked: false, narrow: width < NARROW }, room / maps, one);
+    return sized(
+      { cell: 0, below: false, stacked: false, narrow: width < NARROW },
+      room / maps,
+      one,
+    );
   }
   const narrow = width < NARROW;
   const tight = narrow && 3 * widthOf(found.shape, LARGEST_CELL) + 2 * SIGN + 80 > width;
@@ -34,7 +38,8 @@ export function measure({ found, row, inputs, pre }, width) {
   const besides = stacked ? SIGN + (narrow ? 0 : LABEL) : sideways(row, narrow);
   for (let cell = LARGEST_CELL; cell >= LEAST_BESIDE && !narrow; cell -= 2) {
     const left = room - several * widthOf(found.shape, cell) - besides - 2 * GAP;
-    if (left >= maps * SIDE_BESIDE) return sized({ cell, below: false, stacked, narrow }, left / maps, one);
+    if (left >= maps * SIDE_BESIDE)
+      return sized({ cell, below: false, stacked, narrow }, left / maps, one);
   }
   const cell = cellFor(found.shape, (width - besides) / several, LARGEST_CELL);
   return sized({ cell, below: true, stacked, narrow }, room / maps, one);
@@ -48,7 +53,12 @@ function sideways({ weights }, narrow) {
 
 function sized(layout, side, one) {
   const rounded = Math.max(Math.floor(Math.min(side - CAPTION, LARGEST_SIDE)), 80);
-  return { ...layout, side: rounded, sideOfOne: SIDE_OF_ONE, outputSide: one ? SIDE_OF_ONE : rounded };
+  return {
+    ...layout,
+    side: rounded,
+    sideOfOne: SIDE_OF_ONE,
+    outputSide: one ? SIDE_OF_ONE : rounded,
+  };
 }
 
 /** Two lines from the corners of the window on the map to those of the enlarged patch. */
@@ -62,11 +72,20 @@ export function zoomLines(lines, root, zoom) {
   const x = (value) => value + from.left - base.left;
   const y = (value) => value + from.top - base.top;
   const patch = {
-    left: to.left - base.left, top: to.top - base.top, right: to.right - base.left, bottom: to.bottom - base.top,
+    left: to.left - base.left,
+    top: to.top - base.top,
+    right: to.right - base.left,
+    bottom: to.bottom - base.top,
   };
   const ends = zoom.below
-    ? [[x(left), y(top + height), patch.left, patch.top], [x(left + width), y(top + height), patch.right, patch.top]]
-    : [[x(left + width), y(top), patch.left, patch.top], [x(left + width), y(top + height), patch.left, patch.bottom]];
+    ? [
+        [x(left), y(top + height), patch.left, patch.top],
+        [x(left + width), y(top + height), patch.right, patch.top],
+      ]
+    : [
+        [x(left + width), y(top), patch.left, patch.top],
+        [x(left + width), y(top + height), patch.left, patch.bottom],
+      ];
   lines.setAttribute("viewBox", `0 0 ${base.width} ${base.height}`);
   lines.replaceChildren(...ends.map(([x1, y1, x2, y2]) => svg("line", { x1, y1, x2, y2 })));
 }

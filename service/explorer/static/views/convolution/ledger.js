@@ -5,7 +5,11 @@ import { agrees } from "./arithmetic.js";
 import { exact, minus } from "./words.js";
 
 export function createLedger() {
-  const root = element("div", { class: "convolution-ledger", role: "group", "aria-label": "The sum" });
+  const root = element("div", {
+    class: "convolution-ledger",
+    role: "group",
+    "aria-label": "The sum",
+  });
 
   return {
     root,
@@ -17,7 +21,8 @@ export function createLedger() {
       root.classList.toggle("unequal", !equal);
       root.replaceChildren(
         element(
-          "div", { class: "convolution-sumline" },
+          "div",
+          { class: "convolution-sumline" },
           ...terms(view),
           chip("computed here", found.total, "total"),
           sign(between),
@@ -40,19 +45,25 @@ function terms(view) {
       sign("="),
     ],
     mean: () => [
-      chip(`Σ of ${found.divisor} numbers`, found.rows[0].sum), sign("÷"), chip("how many", found.divisor), sign("="),
+      chip(`Σ of ${found.divisor} numbers`, found.rows[0].sum),
+      sign("÷"),
+      chip("how many", found.divisor),
+      sign("="),
     ],
     maximum: () => [sign(`max of ${found.rows[0].inside.filter(Boolean).length} numbers =`)],
     sum: () => joined(view, "+"),
     product: () => joined(view, "×"),
-    copy: () => [sign(`channel ${found.rows[0].channel} of ${layer.operands[found.rows[0].operand].name} =`)],
+    copy: () => [
+      sign(`channel ${found.rows[0].channel} of ${layer.operands[found.rows[0].operand].name} =`),
+    ],
   };
   return writers[found.how]();
 }
 
 const joined = ({ found, inputs }, operator) =>
   found.rows.flatMap((row, place) => [
-    chip(inputs[place].title, row.sum), sign(place < found.rows.length - 1 ? operator : "="),
+    chip(inputs[place].title, row.sum),
+    sign(place < found.rows.length - 1 ? operator : "="),
   ]);
 
 function summing(layer, { rows }) {
@@ -62,12 +73,13 @@ function summing(layer, { rows }) {
 
 function verdict({ total }, served, equal) {
   const size = minus(Math.abs(total - served).toExponential(1));
-  const text = total === served
-    ? "What was computed here from the served numbers is exactly what the service computed."
-    : equal
-      ? `Equal to float32 rounding: the two differ by ${size}.`
-      : `Not equal: the two differ by ${size}. The service computed this layer in another way, ` +
-        "in integers or in fewer bits for instance.";
+  const text =
+    total === served
+      ? "What was computed here from the served numbers is exactly what the service computed."
+      : equal
+        ? `Equal to float32 rounding: the two differ by ${size}.`
+        : `Not equal: the two differ by ${size}. The service computed this layer in another way, ` +
+          "in integers or in fewer bits for instance.";
   return element("p", { class: `convolution-verdict ${equal ? "good" : "bad"}` }, text);
 }
 
@@ -81,7 +93,8 @@ const sign = (text) => element("span", { class: "convolution-sign" }, text);
 
 const chip = (label, value, kind = "") =>
   element(
-    "span", { class: `convolution-chip ${kind}` },
+    "span",
+    { class: `convolution-chip ${kind}` },
     element("span", { class: "number", title: String(value) }, exact(value)),
     element("span", { class: "small soft" }, label),
   );

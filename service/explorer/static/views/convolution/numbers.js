@@ -38,7 +38,9 @@ export function createNumbers() {
     /** @param {Asked} asked @param {AbortSignal} signal */
     async load(asked, signal) {
       const { operands, kernel, pre } = partsOf(asked);
-      const found = await Promise.all([...operands, kernel, pre].filter(Boolean).map((part) => fetched(part, signal)));
+      const found = await Promise.all(
+        [...operands, kernel, pre].filter(Boolean).map((part) => fetched(part, signal)),
+      );
       return put(operands, kernel, found);
     },
   };
@@ -67,7 +69,8 @@ function partsOf({ model, layer, input, channel, unit }) {
     },
     pre: {
       key: `${place} ${input} pre ${channel}`,
-      fetching: (signal) => api.activations(model, layer, input, { tap: "pre", channel: [channel] }, signal),
+      fetching: (signal) =>
+        api.activations(model, layer, input, { tap: "pre", channel: [channel] }, signal),
     },
   };
 }

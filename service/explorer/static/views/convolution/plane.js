@@ -21,11 +21,19 @@ const EDGE = 4;
  * @param {boolean} [drawing.partly] Whether some values are still missing (NaN).
  * @returns {{box: import("../../figure.js").Box, outline: import("../../figure.js").Box | null, slice: number}}
  */
-export function drawPlane(canvas, { values, size, scale, side, window, pads = [], taps = [], partly = false }) {
+export function drawPlane(
+  canvas,
+  { values, size, scale, side, window, pads = [], taps = [], partly = false },
+) {
   const slice = size.length > 2 ? middle(window[0], size[0]) : 0;
   const { box, width, height } = layOut(size, pads, side);
   const context = sharpen(canvas, width, height);
-  if (box.left > EDGE || box.top > EDGE || width - box.width > 2 * EDGE || height - box.height > 2 * EDGE) {
+  if (
+    box.left > EDGE ||
+    box.top > EDGE ||
+    width - box.width > 2 * EDGE ||
+    height - box.height > 2 * EDGE
+  ) {
     hatched(context, { left: EDGE, top: EDGE, width: width - 2 * EDGE, height: height - 2 * EDGE });
     context.fillStyle = colour("--panel");
     context.fillRect(box.left, box.top, box.width, box.height);
@@ -40,7 +48,8 @@ export function drawPlane(canvas, { values, size, scale, side, window, pads = []
   return { box, outline, slice };
 }
 
-const middle = ([start, stop], length) => Math.min(Math.max(Math.floor((start + stop - 1) / 2), 0), length - 1);
+const middle = ([start, stop], length) =>
+  Math.min(Math.max(Math.floor((start + stop - 1) / 2), 0), length - 1);
 
 /** Where the map lies in the canvas, with room for its padding. */
 function layOut(size, pads, side) {
@@ -55,7 +64,10 @@ function layOut(size, pads, side) {
     return { box, width, height };
   }
   const [down, across] = size.slice(-2);
-  const [tall, wide] = [down + pad(before, -2) + pad(after, -2), across + pad(before, -1) + pad(after, -1)];
+  const [tall, wide] = [
+    down + pad(before, -2) + pad(after, -2),
+    across + pad(before, -1) + pad(after, -1),
+  ];
   const ratio = Math.min(Math.max(wide / tall, aspect(size) / 1.5), 5);
   const [width, height] = ratio >= 1 ? [side, side / ratio] : [side * ratio, side];
   const [x, y] = [(width - 2 * EDGE) / wide, (height - 2 * EDGE) / tall];
@@ -93,17 +105,24 @@ function holes(taps, size, box, slice) {
     return [];
   }
   const rows = size.length > 1 ? taps.at(-2) : [{ index: 0 }];
-  return rows.flatMap((row) => taps.at(-1).map((column) => {
-    const own = [row, column].map(({ index }) => [index, index + 1]);
-    own.unshift(...taps.slice(0, -2).map(() => [slice, slice + 1]));
-    return rectangle(own.slice(-size.length), size, box, { slice });
-  })).filter(Boolean);
+  return rows
+    .flatMap((row) =>
+      taps.at(-1).map((column) => {
+        const own = [row, column].map(({ index }) => [index, index + 1]);
+        own.unshift(...taps.slice(0, -2).map(() => [slice, slice + 1]));
+        return rectangle(own.slice(-size.length), size, box, { slice });
+      }),
+    )
+    .filter(Boolean);
 }
 
 function outlined(context, parts, whole) {
   const { left, top, width, height } = grown(whole);
   context.lineJoin = "round";
-  for (const [stroke, thick] of [["#fff", 4], [colour("--red"), 2]]) {
+  for (const [stroke, thick] of [
+    ["#fff", 4],
+    [colour("--red"), 2],
+  ]) {
     context.strokeStyle = stroke;
     context.lineWidth = thick;
     context.setLineDash(parts.length ? [4, 3] : []);
@@ -119,11 +138,18 @@ function outlined(context, parts, whole) {
 /** An outline that can be seen, however small the window. */
 function grown({ left, top, width, height }) {
   const [across, down] = [Math.max(width, LEAST_OUTLINE), Math.max(height, LEAST_OUTLINE)];
-  return { left: left - (across - width) / 2, top: top - (down - height) / 2, width: across, height: down };
+  return {
+    left: left - (across - width) / 2,
+    top: top - (down - height) / 2,
+    width: across,
+    height: down,
+  };
 }
 
 /** The place on the map under a pointer. */
 export function placeUnder(event, size, { box, slice }) {
   const frame = event.currentTarget.getBoundingClientRect();
-  return unitAt({ x: event.clientX - frame.left, y: event.clientY - frame.top }, size, box, { slice });
+  return unitAt({ x: event.clientX - frame.left, y: event.clientY - frame.top }, size, box, {
+    slice,
+  });
 }

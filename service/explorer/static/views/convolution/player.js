@@ -17,7 +17,9 @@ export function createPlayer(on) {
   const button = (text, label, onclick) =>
     element("button", { type: "button", onclick, "aria-label": label, title: label }, text);
   const back = button("◂", "Step back", () => step(-1));
-  const play = button("Play", "Play: slide the kernel over the input", () => (timer === null ? start() : stop()));
+  const play = button("Play", "Play: slide the kernel over the input", () =>
+    timer === null ? start() : stop(),
+  );
   const forward = button("▸", "Step forward", () => step(1));
   const clear = button("Show the whole map", "Show the whole served map again", () => {
     stop();
@@ -29,8 +31,14 @@ export function createPlayer(on) {
   speed.value = "1";
   const progress = element("p", { class: "convolution-progress small soft" });
   const root = element(
-    "div", { class: "convolution-player", role: "group", "aria-label": "Slide the kernel" },
-    back, play, forward, speed, clear, progress,
+    "div",
+    { class: "convolution-player", role: "group", "aria-label": "Slide the kernel" },
+    back,
+    play,
+    forward,
+    speed,
+    clear,
+    progress,
   );
   let timer = null;
   clear.hidden = true;

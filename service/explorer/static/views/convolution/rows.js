@@ -33,8 +33,10 @@ export function createRows(on) {
     const visible = all ? sorted : sorted.slice(0, FIRST);
     while (lines.length < visible.length) lines.push(line(on));
     const scales = {
-      patch: view.inputs[0]?.scale, kernel: around(view.weights ?? [1], view.diverging),
-      products: around(sorted[0].products, view.diverging), bar: around([sorted[0].sum], view.diverging),
+      patch: view.inputs[0]?.scale,
+      kernel: around(view.weights ?? [1], view.diverging),
+      products: around(sorted[0].products, view.diverging),
+      bar: around([sorted[0].sum], view.diverging),
     };
     visible.forEach((row, place) => lines[place].show(row, view, scales));
     if (list.children.length !== visible.length) {
@@ -63,9 +65,19 @@ function headline({ layer, found }) {
 
 function line(on) {
   const name = element("span", { class: "convolution-name small" });
-  const small = ["patch", "kernel", "products"].map(() => element("canvas", { "aria-hidden": "true" }));
+  const small = ["patch", "kernel", "products"].map(() =>
+    element("canvas", { "aria-hidden": "true" }),
+  );
   const text = element("span", { class: "convolution-product number small" });
-  const figures = element("span", { class: "convolution-figures" }, small[0], "×", small[1], "=", small[2]);
+  const figures = element(
+    "span",
+    { class: "convolution-figures" },
+    small[0],
+    "×",
+    small[1],
+    "=",
+    small[2],
+  );
   const fill = element("span", { class: "convolution-fill" });
   const bar = element("span", { class: "convolution-bar", "aria-hidden": "true" }, fill);
   const sum = element("span", { class: "convolution-sum number small" });
@@ -86,11 +98,17 @@ function line(on) {
     const share = Math.abs(row.sum) / (scales.bar.high || 1);
     fill.style.width = `${share * 50}%`;
     fill.style.left = row.sum < 0 ? `${50 - share * 50}%` : "50%";
-    fill.style.background = cssColour(row.sum < 0 ? scales.bar.low * 0.55 : scales.bar.high * 0.55, scales.bar);
+    fill.style.background = cssColour(
+      row.sum < 0 ? scales.bar.low * 0.55 : scales.bar.high * 0.55,
+      scales.bar,
+    );
     sum.textContent = told(row.sum);
     sum.title = exact(row.sum);
     button.disabled = dense;
-    button.setAttribute("aria-pressed", String(!button.disabled && row.channel === view.row.channel));
+    button.setAttribute(
+      "aria-pressed",
+      String(!button.disabled && row.channel === view.row.channel),
+    );
   }
 
   return { root, show };
@@ -100,5 +118,11 @@ function drawSmall(small, row, shape, scales) {
   const cell = Math.max(cellFor(shape, SMALL, LARGEST_CELL), 3);
   drawCells(small[0], { shape, values: row.values, inside: row.inside, scale: scales.patch, cell });
   drawCells(small[1], { shape, values: row.weights, inside: null, scale: scales.kernel, cell });
-  drawCells(small[2], { shape, values: row.products, inside: row.inside, scale: scales.products, cell });
+  drawCells(small[2], {
+    shape,
+    values: row.products,
+    inside: row.inside,
+    scale: scales.products,
+    cell,
+  });
 }

@@ -14,28 +14,50 @@ const NUMBERS_READ_ALOUD = 27;
  * @param {{choose: (unit: number[]) => void, chooseChannel: (channel: number | null) => void}} on
  */
 export function createStage(on) {
-  const parts = { inputs: element("div", { class: "convolution-inputs" }), output: plane("convolution-output") };
-  const cells = Object.fromEntries(["patch", "kernel", "products"].map((name) => [name, cellFigure(name)]));
+  const parts = {
+    inputs: element("div", { class: "convolution-inputs" }),
+    output: plane("convolution-output"),
+  };
+  const cells = Object.fromEntries(
+    ["patch", "kernel", "products"].map((name) => [name, cellFigure(name)]),
+  );
   const signs = { times: sign("×"), equals: sign("="), becomes: sign("→") };
   const total = element("span", { class: "number" });
   const sum = element("span", { class: "convolution-row-sum" }, signs.becomes, total);
   const calc = element(
     "div",
     {
-      class: "convolution-calc", role: "group", tabIndex: 0,
+      class: "convolution-calc",
+      role: "group",
+      tabIndex: 0,
       "aria-label": "Patch, kernel and products: arrow keys read the cells",
     },
-    element("span"), cells.patch.root, signs.times, cells.kernel.root, signs.equals, cells.products.root, sum,
+    element("span"),
+    cells.patch.root,
+    signs.times,
+    cells.kernel.root,
+    signs.equals,
+    cells.products.root,
+    sum,
   );
   const readout = element("p", { class: "convolution-readout small soft number", role: "status" });
   const picker = element("select", { class: "convolution-channel", "aria-label": "Input channel" });
   const lines = svg("svg", { class: "convolution-lines", "aria-hidden": "true" });
-  const root = element("div", { class: "convolution-stage" }, parts.inputs, calc, parts.output.root, lines);
+  const root = element(
+    "div",
+    { class: "convolution-stage" },
+    parts.inputs,
+    calc,
+    parts.output.root,
+    lines,
+  );
   let shown = null;
   let pointed = null;
   let planes = [];
 
-  picker.addEventListener("change", () => on.chooseChannel(picker.value === "" ? null : Number(picker.value)));
+  picker.addEventListener("change", () =>
+    on.chooseChannel(picker.value === "" ? null : Number(picker.value)),
+  );
   parts.output.canvas.addEventListener("click", (event) => {
     const unit = shown && placeUnder(event, shown.pre.size, parts.output.drawn);
     if (unit) on.choose(unit);
@@ -66,7 +88,8 @@ export function createStage(on) {
   function tell() {
     const { row } = shown;
     if (pointed === null || row.values[pointed] === undefined) {
-      readout.textContent = row.values.length > 1 ? "Point at a cell to read its numbers in full." : "";
+      readout.textContent =
+        row.values.length > 1 ? "Point at a cell to read its numbers in full." : "";
       readout.classList.remove("number");
       return;
     }
@@ -74,7 +97,9 @@ export function createStage(on) {
     const value = row.inside[pointed] ? exact(row.values[pointed]) : "0 (padding)";
     readout.textContent = row.weights
       ? `${value} × ${exact(row.weights[pointed])} = ${exact(row.products[pointed])}`
-      : row.inside[pointed] ? value : "padding, which does not count";
+      : row.inside[pointed]
+        ? value
+        : "padding, which does not count";
   }
 
   function drawNumbers() {
@@ -83,32 +108,58 @@ export function createStage(on) {
     const shared = { shape: found.shape, cell, marked };
     const silent = found.how === "maximum" || found.divisor < row.values.length;
     const { values, inside } = row;
-    drawCells(cells.patch.canvas, { ...shared, values, inside, scale: scales.patch, frame: scales.red, silent });
+    drawCells(cells.patch.canvas, {
+      ...shared,
+      values,
+      inside,
+      scale: scales.patch,
+      frame: scales.red,
+      silent,
+    });
     cells.patch.canvas.setAttribute("aria-label", spoken("Patch", row.values));
     if (!row.weights) return;
-    drawCells(cells.kernel.canvas, { ...shared, values: row.weights, inside: null, scale: scales.kernel });
-    drawCells(cells.products.canvas, { ...shared, values: row.products, inside: row.inside, scale: scales.products });
+    drawCells(cells.kernel.canvas, {
+      ...shared,
+      values: row.weights,
+      inside: null,
+      scale: scales.kernel,
+    });
+    drawCells(cells.products.canvas, {
+      ...shared,
+      values: row.products,
+      inside: row.inside,
+      scale: scales.products,
+    });
     cells.kernel.canvas.setAttribute("aria-label", spoken("Kernel", row.weights));
     cells.products.canvas.setAttribute("aria-label", spoken("Products", row.products));
   }
 
   function drawMaps(view) {
     const { found, side } = view;
-    while (planes.length < view.inputs.length) planes.push(plane("convolution-input", view.inputs.length > 1));
+    while (planes.length < view.inputs.length)
+      planes.push(plane("convolution-input", view.inputs.length > 1));
     planes.length = view.inputs.length;
     const text = found.how === "product" ? "×" : "+";
     const between = (place) => (place > 0 ? [(signs[`${text}${place}`] ??= sign(text))] : []);
     const wanted = planes.flatMap((each, place) => [...between(place), each.root]);
-    if (found.taps.length === 0) wanted.push((signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
+    if (found.taps.length === 0)
+      wanted.push((signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
     const { children } = parts.inputs;
-    if (children.length !== wanted.length || wanted.some((each, place) => children[place] !== each)) {
+    if (
+      children.length !== wanted.length ||
+      wanted.some((each, place) => children[place] !== each)
+    ) {
       parts.inputs.replaceChildren(...wanted);
     }
     view.inputs.forEach((input, place) => {
       const { canvas, label } = planes[place];
-      planes[place].drawn = drawPlane(canvas, { ...input, side: input.values.length === 1 ? view.sideOfOne : side });
+      planes[place].drawn = drawPlane(canvas, {
+        ...input,
+        side: input.values.length === 1 ? view.sideOfOne : side,
+      });
       label.style.maxWidth = `${side + CAPTION}px`;
-      const title = view.channels.length > 1 ? ["channel ", picker, ` of ${input.title}`] : [input.title];
+      const title =
+        view.channels.length > 1 ? ["channel ", picker, ` of ${input.title}`] : [input.title];
       label.replaceChildren(...title, slicing(input, planes[place].drawn));
       const reach = input.window.map(([start, stop]) => `${start} to ${stop - 1}`).join(", ");
       canvas.setAttribute("aria-label", `${input.title}, the window at ${reach}`);
@@ -125,7 +176,9 @@ export function createStage(on) {
     const key = `${channels.length} ${channels[0]}`;
     if (picker.dataset.key !== key) {
       picker.dataset.key = key;
-      const options = channels.map((each) => element("option", { value: String(each) }, String(each)));
+      const options = channels.map((each) =>
+        element("option", { value: String(each) }, String(each)),
+      );
       picker.replaceChildren(element("option", { value: "" }), ...options);
     }
     picker.options[0].textContent = picked === null ? `${row.channel}, strongest` : "the strongest";
@@ -168,7 +221,12 @@ export function createStage(on) {
       drawNumbers();
       tell();
       const drawn = planes[0]?.drawn;
-      const zoom = { from: planes[0]?.canvas, outline: drawn?.outline, to: cells.patch.canvas, below: layout.below };
+      const zoom = {
+        from: planes[0]?.canvas,
+        outline: drawn?.outline,
+        to: cells.patch.canvas,
+        below: layout.below,
+      };
       zoomLines(lines, root, zoom.outline && !bare ? zoom : null);
     },
   };
@@ -179,7 +237,8 @@ function spoken(name, values) {
   return `${name}: ${values.map(told).join(", ")}`;
 }
 
-const slicing = ({ size }, { slice }) => (size.length > 2 ? `, slice ${slice + 1} of ${size[0]}` : "");
+const slicing = ({ size }, { slice }) =>
+  size.length > 2 ? `, slice ${slice + 1} of ${size[0]}` : "";
 
 const sign = (text) => element("span", { class: "convolution-sign", "aria-hidden": "true" }, text);
 

@@ -48,12 +48,22 @@ export function onward(unit, size, steps) {
   const place = offset(unit, size);
   const width = size.at(-1);
   const rowEnd = place - (place % width) + width - 1;
-  const next = steps === "row" ? (place === rowEnd ? Math.min(place + width, length - 1) : rowEnd) : place + steps;
+  const next =
+    steps === "row"
+      ? place === rowEnd
+        ? Math.min(place + width, length - 1)
+        : rowEnd
+      : place + steps;
   return next < 0 || next >= length || next === place ? null : next;
 }
 
 const KEYS = {
-  ArrowLeft: [-1, -1], ArrowRight: [-1, 1], ArrowUp: [-2, -1], ArrowDown: [-2, 1], PageUp: [-3, -1], PageDown: [-3, 1],
+  ArrowLeft: [-1, -1],
+  ArrowRight: [-1, 1],
+  ArrowUp: [-2, -1],
+  ArrowDown: [-2, 1],
+  PageUp: [-3, -1],
+  PageDown: [-3, 1],
 };
 
 /** The unit that an arrow key leads to: null if the key moves nothing there. */

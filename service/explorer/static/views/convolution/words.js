@@ -48,7 +48,8 @@ function convolving(layer, cells, maps, added) {
   const grouped = layer.groups > 1;
   const several = `each of ${maps} input maps${grouped ? " of its group" : ""}`;
   const whose = maps > 1 ? several : grouped ? "its own input map alone" : "the input map";
-  if (cells === 1) return `At one place of ${whose}, the value is multiplied by a weight; ${added} are added up.`;
+  if (cells === 1)
+    return `At one place of ${whose}, the value is multiplied by a weight; ${added} are added up.`;
   const each = "each number is multiplied by the weight on it";
   return `The kernel lies over a patch of ${whose}; ${each}, and ${added} are added up.`;
 }
@@ -62,7 +63,10 @@ export function formula(layer, found, channel, unit) {
   const axes = AXES[unit.length] ?? unit.map((_, axis) => `i${axis}`);
   const general = `y[${["c", ...axes].join(", ")}]`;
   const write = WRITERS[found.how];
-  return { general: `${general} = ${write(layer, found, axes, channel)}`, here: `${here} = ${spelled(found)}` };
+  return {
+    general: `${general} = ${write(layer, found, axes, channel)}`,
+    here: `${here} = ${spelled(found)}`,
+  };
 }
 
 const WRITERS = {
@@ -75,14 +79,19 @@ const WRITERS = {
     const kernel = layer.kernel_shape.map((size, number) => `${offsets[number]} = 0 … ${size - 1}`);
     const only = layer.groups > 1 && first === channel ? "k = c" : `k = ${first}`;
     const channels = first === last ? only : `k = ${first} … ${last}`;
-    const ranges = [channels, ...kernel.filter((_, number) => layer.kernel_shape[number] > 1)].join(", ");
+    const ranges = [channels, ...kernel.filter((_, number) => layer.kernel_shape[number] > 1)].join(
+      ", ",
+    );
     const used = offsets.map((offset, number) => (layer.kernel_shape[number] > 1 ? offset : "0"));
     return `${bias}Σ w[c, ${["k", ...used].join(", ")}] · x[${["k", ...places].join(", ")}],  ${ranges}`;
   },
   maximum: (layer, found, axes) => `max x[${["c", ...slid(layer, found, axes)].join(", ")}]`,
-  mean: (layer, found, axes) => `1/${found.divisor} · Σ x[${["c", ...slid(layer, found, axes)].join(", ")}]`,
-  sum: (layer, found, axes) => found.rows.map((row) => operandAt(layer, row.operand, axes)).join(" + "),
-  product: (layer, found, axes) => found.rows.map((row) => operandAt(layer, row.operand, axes)).join(" · "),
+  mean: (layer, found, axes) =>
+    `1/${found.divisor} · Σ x[${["c", ...slid(layer, found, axes)].join(", ")}]`,
+  sum: (layer, found, axes) =>
+    found.rows.map((row) => operandAt(layer, row.operand, axes)).join(" + "),
+  product: (layer, found, axes) =>
+    found.rows.map((row) => operandAt(layer, row.operand, axes)).join(" · "),
   copy: (layer, { rows: [row], origin }) =>
     `${layer.operands[row.operand].name}[${[row.channel, ...origin].join(", ")}]`,
 };
@@ -91,7 +100,9 @@ const WRITERS = {
 function operandAt(layer, operand, axes) {
   const { name, shape, channel_axis: channelAxis } = layer.operands[operand];
   const sizes = shape.filter((_, axis) => axis !== channelAxis);
-  const places = sizes.map((size, axis) => (size === 1 ? "0" : axes[axis + axes.length - sizes.length]));
+  const places = sizes.map((size, axis) =>
+    size === 1 ? "0" : axes[axis + axes.length - sizes.length],
+  );
   return `${name}[${[shape[channelAxis] === 1 ? "0" : "c", ...places].join(", ")}]`;
 }
 
@@ -105,12 +116,15 @@ function slid(layer, found, axes) {
 function indexed(layer, axis, offset, number) {
   const [stride, dilation] = [layer.strides, layer.dilations].map((each) => each?.[number] ?? 1);
   const pad = layer.pads?.[number] ?? 0;
-  const moved = layer.kernel_shape[number] > 1 ? (dilation > 1 ? `${dilation}·${offset}` : offset) : "";
+  const moved =
+    layer.kernel_shape[number] > 1 ? (dilation > 1 ? `${dilation}·${offset}` : offset) : "";
   if (layer.kind === "transposed_convolution") {
     const inner = [axis, pad && `+ ${pad}`, moved && `− ${moved}`].filter(Boolean).join(" ");
     return stride > 1 ? `(${inner}) / ${stride}` : inner;
   }
-  return [stride > 1 ? `${stride}·${axis}` : axis, moved && `+ ${moved}`, pad && `− ${pad}`].filter(Boolean).join(" ");
+  return [stride > 1 ? `${stride}·${axis}` : axis, moved && `+ ${moved}`, pad && `− ${pad}`]
+    .filter(Boolean)
+    .join(" ");
 }
 
 function spelled(found) {

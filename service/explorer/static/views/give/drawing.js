@@ -19,7 +19,8 @@ const LINE = 0.025;
 export function createDrawing(store, sources) {
   const hint = element("p", { class: "give-hint", "aria-hidden": "true" });
   const pad = createPad(changed);
-  const button = (text, title, onclick) => element("button", { type: "button", title, onclick }, text);
+  const button = (text, title, onclick) =>
+    element("button", { type: "button", title, onclick }, text);
   const undo = button("Undo", "Take the last stroke back (Ctrl+Z)", pad.undo);
   const clear = button("Clear", "An empty sheet", pad.clear);
   const invert = button("Invert", "Light on dark, or dark on light", () => {
@@ -35,7 +36,11 @@ export function createDrawing(store, sources) {
     { class: "give-draw" },
     element("div", { class: "give-sheet" }, pad.canvas, hint),
     element("div", { class: "give-tools" }, undo, clear, invert, use, answer),
-    element("p", { class: "unseen" }, "The pad is for mouse, pen and touch; samples and files of your own need none."),
+    element(
+      "p",
+      { class: "unseen" },
+      "The pad is for mouse, pen and touch; samples and files of your own need none.",
+    ),
   );
   let inverted = false;
   let themed = false;
@@ -64,7 +69,8 @@ export function createDrawing(store, sources) {
       style(store.state);
       if (store.state.given?.drawn) sources.clear();
     } else {
-      const overdue = performance.now() - posted > OFTEN && store.state.prediction.status !== "loading";
+      const overdue =
+        performance.now() - posted > OFTEN && store.state.prediction.status !== "loading";
       later(drawing && overdue ? 0 : REST);
     }
     showTools(store.state);

@@ -10,7 +10,11 @@ import { element } from "../../dom.js";
 export function receiveFiles({ take, invitation }) {
   const text = element("div");
   // It lies above everything, so that the only thing to leave is the overlay itself.
-  const overlay = element("div", { class: "drop", hidden: true }, element("div", { class: "drop-frame" }, text));
+  const overlay = element(
+    "div",
+    { class: "drop", hidden: true },
+    element("div", { class: "drop-frame" }, text),
+  );
   document.body.append(overlay);
   let own = false;
 

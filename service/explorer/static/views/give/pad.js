@@ -52,7 +52,10 @@ export function createPad(changed) {
   const soon = eachFrame(repaint);
 
   /** @returns {Place} */
-  const placeOf = (event) => [(event.clientX - sheet.left) / sheet.width, (event.clientY - sheet.top) / sheet.height];
+  const placeOf = (event) => [
+    (event.clientX - sheet.left) / sheet.width,
+    (event.clientY - sheet.top) / sheet.height,
+  ];
 
   canvas.addEventListener("pointerdown", (event) => {
     if (pen !== null || event.button !== 0) return;
@@ -120,4 +123,5 @@ export function createPad(changed) {
 
 /** @typedef {ReturnType<typeof createPad>} Pad */
 
-const said = (strokes) => (strokes === 0 ? "empty" : strokes === 1 ? "1 stroke" : `${strokes} strokes`);
+const said = (strokes) =>
+  strokes === 0 ? "empty" : strokes === 1 ? "1 stroke" : `${strokes} strokes`;

@@ -19,7 +19,13 @@ import { scaleFor } from "../../palette.js";
 export function thumbnail(model, sample, kind, signal) {
   const address = api.sampleAddress(model, sample.file);
   if (sample.media_type.startsWith("image/")) {
-    const node = element("img", { src: address.href, alt: "", draggable: false, loading: "lazy", decoding: "async" });
+    const node = element("img", {
+      src: address.href,
+      alt: "",
+      draggable: false,
+      loading: "lazy",
+      decoding: "async",
+    });
     return { node, repaint: () => {} };
   }
   const node = element("span", { class: "give-name" }, sample.name);
@@ -60,7 +66,8 @@ export function parseCsv(text) {
 function plot({ shape, data }, kind) {
   const sizes = shape.filter((size) => size > 1).slice(kind === "signal" ? -1 : -3);
   const canvas = element("canvas", { class: sizes.length > 1 ? "give-square" : "give-line" });
-  const { values, size } = sizes.length > 2 ? shadow(data, sizes) : { values: firstOf(data, sizes), size: sizes };
+  const { values, size } =
+    sizes.length > 2 ? shadow(data, sizes) : { values: firstOf(data, sizes), size: sizes };
   const paint = () => {
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (width === 0 || height === 0) return;
@@ -76,7 +83,11 @@ function plot({ shape, data }, kind) {
   return { canvas, paint };
 }
 
-const firstOf = (data, sizes) => data.slice(0, sizes.reduce((product, size) => product * size, 1));
+const firstOf = (data, sizes) =>
+  data.slice(
+    0,
+    sizes.reduce((product, size) => product * size, 1),
+  );
 
 /** The largest value along the first axis of a volume. */
 export function shadow(data, [depth, height, width]) {

@@ -23,12 +23,18 @@ const MOST_HEIGHT = 6000;
  */
 export function sheetOf(canvas, tensor, { only, width, channel, colours }) {
   const { shape, data, first } = tensor;
-  if (data.length === shape[0] * (shape[1] ?? 1)) return matrix(canvas, tensor, { only, width, channel, colours });
+  if (data.length === shape[0] * (shape[1] ?? 1))
+    return matrix(canvas, tensor, { only, width, channel, colours });
   const [outputs, inputs] = shape;
   const length = data.length / (outputs * inputs);
   const plane = planeOf(shape.slice(2));
   const rows = only === null ? Array.from({ length: outputs }, (_, each) => each) : [only - first];
-  const grid = layout(only === null && inputs > 1 ? inputs : null, rows.length * inputs, plane, width);
+  const grid = layout(
+    only === null && inputs > 1 ? inputs : null,
+    rows.length * inputs,
+    plane,
+    width,
+  );
   const context = sharpen(canvas, grid.width, grid.height);
   const whole = rangeOf(data);
   const tiles = [];
@@ -38,12 +44,23 @@ export function sheetOf(canvas, tensor, { only, width, channel, colours }) {
     for (let input = 0; input < inputs; input += 1) {
       const box = grid.box(row * inputs + input);
       if (box.top > MOST_HEIGHT) break;
-      drawKernel(context, own.subarray(input * length, (input + 1) * length), shape.slice(2), plane, box, scale);
+      drawKernel(
+        context,
+        own.subarray(input * length, (input + 1) * length),
+        shape.slice(2),
+        plane,
+        box,
+        scale,
+      );
       tiles.push({ output: output + first, input, ...box });
     }
   }
   markChannel(context, tiles, channel);
-  return { tiles, scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours), plane };
+  return {
+    tiles,
+    scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours),
+    plane,
+  };
 }
 
 /** Kernels over three colours as colours: mid-grey is zero, each scaled by its own or the layer's largest weight. */
@@ -59,11 +76,22 @@ export function colourSheet(canvas, tensor, { width, channel, colours }) {
     const own = data.subarray(output * length, (output + 1) * length);
     const { high } = symmetric(colours.scaling === "map" ? rangeOf(own) : whole, colours);
     const box = grid.box(output);
-    paint(context, colourPixels(own, rows, columns, high), box.left, box.top, box.width, box.height);
+    paint(
+      context,
+      colourPixels(own, rows, columns, high),
+      box.left,
+      box.top,
+      box.width,
+      box.height,
+    );
     tiles.push({ output: output + first, input: null, ...box });
   }
   markChannel(context, tiles, channel);
-  return { tiles, scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours), plane: [rows, columns] };
+  return {
+    tiles,
+    scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours),
+    plane: [rows, columns],
+  };
 }
 
 /** Weights without a kernel as one picture: outputs down, inputs across. */
@@ -72,19 +100,30 @@ function matrix(canvas, { shape, data, first }, { only, width, channel, colours 
   const rows = only === null ? outputs : 1;
   const start = only === null ? 0 : (only - first) * inputs;
   const cell = Math.max(Math.min(LARGEST_TILE / 2, Math.floor(width / inputs)), 0.25);
-  const tall = Math.max(Math.min(cell, MOST_HEIGHT / rows), only === null ? Math.min(320 / rows, 16) : 28);
+  const tall = Math.max(
+    Math.min(cell, MOST_HEIGHT / rows),
+    only === null ? Math.min(320 / rows, 16) : 28,
+  );
   const context = sharpen(canvas, Math.ceil(inputs * cell), Math.ceil(rows * tall));
   const values = data.subarray(start, start + rows * inputs);
   const scale = symmetric(rangeOf(values), colours);
   const box = { left: 0, top: 0, width: inputs * cell, height: rows * tall };
   paint(context, pixels(values, inputs, rows, scale), 0, 0, box.width, box.height);
-  if (only === null) markChannel(context, [{ output: channel, ...box, top: channel * tall, height: tall }], channel);
-  return { tiles: [{ output: null, input: null, ...box, start, first }], scale, plane: [rows, inputs] };
+  if (only === null)
+    markChannel(context, [{ output: channel, ...box, top: channel * tall, height: tall }], channel);
+  return {
+    tiles: [{ output: null, input: null, ...box, start, first }],
+    scale,
+    plane: [rows, inputs],
+  };
 }
 
 /** The weight under a point: its indices as text, and its value; null beside the tiles. */
 export function kernelAt({ tiles, plane: [rows, columns] }, { shape, data, first }, { x, y }) {
-  const tile = tiles.find((each) => each.left <= x && x < each.left + each.width && each.top <= y && y < each.top + each.height);
+  const tile = tiles.find(
+    (each) =>
+      each.left <= x && x < each.left + each.width && each.top <= y && y < each.top + each.height,
+  );
   if (!tile) return null;
   const row = Math.floor(((y - tile.top) / tile.height) * rows);
   const column = Math.floor(((x - tile.left) / tile.width) * columns);
@@ -98,12 +137,23 @@ export function kernelAt({ tiles, plane: [rows, columns] }, { shape, data, first
   const [outputStart, input] = [(tile.output - first) * shape[1] * length, tile.input ?? 0];
   const position = positionOf(inside, shape.slice(2)).join(", ");
   if (tile.input === null) {
-    const parts = Array.from({ length: shape[1] }, (_, part) => data[outputStart + part * length + inside]);
+    const parts = Array.from(
+      { length: shape[1] },
+      (_, part) => data[outputStart + part * length + inside],
+    );
     const value = parts.reduce((best, each) => (Math.abs(each) > Math.abs(best) ? each : best), 0);
-    return { output: tile.output, text: `output ${tile.output}, at ${position}, the largest of its colours`, value };
+    return {
+      output: tile.output,
+      text: `output ${tile.output}, at ${position}, the largest of its colours`,
+      value,
+    };
   }
   const value = data[outputStart + input * length + inside];
-  return { output: tile.output, text: `output ${tile.output}, input ${input}, at ${position}`, value };
+  return {
+    output: tile.output,
+    text: `output ${tile.output}, input ${input}, at ${position}`,
+    value,
+  };
 }
 
 /** The legend: the range of colours with its ends and zero. */
@@ -115,11 +165,18 @@ export function drawLegend(canvas, { low, high, palette }, coloured) {
   paint(context, pixels(ramp, 128, 1, scale), 0, 0, width, 10);
   context.fillStyle = colour("--soft");
   context.font = "11px system-ui, sans-serif";
-  for (const [value, align, x] of [[low, "left", 0], [0, "center", width / 2], [high, "right", width]]) {
+  for (const [value, align, x] of [
+    [low, "left", 0],
+    [0, "center", width / 2],
+    [high, "right", width],
+  ]) {
     context.textAlign = align;
     context.fillText(String(Number(value.toPrecision(3))), x, 24);
   }
-  canvas.setAttribute("aria-label", `Colours from ${low.toPrecision(3)} through 0 to ${high.toPrecision(3)}`);
+  canvas.setAttribute(
+    "aria-label",
+    `Colours from ${low.toPrecision(3)} through 0 to ${high.toPrecision(3)}`,
+  );
 }
 
 const scaleRange = (data, { shape, first }, channel, colours, whole) => {
@@ -158,7 +215,11 @@ function drawKernel(context, values, kernel, [, columns], box, scale) {
   }
   const slices = columns / kernel.at(-1);
   for (let slice = 0; slice < slices; slice += 1) {
-    const part = { ...box, left: box.left + (slice * box.width) / slices, width: box.width / slices - 1 };
+    const part = {
+      ...box,
+      left: box.left + (slice * box.width) / slices,
+      width: box.width / slices - 1,
+    };
     drawMap(context, values, kernel, part, scale, { slice });
   }
 }
@@ -167,7 +228,8 @@ function colourPixels(values, rows, columns, top) {
   const image = new ImageData(columns, rows);
   for (let place = 0; place < rows * columns; place += 1) {
     for (let part = 0; part < 3; part += 1) {
-      image.data[place * 4 + part] = 255 * (0.5 + values[part * rows * columns + place] / (2 * top));
+      image.data[place * 4 + part] =
+        255 * (0.5 + values[part * rows * columns + place] / (2 * top));
     }
     image.data[place * 4 + 3] = 255;
   }
@@ -179,7 +241,10 @@ function colourPixels(values, rows, columns, top) {
  * null, one after another.
  */
 function layout(across, count, [rows, columns], width) {
-  const wanted = Math.max(1, Math.floor(LARGEST_TILE / Math.max(rows, Math.min(columns, 3 * rows))));
+  const wanted = Math.max(
+    1,
+    Math.floor(LARGEST_TILE / Math.max(rows, Math.min(columns, 3 * rows))),
+  );
   const block = across ?? 1;
   const fitting = Math.floor((width / block - 1) / columns);
   const zoom = Math.max(Math.min(wanted, fitting), SMALLEST_TILE / Math.max(rows, columns), 1);
@@ -207,7 +272,13 @@ function markChannel(context, tiles, channel) {
   if (own.length === 0) return;
   context.strokeStyle = colour("--accent");
   context.lineWidth = 2;
-  const [left, top] = [Math.min(...own.map((tile) => tile.left)), Math.min(...own.map((tile) => tile.top))];
-  const [right, bottom] = [Math.max(...own.map((tile) => tile.left + tile.width)), Math.max(...own.map((tile) => tile.top + tile.height))];
+  const [left, top] = [
+    Math.min(...own.map((tile) => tile.left)),
+    Math.min(...own.map((tile) => tile.top)),
+  ];
+  const [right, bottom] = [
+    Math.max(...own.map((tile) => tile.left + tile.width)),
+    Math.max(...own.map((tile) => tile.top + tile.height)),
+  ];
   context.strokeRect(left, top, right - left, bottom - top);
 }

@@ -44,7 +44,8 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
     box = { left: 0, top: 0, width, height };
   }
 
-  const whole = (length, units) => (units < length ? Math.floor(length / units) * units : Math.round(length));
+  const whole = (length, units) =>
+    units < length ? Math.floor(length / units) * units : Math.round(length);
 
   const paint = () => {
     if (shown) arrange(shown.size);
@@ -55,7 +56,13 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
       drawMap(context, shown.values, shown.size, box, shown.scale, shown);
       const plane = shown.size.slice(-2).reduce((product, length) => product * length, 1);
       const start = shown.size.length > 2 ? shown.slice * plane : 0;
-      drawNumbers(context, shown.values.subarray(start, start + plane), shown.size, box, shown.scale);
+      drawNumbers(
+        context,
+        shown.values.subarray(start, start + plane),
+        shown.size,
+        box,
+        shown.scale,
+      );
     }
     paintOver();
   };
@@ -70,7 +77,12 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
   }
 
   function cell(context, unit, red) {
-    const mark = rectangle(unit.map((index) => [index, index + 1]), shown.size, box, shown);
+    const mark = rectangle(
+      unit.map((index) => [index, index + 1]),
+      shown.size,
+      box,
+      shown,
+    );
     if (!mark) return;
     if (shown.size.length === 1) {
       context.fillStyle = colour(red ? "--red" : "--soft");
@@ -79,7 +91,10 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
       outline(context, inside(mark));
     } else {
       const { left, top, width, height } = grown(inside(mark), -1);
-      for (const [lineWidth, strokeStyle] of [[3, "#fff"], [1, "#000"]]) {
+      for (const [lineWidth, strokeStyle] of [
+        [3, "#fff"],
+        [1, "#000"],
+      ]) {
         Object.assign(context, { lineWidth, strokeStyle });
         context.strokeRect(left, top, width, height);
       }
@@ -107,11 +122,15 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
     if (unit) onChoose(unit);
   });
   root.addEventListener("keydown", onKey);
-  root.addEventListener("wheel", (event) => {
-    if (!shown || shown.size.length < 3) return;
-    event.preventDefault();
-    onSlice(Math.sign(event.deltaY));
-  }, { passive: false });
+  root.addEventListener(
+    "wheel",
+    (event) => {
+      if (!shown || shown.size.length < 3) return;
+      event.preventDefault();
+      onSlice(Math.sign(event.deltaY));
+    },
+    { passive: false },
+  );
   const repaint = eachFrame(paint);
   const repaintOver = eachFrame(paintOver);
 
@@ -146,10 +165,20 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
 export function movedBy({ key, altKey, ctrlKey, metaKey }, unit, size) {
   if (unit.length === 0 || ctrlKey || metaKey) return null;
   const [column, row, slice] = [unit.length - 1, unit.length - 2, unit.length - 3];
-  const [back, on] = [[slice, -1], [slice, 1]];
+  const [back, on] = [
+    [slice, -1],
+    [slice, 1],
+  ];
   const steps = altKey
     ? { ArrowLeft: back, ArrowRight: on, ArrowUp: back, ArrowDown: on }
-    : { ArrowLeft: [column, -1], ArrowRight: [column, 1], ArrowUp: [row, -1], ArrowDown: [row, 1], "[": back, "]": on };
+    : {
+        ArrowLeft: [column, -1],
+        ArrowRight: [column, 1],
+        ArrowUp: [row, -1],
+        ArrowDown: [row, 1],
+        "[": back,
+        "]": on,
+      };
   if (key === "Home") return unit.with(column, 0);
   if (key === "End") return unit.with(column, size[column] - 1);
   const [axis, step] = steps[key] ?? [-1, 0];

@@ -44,7 +44,11 @@ export function createHead(choose) {
 }
 
 const step = (label, sign) =>
-  element("button", { type: "button", "aria-label": label }, element("span", { "aria-hidden": "true" }, sign));
+  element(
+    "button",
+    { type: "button", "aria-label": label },
+    element("span", { "aria-hidden": "true" }, sign),
+  );
 
 function point(button, layer, label) {
   button.disabled = layer === undefined;

@@ -10,7 +10,13 @@ export function createLegend() {
   const bar = element("div", { class: "legend-bar" });
   const ticks = element("div", { class: "legend-ticks number" });
   const about = element("p", { class: "soft small" });
-  const root = element("div", { class: "legend", role: "img", "aria-label": "Colours" }, bar, ticks, about);
+  const root = element(
+    "div",
+    { class: "legend", role: "img", "aria-label": "Colours" },
+    bar,
+    ticks,
+    about,
+  );
   let last = "";
 
   return {
@@ -26,11 +32,17 @@ export function createLegend() {
       if (now === last) return;
       last = now;
       bar.hidden = lines;
-      bar.style.background = lines ? "" : `linear-gradient(to right, ${gradient(scale).join(", ")})`;
+      bar.style.background = lines
+        ? ""
+        : `linear-gradient(to right, ${gradient(scale).join(", ")})`;
       ticks.replaceChildren(...marks(scale).map(([value, place]) => tick(value, place)));
       about.textContent = lines ? `Heights: ${text}` : `Colours: ${text}`;
       root.setAttribute("aria-label", `${about.textContent}, from ${scale.low} to ${scale.high}`);
-      Object.assign(root.dataset, { low: String(scale.low), high: String(scale.high), palette: scale.palette });
+      Object.assign(root.dataset, {
+        low: String(scale.low),
+        high: String(scale.high),
+        palette: scale.palette,
+      });
     },
   };
 }
@@ -42,7 +54,10 @@ function gradient(scale) {
 
 function marks({ low, high }) {
   if (!(high > low)) return [[low, 0]];
-  const found = [[low, 0], [high, 1]];
+  const found = [
+    [low, 0],
+    [high, 1],
+  ];
   const zero = -low / (high - low);
   return zero > 0 && zero < 1 ? found.toSpliced(1, 0, [0, zero]) : found;
 }

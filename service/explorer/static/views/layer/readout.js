@@ -8,7 +8,11 @@ export function createReadout() {
   const where = element("p", { class: "layer-where" });
   const value = element("p", { class: "layer-value number" });
   const terms = element("dl", { class: "layer-statistics small" });
-  const attributes = { class: "layer-readout", role: "group", "aria-label": "The unit and its channel" };
+  const attributes = {
+    class: "layer-readout",
+    role: "group",
+    "aria-label": "The unit and its channel",
+  };
   const root = element("div", attributes, where, value, terms);
   let channelShown = null;
 
@@ -59,7 +63,12 @@ function statistics({ low, high, mean, zeros, odd }) {
   pairs.push(["zeros", `${Number((100 * zeros).toFixed(1))} %`, String(zeros)]);
   if (odd > 0) pairs.push(["not finite", String(odd), String(odd)]);
   return pairs.map(([term, text, exact]) =>
-    element("div", { title: exact }, element("dt", { class: "soft" }, term), element("dd", { class: "number" }, text)),
+    element(
+      "div",
+      { title: exact },
+      element("dt", { class: "soft" }, term),
+      element("dd", { class: "number" }, text),
+    ),
   );
 }
 
@@ -99,7 +108,8 @@ export function createStrongest({ onPoint, onChoose }) {
     /** Show which of them is chosen. */
     mark(channel, unit) {
       for (const each of list.querySelectorAll("button")) {
-        const chosen = each.dataset.channel === String(channel) && each.dataset.unit === String(unit);
+        const chosen =
+          each.dataset.channel === String(channel) && each.dataset.unit === String(unit);
         each.setAttribute("aria-pressed", String(chosen));
       }
     },

@@ -26,7 +26,12 @@ export function createSheet({ onPoint, onChoose }) {
   const over = element("canvas");
   const sight = element("div", { class: "layer-window layers-of-canvas" }, base, over);
   const spacer = element("div");
-  const box = element("div", { class: "layer-sheet", role: "application", tabIndex: 0 }, sight, spacer);
+  const box = element(
+    "div",
+    { class: "layer-sheet", role: "application", tabIndex: 0 },
+    sight,
+    spacer,
+  );
 
   /** @type {Contents | null} */
   let contents = null;
@@ -52,7 +57,8 @@ export function createSheet({ onPoint, onChoose }) {
     const context = sharpen(base, box.clientWidth, box.clientHeight);
     const [first, last] = inSight();
     for (let place = first; place < last; place += 1) {
-      if (contents) drawTile(context, plan, contents, coloured, contents.order[place], onScreen(place));
+      if (contents)
+        drawTile(context, plan, contents, coloured, contents.order[place], onScreen(place));
       else waiting(context, onScreen(place));
     }
     paintOver();
@@ -74,7 +80,8 @@ export function createSheet({ onPoint, onChoose }) {
     if (chosen) frame(context, onScreen(places.get(chosen.channel)), "--accent", 3);
     if (shown && plan.kind === "lines") indexLines(context, shown);
     if (shown && plan.kind === "pixels") unitMark(context, shown);
-    if (pointed) badge(context, onScreen(places.get(pointed.channel)), contents.maps.numbers[pointed.channel]);
+    if (pointed)
+      badge(context, onScreen(places.get(pointed.channel)), contents.maps.numbers[pointed.channel]);
   }
 
   function light(context) {
@@ -108,7 +115,12 @@ export function createSheet({ onPoint, onChoose }) {
 
   function unitMark(context, { channel, unit }) {
     const tile = onScreen(places.get(channel));
-    const mark = rectangle(unit.map((index) => [index, index + 1]), size, tile, contents);
+    const mark = rectangle(
+      unit.map((index) => [index, index + 1]),
+      size,
+      tile,
+      contents,
+    );
     if (mark) outline(context, grown(mark, Math.max(0, (5 - mark.width) / 2)));
   }
 
@@ -155,10 +167,14 @@ export function createSheet({ onPoint, onChoose }) {
     const found = under(event);
     if (found) onChoose(found);
   });
-  box.addEventListener("scroll", () => {
-    repaint();
-    if (last) onPoint(under(last));
-  }, { passive: true });
+  box.addEventListener(
+    "scroll",
+    () => {
+      repaint();
+      if (last) onPoint(under(last));
+    },
+    { passive: true },
+  );
   box.addEventListener("keydown", (event) => {
     if (!contents || !marks.chosen || event.altKey || event.ctrlKey || event.metaKey) return;
     const to = moved(event.key, places.get(marks.chosen.channel));
@@ -170,7 +186,14 @@ export function createSheet({ onPoint, onChoose }) {
   function moved(key, place) {
     const row = plan.columns;
     const page = Math.max(1, Math.floor(box.clientHeight / (plan.height + plan.gap))) * row;
-    const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -row, ArrowDown: row, PageUp: -page, PageDown: page };
+    const steps = {
+      ArrowLeft: -1,
+      ArrowRight: 1,
+      ArrowUp: -row,
+      ArrowDown: row,
+      PageUp: -page,
+      PageDown: page,
+    };
     if (key === "Home") return 0;
     if (key === "End") return channels - 1;
     return key in steps ? Math.min(Math.max(place + steps[key], 0), channels - 1) : null;
@@ -179,13 +202,16 @@ export function createSheet({ onPoint, onChoose }) {
   function reveal(channel) {
     const { top, height } = boxOf(plan, places.get(channel));
     if (top < box.scrollTop) box.scrollTop = Math.max(top - 2, 0);
-    else if (top + height > box.scrollTop + box.clientHeight) box.scrollTop = top + height + 2 - box.clientHeight;
+    else if (top + height > box.scrollTop + box.clientHeight)
+      box.scrollTop = top + height + 2 - box.clientHeight;
   }
 
-  new ResizeObserver(eachFrame(() => {
-    arrange();
-    paint();
-  })).observe(box);
+  new ResizeObserver(
+    eachFrame(() => {
+      arrange();
+      paint();
+    }),
+  ).observe(box);
 
   return {
     element: box,
@@ -210,7 +236,10 @@ export function createSheet({ onPoint, onChoose }) {
 
     /** @param {Marks} now */
     mark(now) {
-      const other = now.chosen && places.has(now.chosen.channel) && now.chosen.channel !== marks.chosen?.channel;
+      const other =
+        now.chosen &&
+        places.has(now.chosen.channel) &&
+        now.chosen.channel !== marks.chosen?.channel;
       marks = now;
       if (other) reveal(now.chosen.channel);
       repaintOver();
@@ -222,7 +251,10 @@ export function createSheet({ onPoint, onChoose }) {
 
     /** The whole sheet as a picture, as it is shown. */
     picture() {
-      const canvas = new OffscreenCanvas(plan.columns * (plan.width + plan.gap) - plan.gap, Math.max(plan.total, 1));
+      const canvas = new OffscreenCanvas(
+        plan.columns * (plan.width + plan.gap) - plan.gap,
+        Math.max(plan.total, 1),
+      );
       const context = canvas.getContext("2d");
       context.fillStyle = colour("--panel");
       context.fillRect(0, 0, canvas.width, canvas.height);

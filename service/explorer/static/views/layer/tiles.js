@@ -74,7 +74,8 @@ function drawBar(context, { maps, labels }, channel, box, scale) {
   const named = Math.min(longest * 8 + 16, box.width * 0.4);
   const [from, room] = [box.left + named, box.width - named - NUMBER];
   const [low, high] = [Math.min(scale.low, 0), scale.high];
-  const x = (number) => from + (room * (Math.min(Math.max(number, low), high) - low)) / (high - low || 1);
+  const x = (number) =>
+    from + (room * (Math.min(Math.max(number, low), high) - low)) / (high - low || 1);
   context.fillStyle = colour("--sunk");
   context.fillRect(from, box.top, room, box.height);
   context.fillStyle = cssColour(value, scale);
@@ -90,7 +91,11 @@ function drawBar(context, { maps, labels }, channel, box, scale) {
   const name = labels ? labels[channel] : String(maps.numbers[channel]);
   context.fillText(fitted(context, name, named - 8), from - 8, middle);
   context.font = '13px ui-monospace, "DejaVu Sans Mono", monospace';
-  context.fillText(Number.isFinite(value) ? short(value) : brief(value), box.left + box.width - 5, middle);
+  context.fillText(
+    Number.isFinite(value) ? short(value) : brief(value),
+    box.left + box.width - 5,
+    middle,
+  );
 }
 
 function fitted(context, text, room) {

@@ -29,8 +29,17 @@ export function planFor(size, channels, room) {
   const [kind, least, height, gap] = tile(size, channels, inner);
   const columns = Math.max(1, Math.min(Math.floor((inner + gap) / (least + gap)), channels));
   const rows = Math.ceil(channels / columns);
-  const width = kind === "lines" ? Math.min(Math.floor((inner + gap) / columns) - gap, 2 * least) : least;
-  return { kind, width, height, gap, columns, rows, total: Math.max(rows * (height + gap) - gap, 0) + 2 * MARGIN };
+  const width =
+    kind === "lines" ? Math.min(Math.floor((inner + gap) / columns) - gap, 2 * least) : least;
+  return {
+    kind,
+    width,
+    height,
+    gap,
+    columns,
+    rows,
+    total: Math.max(rows * (height + gap) - gap, 0) + 2 * MARGIN,
+  };
 }
 
 function tile(size, channels, room) {
@@ -43,12 +52,18 @@ function tile(size, channels, room) {
   const [height, width] = size.slice(-2).map((length) => length ?? 1);
   const side = longest(Math.max(height, width), channels);
   const wide = aspect([height, width]);
-  return ["pixels", Math.round(wide >= 1 ? side : side * wide), Math.round(wide >= 1 ? side / wide : side), 4];
+  return [
+    "pixels",
+    Math.round(wide >= 1 ? side : side * wide),
+    Math.round(wide >= 1 ? side / wide : side),
+    4,
+  ];
 }
 
 /** As large as so many maps may be; whole pixels for each unit, or one pixel for one, where that is possible. */
 function longest(units, channels) {
-  const ideal = channels <= 16 ? MOST : channels <= 32 ? 96 : channels <= 128 ? 72 : channels <= 512 ? 48 : 40;
+  const ideal =
+    channels <= 16 ? MOST : channels <= 32 ? 96 : channels <= 128 ? 72 : channels <= 512 ? 48 : 40;
   if (units > ideal) return Math.min(units, MOST);
   const [less, more] = [Math.floor(ideal / units) * units, Math.ceil(ideal / units) * units];
   return less >= Math.max(LEAST, 0.8 * ideal) ? less : Math.min(more, MOST);
@@ -61,7 +76,12 @@ function longest(units, channels) {
  */
 export function boxOf({ columns, width, height, gap }, place) {
   const [row, column] = [Math.floor(place / columns), place % columns];
-  return { left: MARGIN + column * (width + gap), top: MARGIN + row * (height + gap), width, height };
+  return {
+    left: MARGIN + column * (width + gap),
+    top: MARGIN + row * (height + gap),
+    width,
+    height,
+  };
 }
 
 /** The place at a point, null between the tiles and beyond the last. */

@@ -25,8 +25,18 @@ export function createTools(store, { onSort, picture, onFailure }) {
   const copy = element("button", { type: "button", class: "quiet", title: about }, "Copy as curl");
   const files = [
     button("PNG", "The maps as they are shown", () => picture(), ".png"),
-    button("JSON", "Statistics of the channels and the strongest units", () => api.blob(current()), ".json"),
-    button(".npy", "The whole tensor, for NumPy", () => api.blob(current(), undefined, api.NPY), ".npy"),
+    button(
+      "JSON",
+      "Statistics of the channels and the strongest units",
+      () => api.blob(current()),
+      ".json",
+    ),
+    button(
+      ".npy",
+      "The whole tensor, for NumPy",
+      () => api.blob(current(), undefined, api.NPY),
+      ".npy",
+    ),
   ];
   const take = element(
     "div",
@@ -35,15 +45,27 @@ export function createTools(store, { onSort, picture, onFailure }) {
     element("span", { class: "soft small" }, "Download"),
     ...files,
   );
-  const root = element("div", { class: "layer-tools" }, sort.element, scaling.element, palette.element, take);
+  const root = element(
+    "div",
+    { class: "layer-tools" },
+    sort.element,
+    scaling.element,
+    palette.element,
+    take,
+  );
 
   const recolour = (key, value) => store.set({ colours: { ...store.state.colours, [key]: value } });
   const chosen = () => store.state.layers.value[store.state.layer];
-  const current = () => api.activationsAddress(store.state.model, chosen().index, store.state.input, { units: UNITS });
+  const current = () =>
+    api.activationsAddress(store.state.model, chosen().index, store.state.input, { units: UNITS });
 
   function button(text, title, making, end) {
     const label = `Download ${text}: ${title.toLowerCase()}`;
-    const made = element("button", { type: "button", class: "quiet", title, "aria-label": label }, text);
+    const made = element(
+      "button",
+      { type: "button", class: "quiet", title, "aria-label": label },
+      text,
+    );
     made.addEventListener("click", async () => {
       const name = fileName(store.state.model, chosen(), end);
       made.disabled = true;

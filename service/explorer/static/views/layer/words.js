@@ -28,7 +28,8 @@ const compact = (list) => (same(list) ? String(list[0]) : list.join(", "));
 export function facts(layer) {
   const size = layer.output_shape.filter((_, axis) => axis !== layer.channel_axis);
   const found = [{ term: "Output", text: outputInWords(layer, size) }];
-  if (layer.kernel_shape) found.push({ term: layer.kind === "pool" ? "Window" : "Kernel", text: windowInWords(layer) });
+  if (layer.kernel_shape)
+    found.push({ term: layer.kind === "pool" ? "Window" : "Kernel", text: windowInWords(layer) });
   found.push(
     { term: "Parameters", text: many(layer.parameters), title: exact(layer.parameters) },
     { term: "Multiply-adds", text: many(layer.macs), title: exact(layer.macs) },
@@ -45,7 +46,15 @@ function outputInWords({ output_shape: shape, channel_axis: axis }, size) {
   return size.length === 0 ? `${channels} numbers` : `${channels} maps of ${times(size)}`;
 }
 
-function windowInWords({ kernel_shape: kernel, strides, pads, dilations, groups, output_shape: shape, ...layer }) {
+function windowInWords({
+  kernel_shape: kernel,
+  strides,
+  pads,
+  dilations,
+  groups,
+  output_shape: shape,
+  ...layer
+}) {
   const parts = [times(kernel)];
   if (strides) parts.push(`stride ${compact(strides)}`);
   parts.push(paddingInWords(pads));
@@ -70,7 +79,8 @@ function fieldInWords({ status, size, stride, padding, operator, reason }) {
   const what = size ? `${times(size)} of the input` : "no single size";
   const parts = [what];
   if (stride) parts.push(`one every ${compact(stride)}`);
-  if (padding?.some((each) => each !== 0)) parts.push(`the first begins ${compact(padding)} before the edge`);
+  if (padding?.some((each) => each !== 0))
+    parts.push(`the first begins ${compact(padding)} before the edge`);
   if (status === "upper_bound") {
     const who = operator ? `the operator ${operator}` : "an operator";
     const most = size ? what : "the whole input";
@@ -84,7 +94,8 @@ function fieldInWords({ status, size, stride, padding, operator, reason }) {
  * @returns {string[] | null}
  */
 export function labelsOf({ models, model, layers, layer }, maps) {
-  const labels = models.value?.models.find((each) => each.name === model?.split(":")[0])?.card?.labels;
+  const labels = models.value?.models.find((each) => each.name === model?.split(":")[0])?.card
+    ?.labels;
   const last = !layers.value.some(({ inputs }) => inputs.includes(layers.value[layer].name));
   return last && maps.length === 1 && labels?.length === maps.channels ? labels : null;
 }

@@ -18,8 +18,17 @@ const QUIET_MS = 800;
  * @param {(on: "picture" | "source") => void} onWish
  */
 export function createPage(root, onWish) {
-  const buttons = [["picture", "Posted", "As posted"], ["source", "Network", "As the network sees it"]].map(([on, text, title]) => {
-    const about = { type: "button", "data-on": on, "aria-pressed": "false", "aria-label": title, title };
+  const buttons = [
+    ["picture", "Posted", "As posted"],
+    ["source", "Network", "As the network sees it"],
+  ].map(([on, text, title]) => {
+    const about = {
+      type: "button",
+      "data-on": on,
+      "aria-pressed": "false",
+      "aria-label": title,
+      title,
+    };
     return element("button", { ...about, onclick: () => onWish(on) }, text);
   });
   const about = { class: "picture-views", role: "group", "aria-label": "Which view of the input" };
@@ -29,9 +38,18 @@ export function createPage(root, onWish) {
   const told = element("p", { class: "picture-told" });
   const spoken = element("p", { class: "unseen", "aria-live": "polite" });
   const trouble = element("div", {});
-  const empty = element("p", { class: "notice" }, "No input yet: give one above, and it is shown here.");
+  const empty = element(
+    "p",
+    { class: "notice" },
+    "No input yet: give one above, and it is shown here.",
+  );
   const { list, write } = createCaption();
-  const head = element("div", { class: "head picture-head" }, element("h2", {}, "The input"), views);
+  const head = element(
+    "div",
+    { class: "head picture-head" },
+    element("h2", {}, "The input"),
+    views,
+  );
   const body = element("div", { hidden: true }, host, note, told, list);
   root.replaceChildren(head, empty, trouble, body, spoken);
   const painters = {};
@@ -50,7 +68,8 @@ export function createPage(root, onWish) {
       body.hidden = false;
       empty.hidden = true;
       views.hidden = !shown.choice;
-      for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.on === shown.on));
+      for (const button of buttons)
+        button.setAttribute("aria-pressed", String(button.dataset.on === shown.on));
     },
 
     paint(shown) {
@@ -58,13 +77,18 @@ export function createPage(root, onWish) {
       page.painter.show(shown.content, host.clientWidth);
       const left = page.painter.left?.() ?? 0;
       note.textContent =
-        left > 0 ? `${left} more channels are not drawn.` : shown.readable ? framed(shown.content) : UNREADABLE;
+        left > 0
+          ? `${left} more channels are not drawn.`
+          : shown.readable
+            ? framed(shown.content)
+            : UNREADABLE;
       note.hidden = note.textContent === "";
     },
 
     mark(mark, seen, about) {
       page.painter.mark(mark);
-      for (const key of ["interval", "clipped", "picture"]) root.dataset[key] = JSON.stringify(seen?.[key] ?? null);
+      for (const key of ["interval", "clipped", "picture"])
+        root.dataset[key] = JSON.stringify(seen?.[key] ?? null);
       write(seen, about);
     },
 
@@ -114,7 +138,8 @@ function createCaption() {
     }
     rows.Layer.title = rows.Layer.textContent;
     rows.Value.title = seen === null ? "" : String(about.value);
-    rows.Sees.title = seen === null ? "" : `${extent(seen.interval)} of the network's input, padding included`;
+    rows.Sees.title =
+      seen === null ? "" : `${extent(seen.interval)} of the network's input, padding included`;
     rows.Picture.hidden = rows.Picture.previousSibling.hidden = seen?.picture === null;
   }
   return { list, write };
@@ -126,7 +151,9 @@ const textsOf = (seen, { layer, channel, position, value, table }) => ({
   Value: short(value),
   Sees: asText(seen.interval),
   Padding: paddingInWords(table, seen),
-  Picture: seen.picture?.some(([start, stop]) => stop <= start) ? "nothing" : asText(seen.picture ?? []),
+  Picture: seen.picture?.some(([start, stop]) => stop <= start)
+    ? "nothing"
+    : asText(seen.picture ?? []),
 });
 
 /** Says the last text only, once nothing has changed for a while. */

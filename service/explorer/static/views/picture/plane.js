@@ -37,19 +37,31 @@ export function createPlane({ label, focusable = false }) {
   let place = null;
 
   function layOut() {
-    const [rows, columns] = content.size.map((length, axis) => bounds(length, content.frame?.[axis]));
+    const [rows, columns] = content.size.map((length, axis) =>
+      bounds(length, content.frame?.[axis]),
+    );
     const margin = Math.round(width * MARGIN);
     const [tall, wide] = [rows[1] - rows[0], columns[1] - columns[0]];
     const scale = Math.min((width - 2 * margin) / wide, (width * TALLEST - 2 * margin) / tall);
     const left = (width - wide * scale) / 2 - columns[0] * scale;
-    place = { scale, left, top: margin - rows[0] * scale, height: Math.round(tall * scale + 2 * margin) };
+    place = {
+      scale,
+      left,
+      top: margin - rows[0] * scale,
+      height: Math.round(tall * scale + 2 * margin),
+    };
     over.dataset.place = JSON.stringify([left, place.top, scale]);
   }
 
   /** Intervals of rows and columns as a box of the canvas. */
   function box([rows, columns]) {
     const [top, left] = [place.top + rows[0] * place.scale, place.left + columns[0] * place.scale];
-    return { left, top, width: (columns[1] - columns[0]) * place.scale, height: (rows[1] - rows[0]) * place.scale };
+    return {
+      left,
+      top,
+      width: (columns[1] - columns[0]) * place.scale,
+      height: (rows[1] - rows[0]) * place.scale,
+    };
   }
 
   const all = () => box(content.size.map((length) => [0, length]));
@@ -71,7 +83,8 @@ export function createPlane({ label, focusable = false }) {
     const context = sharpen(over, width, place.height);
     const area = all();
     const { solid, whole, ghost, pixel, line } = mark ?? {};
-    if (whole && !covers(solid, content.size)) dim(context, area, solid && !ghost ? box(solid) : null);
+    if (whole && !covers(solid, content.size))
+      dim(context, area, solid && !ghost ? box(solid) : null);
     if (content.frame) edge(context, box(content.frame));
     if (whole) {
       const dashed = ghost ? (solid ?? whole) : whole;
@@ -84,12 +97,18 @@ export function createPlane({ label, focusable = false }) {
 
   /** A line across the picture. */
   function crossing(context, area, [axis, at]) {
-    const { left, top } = box([[at, at], [at, at]]);
+    const { left, top } = box([
+      [at, at],
+      [at, at],
+    ]);
     context.strokeStyle = colour("--accent");
     context.lineWidth = 1.5;
     context.beginPath();
     context.moveTo(axis === 1 ? left : area.left, axis === 1 ? area.top : top);
-    context.lineTo(axis === 1 ? left : area.left + area.width, axis === 1 ? area.top + area.height : top);
+    context.lineTo(
+      axis === 1 ? left : area.left + area.width,
+      axis === 1 ? area.top + area.height : top,
+    );
     context.stroke();
   }
 
@@ -138,7 +157,9 @@ function bounds(length, frame) {
   return [-extra[0], length + extra[1]];
 }
 
-const covers = (intervals, size) => intervals?.every(([start, stop], axis) => start <= 0 && stop >= size[axis]);
+const covers = (intervals, size) =>
+  intervals?.every(([start, stop], axis) => start <= 0 && stop >= size[axis]);
 
 const reachesBeyond = (solid, whole) =>
-  solid === null || whole.some(([start, stop], axis) => start < solid[axis][0] || stop > solid[axis][1]);
+  solid === null ||
+  whole.some(([start, stop], axis) => start < solid[axis][0] || stop > solid[axis][1]);

@@ -28,7 +28,8 @@ export async function decoded(blob) {
  */
 export function channelAxisOf(shape, sizes) {
   if (shape.length < 2 || shape.length === sizes?.length) return null;
-  const fits = (axis) => shape.toSpliced(axis, 1).every((size, place) => size === (sizes[place] ?? size));
+  const fits = (axis) =>
+    shape.toSpliced(axis, 1).every((size, place) => size === (sizes[place] ?? size));
   const found = sizes?.length === shape.length - 1 ? shape.findIndex((_, axis) => fits(axis)) : -1;
   if (found >= 0) return found;
   return shape.length === 3 && shape[2] <= MOST_COLOURS && shape[0] > MOST_COLOURS ? 2 : 0;
@@ -73,14 +74,19 @@ export function section(maps, channel, axis, slice, [low, high], turned = false)
   const values = maps.map(channel);
   const [, rows, columns] = maps.size;
   const strides = [rows * columns, columns, 1];
-  const [down, across] = [0, 1, 2].filter((each) => each !== axis).toSorted((a, b) => (turned ? b - a : a - b));
+  const [down, across] = [0, 1, 2]
+    .filter((each) => each !== axis)
+    .toSorted((a, b) => (turned ? b - a : a - b));
   const image = new ImageData(maps.size[across], maps.size[down]);
   const [from, to] = slice === null ? [0, maps.size[axis]] : [slice, slice + 1];
   for (let y = 0; y < image.height; y += 1) {
     for (let x = 0; x < image.width; x += 1) {
       let best = -Infinity;
       for (let depth = from; depth < to; depth += 1) {
-        best = Math.max(best, values[y * strides[down] + x * strides[across] + depth * strides[axis]]);
+        best = Math.max(
+          best,
+          values[y * strides[down] + x * strides[across] + depth * strides[axis]],
+        );
       }
       const grey = ((best - low) / (high - low || 1)) * 255;
       image.data.set([grey, grey, grey, 255], (y * image.width + x) * 4);

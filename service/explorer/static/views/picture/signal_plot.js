@@ -14,7 +14,10 @@ const INKS = ["--accent", "--good", "--ink", "--soft"];
 export function ticks(length, width, room = 56) {
   const least = (length * room) / width;
   const power = 10 ** Math.floor(Math.log10(Math.max(least, 1)));
-  const step = Math.max(1, TICKS.map((each) => each * power).find((each) => each >= least) ?? 10 * power);
+  const step = Math.max(
+    1,
+    TICKS.map((each) => each * power).find((each) => each >= least) ?? 10 * power,
+  );
   return Array.from({ length: Math.ceil(length / step) }, (_, index) => index * step);
 }
 
@@ -33,7 +36,16 @@ export function createSignalPlot({ label }) {
     const each = plots > 1 ? 40 : 150;
     const margin = Math.round(width * MARGIN);
     const scale = (width - 2 * margin) / maps.length;
-    place = { width, height: plots * each + AXIS + 16, left: margin, top: 8, scale, plots, each, shown };
+    place = {
+      width,
+      height: plots * each + AXIS + 16,
+      left: margin,
+      top: 8,
+      scale,
+      plots,
+      each,
+      shown,
+    };
     over.dataset.place = JSON.stringify([margin, place.top, scale]);
   }
 
@@ -51,7 +63,8 @@ export function createSignalPlot({ label }) {
     context.fillRect(area.left, area.top, area.width, area.height);
     for (let plot = 0; plot < place.plots; plot += 1) {
       const top = area.top + plot * place.each;
-      const channels = place.plots > 1 ? [plot] : Array.from({ length: place.shown }, (_, channel) => channel);
+      const channels =
+        place.plots > 1 ? [plot] : Array.from({ length: place.shown }, (_, channel) => channel);
       drawLines(context, channels, { ...area, top, height: place.each });
     }
     drawTicks(context, area);
@@ -65,14 +78,23 @@ export function createSignalPlot({ label }) {
     context.lineWidth = 1;
     context.strokeStyle = colour("--line");
     context.strokeRect(area.left - 0.5, area.top - 0.5, area.width + 1, area.height + 1);
-    stroke(context, [[area.left, y(0)], [area.left + area.width, y(0)]]);
+    stroke(context, [
+      [area.left, y(0)],
+      [area.left + area.width, y(0)],
+    ]);
     drawEnds(context, area, low, high);
     context.lineWidth = channels.length > 1 ? 1.5 : 1.75;
     context.lineJoin = "round";
     channels.forEach((channel, index) => {
       context.strokeStyle = colour(INKS[index]);
       const values = maps.map(channel);
-      stroke(context, Array.from(values, (value, sample) => [place.left + (sample + 0.5) * place.scale, y(value)]));
+      stroke(
+        context,
+        Array.from(values, (value, sample) => [
+          place.left + (sample + 0.5) * place.scale,
+          y(value),
+        ]),
+      );
       if (maps.channels > 1) name(context, channel, index, area);
     });
   }
@@ -82,8 +104,15 @@ export function createSignalPlot({ label }) {
     context.font = "11px system-ui, sans-serif";
     context.textAlign = "left";
     context.fillStyle = colour("--soft");
-    [[high, 10], [low, area.height - 2]].forEach(([value, down]) => {
-      context.fillText(String(Number(value.toPrecision(2))), area.left + area.width + 5, area.top + down);
+    [
+      [high, 10],
+      [low, area.height - 2],
+    ].forEach(([value, down]) => {
+      context.fillText(
+        String(Number(value.toPrecision(2))),
+        area.left + area.width + 5,
+        area.top + down,
+      );
     });
   }
 
@@ -103,7 +132,10 @@ export function createSignalPlot({ label }) {
     context.textAlign = "center";
     for (const tick of ticks(maps.length, area.width)) {
       const x = place.left + (tick + 0.5) * place.scale;
-      stroke(context, [[x, bottom], [x, bottom + 4]]);
+      stroke(context, [
+        [x, bottom],
+        [x, bottom + 4],
+      ]);
       context.fillText(String(tick), x, bottom + 16);
     }
   }
@@ -127,7 +159,10 @@ export function createSignalPlot({ label }) {
     const x = place.left + (sample + 0.5) * place.scale;
     context.strokeStyle = colour("--ink");
     context.lineWidth = 1.25;
-    stroke(context, [[x, area.top], [x, area.top + area.height]]);
+    stroke(context, [
+      [x, area.top],
+      [x, area.top + area.height],
+    ]);
   }
 
   return {
@@ -151,7 +186,9 @@ export function createSignalPlot({ label }) {
 
     pixelAt(event) {
       if (!maps) return null;
-      const sample = Math.floor((event.clientX - over.getBoundingClientRect().left - place.left) / place.scale);
+      const sample = Math.floor(
+        (event.clientX - over.getBoundingClientRect().left - place.left) / place.scale,
+      );
       return sample >= 0 && sample < maps.length ? [sample] : null;
     },
 

@@ -12,15 +12,35 @@ export function createVolumeViews({ label }) {
   const above = createPlane({ label: "The volume from above: slices down, columns across" });
   const side = createPlane({ label: "The volume from the side: rows down, slices across" });
   const turn = () => hold(slider.valueAsNumber);
-  const slider = element("input", { type: "range", min: 0, step: 1, "aria-label": "Slice", oninput: turn });
+  const slider = element("input", {
+    type: "range",
+    min: 0,
+    step: 1,
+    "aria-label": "Slice",
+    oninput: turn,
+  });
   const told = element("output", { class: "number small" });
-  const pressed = { type: "button", class: "quiet small", "aria-pressed": "true", onclick: release };
+  const pressed = {
+    type: "button",
+    class: "quiet small",
+    "aria-pressed": "true",
+    onclick: release,
+  };
   const follow = element("button", pressed, "Follow the unit");
   const root = element(
     "div",
     { class: "picture-volume" },
-    figure(front, "One slice, from the front", element("div", { class: "picture-slices" }, slider, told, follow)),
-    element("div", { class: "picture-projections" }, figure(above, "From above"), figure(side, "From the side")),
+    figure(
+      front,
+      "One slice, from the front",
+      element("div", { class: "picture-slices" }, slider, told, follow),
+    ),
+    element(
+      "div",
+      { class: "picture-projections" },
+      figure(above, "From above"),
+      figure(side, "From the side"),
+    ),
   );
   let maps = null;
   let mark = null;
@@ -68,7 +88,12 @@ export function createVolumeViews({ label }) {
     const pixel = mark?.pixel ?? null;
     const pick = (intervals, axes) => intervals && axes.map((axis) => intervals[axis]);
     const along = (axes, more) =>
-      mark && { solid: pick(mark.solid, axes), whole: pick(mark.whole, axes), pixel: pick(pixel, axes), ...more };
+      mark && {
+        solid: pick(mark.solid, axes),
+        whole: pick(mark.whole, axes),
+        pixel: pick(pixel, axes),
+        ...more,
+      };
     const within = mark?.solid && mark.solid[0][0] <= slice && slice < mark.solid[0][1];
     front.mark(along([1, 2], { ghost: Boolean(mark?.whole) && !within }));
     above.mark(along([0, 2], { line: [0, slice + 0.5] }));
@@ -104,7 +129,10 @@ export function createVolumeViews({ label }) {
       slice = other ? Math.floor(maps.size[0] / 2) : slice;
       showSlice();
       const rest = Math.floor(width * (1 - WIDE)) - 8;
-      for (const [plane, axis, turned] of [[above, 1, false], [side, 2, true]]) {
+      for (const [plane, axis, turned] of [
+        [above, 1, false],
+        [side, 2, true],
+      ]) {
         const image = section(maps, 0, axis, null, maps.range(0), turned);
         plane.show({ image, size: [image.height, image.width], frame: null }, rest);
       }
@@ -126,4 +154,10 @@ export function createVolumeViews({ label }) {
 }
 
 const figure = (plane, caption, ...more) =>
-  element("figure", {}, plane.root, element("figcaption", { class: "soft small" }, caption), ...more);
+  element(
+    "figure",
+    {},
+    plane.root,
+    element("figcaption", { class: "soft small" }, caption),
+    ...more,
+  );

@@ -8,8 +8,15 @@ import { padding } from "../../fields.js";
 
 const SIDES = {
   1: [["before", "after"]],
-  2: [["above", "below"], ["left", "right"]],
-  3: [["in front", "behind"], ["above", "below"], ["left", "right"]],
+  2: [
+    ["above", "below"],
+    ["left", "right"],
+  ],
+  3: [
+    ["in front", "behind"],
+    ["above", "below"],
+    ["left", "right"],
+  ],
 };
 
 /** What the positions of a source with so many axes are called: pixels, samples, voxels. */
@@ -26,7 +33,9 @@ export const extent = (intervals) => times(intervals.map(([start, stop]) => stop
 export function paddingInWords(table, seen) {
   const sides = SIDES[table.axes.length] ?? table.axes.map(() => SIDES[1][0]);
   const parts = table.axes.flatMap((axis, place) =>
-    padding(seen.interval[place], axis.size).map((count, side) => count > 0 && `${count} ${sides[place][side]}`),
+    padding(seen.interval[place], axis.size).map(
+      (count, side) => count > 0 && `${count} ${sides[place][side]}`,
+    ),
   );
   return parts.filter(Boolean).join(", ") || "none";
 }
@@ -40,7 +49,8 @@ export function paddingInWords(table, seen) {
  */
 export function sentence(table, seen, layer, beside = false) {
   if (seen.nothing) return "This unit sees padding only: nothing of the input reaches it.";
-  if (beside) return "This unit sees only what the network's input is filled up with beside the picture.";
+  if (beside)
+    return "This unit sees only what the network's input is filled up with beside the picture.";
   if (table.status === "upper_bound") {
     const by = layer.receptive_field.operator ?? "an operator";
     return `At most what is outlined in red: ${by} may read everything before it, so this is an upper bound.`;

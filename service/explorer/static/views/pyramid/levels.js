@@ -22,18 +22,35 @@
  */
 export function path(chosen, unit, levels, layers, inputSize) {
   const own = unit.map((index) => [index, index + 1]);
-  const last = { index: chosen.index, name: chosen.name, layer: chosen, size: mapSize(chosen), interval: own, clipped: own, position: unit };
+  const last = {
+    index: chosen.index,
+    name: chosen.name,
+    layer: chosen,
+    size: mapSize(chosen),
+    interval: own,
+    clipped: own,
+    position: unit,
+  };
   const before = levels.map(({ layer: reference, interval, clipped }) => {
     const layer = reference === null ? null : layers[reference.index];
     const size = layer === null ? inputSize : mapSize(layer);
     const position = clipped.map(([start, stop]) => Math.floor((start + stop - 1) / 2));
-    return { index: layer?.index ?? null, name: layer?.name ?? "input", layer, size, interval, clipped, position };
+    return {
+      index: layer?.index ?? null,
+      name: layer?.name ?? "input",
+      layer,
+      size,
+      interval,
+      clipped,
+      position,
+    };
   });
   return [...before.reverse(), last];
 }
 
 /** Sizes of a layer's spatial axes. */
-export const mapSize = (layer) => layer.output_shape.filter((_, axis) => axis !== layer.channel_axis);
+export const mapSize = (layer) =>
+  layer.output_shape.filter((_, axis) => axis !== layer.channel_axis);
 
 /**
  * The levels for which there is room: both ends, then those where the map's size changes, then others, evenly.
@@ -42,9 +59,13 @@ export const mapSize = (layer) => layer.output_shape.filter((_, axis) => axis !=
  */
 export function shownLevels(way, most) {
   if (way.length <= most) return way;
-  const mapped = way.filter(({ size }, place) => size.length > 0 || place === 0 || place === way.length - 1);
+  const mapped = way.filter(
+    ({ size }, place) => size.length > 0 || place === 0 || place === way.length - 1,
+  );
   const inner = mapped.slice(1, -1);
-  const turning = inner.filter(({ size }, place) => size.join() !== (inner[place + 1]?.size.join() ?? ""));
+  const turning = inner.filter(
+    ({ size }, place) => size.join() !== (inner[place + 1]?.size.join() ?? ""),
+  );
   const room = most - 2;
   const picked = evenly(turning, room);
   const rest = inner.filter((level) => !picked.includes(level));
@@ -55,7 +76,10 @@ export function shownLevels(way, most) {
 function evenly(list, count) {
   if (count <= 0) return [];
   if (list.length <= count) return list;
-  return Array.from({ length: count }, (_, place) => list[Math.floor(((place + 0.5) * list.length) / count)]);
+  return Array.from(
+    { length: count },
+    (_, place) => list[Math.floor(((place + 0.5) * list.length) / count)],
+  );
 }
 
 /**
@@ -66,7 +90,10 @@ function evenly(list, count) {
  */
 export function nestedFields(way) {
   return way
-    .filter(({ layer, position }) => layer?.receptive_field.size && layer.receptive_field.padding && position.length > 0)
+    .filter(
+      ({ layer, position }) =>
+        layer?.receptive_field.size && layer.receptive_field.padding && position.length > 0,
+    )
     .map((level) => ({ level, interval: inputInterval(level) }))
     .filter(({ interval }) => interval.length > 0);
 }

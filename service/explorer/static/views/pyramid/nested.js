@@ -26,13 +26,16 @@ export function drawNested(canvas, fields, current, picture, colours) {
     context.imageSmoothingEnabled = picture.bitmap.width > inner.width;
     context.drawImage(picture.bitmap, box.left, box.top, box.width, box.height);
   } else {
-    drawMap(context, picture.maps.map(0), size, box, scaleFor(picture.maps.range(0), colours), { slice });
+    drawMap(context, picture.maps.map(0), size, box, scaleFor(picture.maps.range(0), colours), {
+      slice,
+    });
   }
   context.strokeStyle = colour("--line");
   context.strokeRect(box.left, box.top, box.width, box.height);
   const scale = { palette: "viridis", low: -1, high: Math.max(fields.length - 1, 1) };
   for (const [place, { interval }] of fields.entries()) {
-    if (place !== current) outline(context, rectangle(interval, size, box, { slice }), cssColour(place, scale), 1);
+    if (place !== current)
+      outline(context, rectangle(interval, size, box, { slice }), cssColour(place, scale), 1);
   }
   if (fields[current]) {
     const seen = rectangle(fields[current].interval, size, box, { slice });

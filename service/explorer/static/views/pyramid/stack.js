@@ -28,7 +28,11 @@ export function drawStack(canvas, levels, imageOf, colours, width) {
     level,
     box,
     seen: rectangleOf(level, box),
-    project: projection(place * step + (step - box.width * NARROW) / 2, TOP + (tallest - box.height) / 2, box),
+    project: projection(
+      place * step + (step - box.width * NARROW) / 2,
+      TOP + (tallest - box.height) / 2,
+      box,
+    ),
   }));
   for (const [place, plane] of placed.entries()) {
     drawPlane(context, plane, imageOf(plane.level), colours);
@@ -42,7 +46,12 @@ export function drawStack(canvas, levels, imageOf, colours, width) {
 function boxOf({ size }) {
   const wide = size.length === 0 ? 0.2 : size.length === 1 ? 1 : aspect(size);
   const height = size.length === 1 ? HEIGHT / 2 : HEIGHT / Math.max(1, wide);
-  return { left: 0, top: 0, width: size.length === 1 ? HEIGHT : HEIGHT * Math.min(1, wide), height };
+  return {
+    left: 0,
+    top: 0,
+    width: size.length === 1 ? HEIGHT : HEIGHT * Math.min(1, wide),
+    height,
+  };
 }
 
 /** Seen from the side: narrowed, and rising to the right. */
@@ -70,7 +79,14 @@ function drawPlane(context, { level, box, project: at }, image, colours) {
     context.drawImage(image.bitmap, 0, 0, box.width, box.height);
   } else if (image?.maps) {
     const slice = level.size.length > 2 ? level.position[0] : 0;
-    drawMap(context, image.maps.map(0), image.maps.size, box, scaleFor(image.maps.range(0), colours), { slice });
+    drawMap(
+      context,
+      image.maps.map(0),
+      image.maps.size,
+      box,
+      scaleFor(image.maps.range(0), colours),
+      { slice },
+    );
   }
   context.fillStyle = colour("--shade");
   const seen = rectangleOf(level, box);
@@ -119,7 +135,11 @@ function caption(context, { level }, x, y, room) {
   context.textAlign = "center";
   context.fillStyle = colour("--ink");
   context.font = "600 12px system-ui, sans-serif";
-  context.fillText(level.index === null ? "input" : fitted(context, `${level.index} `, level.name, room - 8), x, y);
+  context.fillText(
+    level.index === null ? "input" : fitted(context, `${level.index} `, level.name, room - 8),
+    x,
+    y,
+  );
   context.fillStyle = colour("--soft");
   context.font = "12px system-ui, sans-serif";
   const whole = level.size.join("×");

@@ -25,7 +25,8 @@ const KEYS = { ArrowLeft: "left", ArrowRight: "right", ArrowUp: "up", ArrowDown:
 /** The network as a graph: the input, the layers, and the output if there is one end only. */
 function graphOf(layers) {
   const places = new Map(layers.map(({ name }, index) => [name, index + 1]));
-  const reads = ({ inputs }) => (inputs.length === 0 ? [0] : inputs.map((name) => places.get(name)));
+  const reads = ({ inputs }) =>
+    inputs.length === 0 ? [0] : inputs.map((name) => places.get(name));
   const inputs = layers.map(reads);
   const read = new Set(inputs.flat());
   const ends = layers.map((_, index) => index + 1).filter((place) => !read.has(place));
@@ -40,21 +41,43 @@ export function createBoard(layers) {
   const arrangement = arrange(graphOf(layers));
   const low = arrangement.lanes >= LOW_FROM;
   const sizes = arrangement.column.map((_, place) => sizeOf(layers[place - 1], low));
-  const { boxes, paths, width, height } = lay(arrangement, sizes, { gap: low ? WIDE_GAP : GAP, between: BETWEEN });
+  const { boxes, paths, width, height } = lay(arrangement, sizes, {
+    gap: low ? WIDE_GAP : GAP,
+    between: BETWEEN,
+  });
   const made = layers.map((layer) => layerCard(layer, channelsInto(layer, layers), low));
   const cards = made.map(({ card }) => card);
   const [input, output] = [inputCard(), outputCard()];
   const all = [input.card, ...cards, output].slice(0, boxes.length);
   for (const [place, box] of boxes.entries()) put(all[place], box);
   const lines = paths.map((d) => svg("path", { d }));
-  const wires = svg("svg", { width, height, class: "strip-wires", "aria-hidden": "true" }, ...lines);
-  const list = element("div", { role: "listbox", "aria-label": "Layers, from input to output" }, ...cards);
+  const wires = svg(
+    "svg",
+    { width, height, class: "strip-wires", "aria-hidden": "true" },
+    ...lines,
+  );
+  const list = element(
+    "div",
+    { role: "listbox", "aria-label": "Layers, from input to output" },
+    ...cards,
+  );
   list.setAttribute("aria-orientation", "horizontal");
-  const node = element("div", { class: "strip-board" }, wires, input.card, list, ...all.slice(layers.length + 1));
+  const node = element(
+    "div",
+    { class: "strip-board" },
+    wires,
+    input.card,
+    list,
+    ...all.slice(layers.length + 1),
+  );
   node.style.width = `${width + 2 * MARGIN}px`;
   node.style.height = `${height + 2 * MARGIN}px`;
   return {
-    layers, cards, node, output, width,
+    layers,
+    cards,
+    node,
+    output,
+    width,
     boxes: boxes.slice(1, layers.length + 1),
     column: arrangement.column.slice(1, layers.length + 1),
     glances: [input, ...made].map(({ figure, canvas }, place) => {
@@ -67,7 +90,8 @@ export function createBoard(layers) {
     /** Show where a layer's value comes from. */
     emphasise(index) {
       const into = index === null ? new Set() : ancestors(arrangement, index + 1);
-      for (const [place, { to }] of arrangement.edges.entries()) lines[place].classList.toggle("into", into.has(to));
+      for (const [place, { to }] of arrangement.edges.entries())
+        lines[place].classList.toggle("into", into.has(to));
       // What is emphasised lies above what crosses it.
       wires.append(...lines.filter((line) => line.classList.contains("into")));
     },
@@ -75,7 +99,12 @@ export function createBoard(layers) {
     /** Where a key leads; null for nowhere, undefined if it is not for the strip. */
     step(from, key) {
       const last = layers.length - 1;
-      const along = { Home: 0, End: last, PageUp: Math.max(from - 1, 0), PageDown: Math.min(from + 1, last) };
+      const along = {
+        Home: 0,
+        End: last,
+        PageUp: Math.max(from - 1, 0),
+        PageDown: Math.min(from + 1, last),
+      };
       const ways = { ...along, Enter: from, " ": from };
       if (key in ways) return ways[key];
       if (!(key in KEYS)) return undefined;

@@ -16,8 +16,16 @@ export function layerCard(layer, channelsIn, low) {
   const figure = element("div", { class: "strip-figure" }, canvas);
   const shape = times(layer.output_shape);
   const most = [operationOf(layer), shape, sightOf(layer)];
-  const lines = [kindOf(layer, channelsIn), operationOf(layer), shape, parametersOf(layer), sightOf(layer)];
-  const name = small ? [layer.operator, element("span", { class: "unseen" }, ` ${layer.name}`)] : nameParts(layer.name);
+  const lines = [
+    kindOf(layer, channelsIn),
+    operationOf(layer),
+    shape,
+    parametersOf(layer),
+    sightOf(layer),
+  ];
+  const name = small
+    ? [layer.operator, element("span", { class: "unseen" }, ` ${layer.name}`)]
+    : nameParts(layer.name);
   const shown = small ? [shape] : low ? most : lines;
   const card = element(
     "div",
@@ -66,9 +74,11 @@ function operationOf({ operator, kernel_shape: kernel, strides, dilations }) {
   return parts.join(" ");
 }
 
-const brief = (sizes) => (sizes.every((size) => size === sizes[0]) ? String(sizes[0]) : times(sizes));
+const brief = (sizes) =>
+  sizes.every((size) => size === sizes[0]) ? String(sizes[0]) : times(sizes);
 
-const parametersOf = ({ parameters }) => (parameters === 0 ? "no parameters" : `${many(parameters)} parameters`);
+const parametersOf = ({ parameters }) =>
+  parameters === 0 ? "no parameters" : `${many(parameters)} parameters`;
 
 /** How much of the input a unit sees. */
 export function sightOf({ receptive_field: { status, size } }) {
@@ -79,7 +89,8 @@ export function sightOf({ receptive_field: { status, size } }) {
 
 /** Whether a layer has all these words in its index, name, kind or operator. */
 export function matches(layer, words) {
-  const text = `${layer.index} ${layer.name} ${layer.kind.replaceAll("_", " ")} ${layer.operator}`.toLowerCase();
+  const text =
+    `${layer.index} ${layer.name} ${layer.kind.replaceAll("_", " ")} ${layer.operator}`.toLowerCase();
   const exact = (word) => String(layer.index) === word || layer.name.includes(word);
   return words.every((word) => (isNumber(word) ? exact(word) : text.includes(word)));
 }

@@ -47,7 +47,12 @@ export function showAnswer(card, { status, value }) {
       const bar = element("span", { class: "strip-bar" });
       bar.style.width = `${Math.max(share(found, answers), 0.01) * 100}%`;
       const name = nameOf(found);
-      return element("span", { class: "strip-answer", title: name }, element("span", {}, name), bar);
+      return element(
+        "span",
+        { class: "strip-answer", title: name },
+        element("span", {}, name),
+        bar,
+      );
     }),
   );
 }

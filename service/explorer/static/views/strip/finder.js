@@ -24,7 +24,8 @@ export function createFinder(layers, go, mark) {
     found = layers.map(({ index }) => index).filter((index) => matches(layers[index], words));
     place = -1;
     mark(words.length === 0 ? null : new Set(found));
-    count.textContent = words.length === 0 ? "" : `${found.length} of ${layers.length}; Enter goes to the next`;
+    count.textContent =
+      words.length === 0 ? "" : `${found.length} of ${layers.length}; Enter goes to the next`;
     if (words.length > 0 && found.length === 0) count.textContent = `none of ${layers.length}`;
   });
   field.addEventListener("keydown", (event) => {

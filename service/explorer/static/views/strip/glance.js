@@ -29,13 +29,17 @@ export function paintGlance(canvas, maps, { width, height }, colours) {
   }
   const across = columnsOf(maps, width / height);
   const down = Math.ceil(maps.channels / across);
-  const cell = { width: (width - SPACE * (across - 1)) / across, height: (height - SPACE * (down - 1)) / down };
+  const cell = {
+    width: (width - SPACE * (across - 1)) / across,
+    height: (height - SPACE * (down - 1)) / down,
+  };
   const slice = maps.size.length > 2 ? Math.floor(maps.size.at(-3) / 2) : 0;
   const scales = scalesFor(maps, colours, null);
   for (let place = 0; place < maps.channels; place += 1) {
     const left = (place % across) * (cell.width + SPACE);
     const top = Math.floor(place / across) * (cell.height + SPACE);
-    const box = maps.size.length === 1 ? { left, top, ...cell } : fitted(maps.size, { left, top, ...cell });
+    const box =
+      maps.size.length === 1 ? { left, top, ...cell } : fitted(maps.size, { left, top, ...cell });
     drawMap(context, maps.map(place), maps.size, box, scales(place), { slice });
   }
 }
@@ -51,7 +55,12 @@ function fitted(size, { left, top, width, height }) {
   const shape = aspect(size);
   const across = Math.min(width, height * shape);
   const down = across / shape;
-  return { left: left + (width - across) / 2, top: top + (height - down) / 2, width: across, height: down };
+  return {
+    left: left + (width - across) / 2,
+    top: top + (height - down) / 2,
+    width: across,
+    height: down,
+  };
 }
 
 /** Few numbers as bars on a line at zero, many as cells. */
@@ -63,7 +72,12 @@ function paintNumbers(context, values, box, colours) {
     const scale = scaleFor([low, high], colours);
     for (let place = 0; place < values.length; place += 1) {
       context.fillStyle = cssColour(values[place], scale);
-      context.fillRect((place % across) * side, Math.floor(place / across) * side, Math.ceil(side), Math.ceil(side));
+      context.fillRect(
+        (place % across) * side,
+        Math.floor(place / across) * side,
+        Math.ceil(side),
+        Math.ceil(side),
+      );
     }
     return;
   }
@@ -74,7 +88,12 @@ function paintNumbers(context, values, box, colours) {
   for (let place = 0; place < values.length; place += 1) {
     const value = Number.isFinite(values[place]) ? values[place] : 0;
     const ends = [y(value), y(0)].sort((one, other) => one - other);
-    context.fillRect(place * step + step * 0.15, ends[0], step * 0.7, Math.max(ends[1] - ends[0], 1));
+    context.fillRect(
+      place * step + step * 0.15,
+      ends[0],
+      step * 0.7,
+      Math.max(ends[1] - ends[0], 1),
+    );
   }
   context.fillStyle = colour("--line");
   context.fillRect(0, y(0), box.width, 1);

@@ -93,7 +93,13 @@ export function createGlances(store, scroller) {
 
   function mark(slot, error) {
     const { figure, maps, from } = slot;
-    figure.dataset.state = error ? "failed" : !maps ? "none" : from === wanted() ? "ready" : "stale";
+    figure.dataset.state = error
+      ? "failed"
+      : !maps
+        ? "none"
+        : from === wanted()
+          ? "ready"
+          : "stale";
     figure.title = error ? `No glance at this layer: ${error.message}` : "";
     figure.dataset.input = maps ? from.split(" ")[1] : "";
   }
@@ -132,7 +138,15 @@ export function createGlances(store, scroller) {
   return {
     /** @param {Glance} glance */
     add(glance) {
-      const slot = { ...glance, seen: false, dirty: false, maps: null, from: "", failed: "", controller: null };
+      const slot = {
+        ...glance,
+        seen: false,
+        dirty: false,
+        maps: null,
+        from: "",
+        failed: "",
+        controller: null,
+      };
       slots.set(glance.figure, slot);
       mark(slot);
       observer.observe(glance.figure);

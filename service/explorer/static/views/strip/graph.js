@@ -28,20 +28,41 @@
  */
 export function arrange(inputs) {
   const reads = inputs.map((each) => [...new Set(each)]);
-  const column = reads.reduce((found, each) => [...found, 1 + Math.max(-1, ...each.map((from) => found[from]))], []);
+  const column = reads.reduce(
+    (found, each) => [...found, 1 + Math.max(-1, ...each.map((from) => found[from]))],
+    [],
+  );
   const heir = heirs(reads, column);
-  const previous = reads.map((each, to) => deepest(each.filter((from) => heir[from] === to), column));
+  const previous = reads.map((each, to) =>
+    deepest(
+      each.filter((from) => heir[from] === to),
+      column,
+    ),
+  );
   const chains = chainsOf(previous, heir, column);
   const taken = new Set();
   const { lane, lanes } = lanesOf(chains, column.length, taken);
   const edges = reads.flatMap((each, to) => each.map((from) => ({ from, to, route: null })));
   for (const edge of edges) {
-    edge.route = routeOf(edge, column, lane, heir[edge.from] === edge.to && isLast(chains, edge.from), previous, taken);
+    edge.route = routeOf(
+      edge,
+      column,
+      lane,
+      heir[edge.from] === edge.to && isLast(chains, edge.from),
+      previous,
+      taken,
+    );
   }
   const tracks = Array.from({ length: lanes + 1 }, (_, gutter) => layTracks(edges, gutter, column));
   const columns = Math.max(-1, ...column) + 1;
   return {
-    column, lane, columns, lanes, tracks, edges, reads,
+    column,
+    lane,
+    columns,
+    lanes,
+    tracks,
+    edges,
+    reads,
     next: heir,
     previous: previous.map((from, node) => from ?? deepest(reads[node], column)),
   };
@@ -77,7 +98,10 @@ function chainsOf(previous, heir, column) {
     chain.stop = heir[node] === null ? column[node] : column[heir[node]] - 1;
     of.set(node, chain);
   }
-  return chains.sort((one, other) => one.start - other.start || other.stop - one.stop || one.nodes[0] - other.nodes[0]);
+  return chains.sort(
+    (one, other) =>
+      one.start - other.start || other.stop - one.stop || one.nodes[0] - other.nodes[0],
+  );
 }
 
 /** The lowest free lane for each chain, in the order of their starts: no more lanes than chains run side by side. */
@@ -98,7 +122,10 @@ function lanesOf(chains, count, taken) {
 function routeOf({ from, to }, column, lane, ends, previous, taken) {
   if (column[to] === column[from] + 1) return null;
   if (ends || previous[to] === from) return { lane: lane[from] };
-  const between = Array.from({ length: column[to] - column[from] - 1 }, (_, place) => column[from] + 1 + place);
+  const between = Array.from(
+    { length: column[to] - column[from] - 1 },
+    (_, place) => column[from] + 1 + place,
+  );
   for (const own of [lane[to], lane[from]]) {
     const cells = between.map((each) => `${each} ${own}`);
     if (!cells.some((cell) => taken.has(cell))) {
@@ -119,7 +146,9 @@ function layTracks(edges, gutter, column) {
     groups.set(edge.from, group);
   }
   const laid = [];
-  for (const group of [...groups.values()].sort((one, other) => one.stop - one.start - (other.stop - other.start))) {
+  for (const group of [...groups.values()].sort(
+    (one, other) => one.stop - one.start - (other.stop - other.start),
+  )) {
     const clashing = laid.filter(({ start, stop }) => group.start < stop && start < group.stop);
     const used = new Set(clashing.map(({ track }) => track));
     group.track = [...used, 0].findIndex((_, track) => !used.has(track));
@@ -140,9 +169,13 @@ export function neighbour({ column, lane, next, previous }, node, direction) {
   if (direction === "left") return previous[node];
   if (direction === "right") return next[node];
   const side = direction === "up" ? -1 : 1;
-  const far = (other) => Math.abs(column[other] - column[node]) * column.length + side * (lane[other] - lane[node]);
+  const far = (other) =>
+    Math.abs(column[other] - column[node]) * column.length + side * (lane[other] - lane[node]);
   const candidates = [...lane.keys()].filter((other) => side * (lane[other] - lane[node]) > 0);
-  return candidates.reduce((best, other) => (best === null || far(other) < far(best) ? other : best), null);
+  return candidates.reduce(
+    (best, other) => (best === null || far(other) < far(best) ? other : best),
+    null,
+  );
 }
 
 /** All nodes that a node's value comes from, itself included. @returns {Set<number>} */

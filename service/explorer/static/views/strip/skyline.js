@@ -37,14 +37,18 @@ export function createSkyline(scroller, { layers, boxes, column, width }, choose
 
   function goTo({ clientX }) {
     const { left, width: across } = node.getBoundingClientRect();
-    scroller.scrollLeft = ((clientX - left) / across) * scroller.scrollWidth - scroller.clientWidth / 2;
+    scroller.scrollLeft =
+      ((clientX - left) / across) * scroller.scrollWidth - scroller.clientWidth / 2;
   }
 
   node.addEventListener("pointerdown", (event) => {
     node.setPointerCapture(event.pointerId);
     goTo(event);
   });
-  node.addEventListener("pointermove", (event) => node.hasPointerCapture(event.pointerId) && goTo(event));
+  node.addEventListener(
+    "pointermove",
+    (event) => node.hasPointerCapture(event.pointerId) && goTo(event),
+  );
   node.addEventListener("dblclick", ({ clientX }) => {
     const { left, width: across } = node.getBoundingClientRect();
     choose(nearest(boxes, ((clientX - left) / across) * width));
@@ -77,7 +81,8 @@ function nearest(boxes, x) {
 function barsOf(layers, boxes, column) {
   const top = Math.max(...layers.map(({ parameters }) => Math.log1p(parameters)), 1);
   const beside = new Map();
-  for (const [place, each] of column.entries()) beside.set(each, [...(beside.get(each) ?? []), place]);
+  for (const [place, each] of column.entries())
+    beside.set(each, [...(beside.get(each) ?? []), place]);
   return layers.map(({ kind, parameters }, place) => {
     const sharing = beside.get(column[place]);
     const across = boxes[place].width / sharing.length;

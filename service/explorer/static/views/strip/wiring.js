@@ -17,11 +17,24 @@ const PORT = 0.22;
  */
 export function lay(arrangement, sizes, { gap, between }) {
   const { column, lane, columns, lanes, tracks, edges } = arrangement;
-  const widths = most(column, columns, sizes.map(({ width }) => width));
-  const heights = most(lane, lanes, sizes.map(({ height }) => height));
+  const widths = most(
+    column,
+    columns,
+    sizes.map(({ width }) => width),
+  );
+  const heights = most(
+    lane,
+    lanes,
+    sizes.map(({ height }) => height),
+  );
   const lefts = running(widths.map((width) => width + gap));
-  const gutters = tracks.map((count, gutter) => gutterHeight(count) + (gutter > 0 && gutter < lanes ? between : 0));
-  const tops = running(heights.map((height, each) => height + gutters[each + 1]), gutters[0]);
+  const gutters = tracks.map(
+    (count, gutter) => gutterHeight(count) + (gutter > 0 && gutter < lanes ? between : 0),
+  );
+  const tops = running(
+    heights.map((height, each) => height + gutters[each + 1]),
+    gutters[0],
+  );
   const boxes = sizes.map(({ width, height }, node) => ({
     left: lefts[column[node]] + (widths[column[node]] - width) / 2,
     top: tops[lane[node]] + (heights[lane[node]] - height) / 2,
@@ -29,10 +42,13 @@ export function lay(arrangement, sizes, { gap, between }) {
     height,
   }));
   const middle = (each) => tops[each] + heights[each] / 2;
-  const bottomOf = (gutter) => (gutter < lanes ? tops[gutter] : tops[lanes - 1] + heights[lanes - 1] + gutters[lanes]);
+  const bottomOf = (gutter) =>
+    gutter < lanes ? tops[gutter] : tops[lanes - 1] + heights[lanes - 1] + gutters[lanes];
   const trackAt = ({ gutter, track }) => {
     const step = Math.min(TRACK, GUTTER_MOST / tracks[gutter]);
-    return bottomOf(gutter) - (gutter > 0 && gutter < lanes ? between / 2 : 0) - (track + 0.8) * step;
+    return (
+      bottomOf(gutter) - (gutter > 0 && gutter < lanes ? between / 2 : 0) - (track + 0.8) * step
+    );
   };
   const right = (each) => lefts[each] + widths[each];
   const paths = edges.map(({ from, to, route }) => {
@@ -46,7 +62,12 @@ export function lay(arrangement, sizes, { gap, between }) {
     return alongTrack(ends, level, edge, trackAt(route), side);
   });
   const width = columns === 0 ? 0 : right(columns - 1);
-  return { boxes, paths, width, height: lanes === 0 ? 0 : tops[lanes - 1] + heights[lanes - 1] + gutters[lanes] };
+  return {
+    boxes,
+    paths,
+    width,
+    height: lanes === 0 ? 0 : tops[lanes - 1] + heights[lanes - 1] + gutters[lanes],
+  };
 }
 
 const gutterHeight = (count) => (count === 0 ? 0 : Math.min(count * TRACK, GUTTER_MOST) + CORNER);
@@ -75,7 +96,8 @@ function swing(x, from, gap, to) {
 /** @param {number | null} height Of the lane between the two; null for neighbours. */
 function alongLane({ from, to, gap }, level, edge, height) {
   const start = `M${from.left + from.width},${level.from}H${edge.from}`;
-  const turn = height === null ? "" : `${swing(edge.from, level.from, gap, height)}H${edge.to - gap}`;
+  const turn =
+    height === null ? "" : `${swing(edge.from, level.from, gap, height)}H${edge.to - gap}`;
   return `${start}${turn}${swing(edge.to - gap, height ?? level.from, gap, level.to)}H${to.left}`;
 }
 

@@ -3,10 +3,10 @@
 import { chosenModel } from "./accepted.js";
 import { confirmOn, copyText } from "./copy.js";
 import { element, failure, many } from "./dom.js";
-import { begin } from "./journey.js";
+import { UrlSync } from "./journey.js";
 import { DIVERGING, SCALINGS, SEQUENTIAL } from "./palette.js";
 import { storedColours } from "./ranges.js";
-import { createSources } from "./sources.js";
+import { Actions } from "./sources.js";
 import { IDLE, createStore } from "./store.js";
 import * as convolution from "./views/convolution.js";
 import * as give from "./views/give.js";
@@ -44,7 +44,7 @@ const store = createStore({
   }),
   theme: document.documentElement.dataset.theme,
 });
-const sources = createSources(store);
+const sources = new Actions(store);
 const byId = (id) => document.getElementById(id);
 
 for (const [id, view] of Object.entries(VIEWS)) {
@@ -59,7 +59,7 @@ byId("notice").append(standing, said);
 function showModels({ models, model }) {
   const picker = byId("model");
   if (models.status === "failed")
-    standing.replaceChildren(failure(models.error, sources.loadModels));
+    standing.replaceChildren(failure(models.error, () => sources.loadModels()));
   if (models.status !== "ready") return;
   const { models: served, refused } = models.value;
   const options = served.flatMap((each) => each.versions.map((version) => option(each, version)));
@@ -149,6 +149,6 @@ byId("model").addEventListener("change", (event) => sources.chooseModel(event.ta
 
 store.on(["models", "model"], showModels);
 store.on(["models", "model"], describe);
-begin(store, sources, say);
+new UrlSync(store, sources, say);
 showTheme();
 sources.loadModels();

@@ -244,13 +244,13 @@ def test_a_glance_that_fails_is_marked_and_says_why(page: Page, complaints: Comp
     expect(page.locator("#strip [role=alert]")).to_have_count(0)
 
 
-FLOOD = """async ({createGlances}) => {
+FLOOD = """async ({Thumbnails}) => {
   const {createStore} = await import(new URL("store.js", new URL("explorer/", document.baseURI)));
   const {Maps} = await import(new URL("maps.js", new URL("explorer/", document.baseURI)));
   const colours = {sequential: "viridis", diverging: "blue–orange", scaling: "map"};
   const store = createStore({model: "m", input: "first", colours, theme: "light"});
   const scroller = document.body.appendChild(document.createElement("div"));
-  const glances = createGlances(store, scroller);
+  const glances = new Thumbnails(store, scroller);
   const log = {asked: [], aborted: 0, most: 0};
   let under = 0;
   const fetching = (model, input, signal) => new Promise((resolve, reject) => {

@@ -7,26 +7,34 @@ import { scaleFor } from "../palette.js";
 import { eachFrame } from "../store.js";
 import { createLedger } from "./convolution/ledger.js";
 import { createNumbers } from "./convolution/numbers.js";
-import { createPlayer } from "./convolution/player.js";
+import { Player } from "./convolution/player.js";
 import { createRows } from "./convolution/rows.js";
-import { createStage } from "./convolution/stage.js";
+import { Stage } from "./convolution/stage.js";
 import { neighbour, onward, Sweep } from "./convolution/sweep.js";
 import { caption, formula } from "./convolution/words.js";
 
-export function mount(root, store, sources) {
-  const numbers = createNumbers();
-  const about = element("p", { class: "soft small convolution-about" });
-  const text = element("p", { class: "convolution-caption" });
-  const notice = element("div", { class: "convolution-notice", "aria-live": "polite" });
-  const formulas = element("div", { class: "convolution-formula number small" });
-  const player = createPlayer({ move, began, ended, clear });
-  const stage = createStage({
-    choose: (unit) => sources.chooseUnit(store.state.channel, unit),
-    chooseChannel,
+class ConvolutionView {
+  #root;
+  #store;
+  #sources;
+  #numbers = createNumbers();
+  #about = element("p", { class: "soft small convolution-about" });
+  #text = element("p", { class: "convolution-caption" });
+  #notice = element("div", { class: "convolution-notice", "aria-live": "polite" });
+  #formulas = element("div", { class: "convolution-formula number small" });
+  #player = new Player({
+    move: (steps) => this.#move(steps),
+    began: () => this.#began(),
+    ended: () => this.#ended(),
+    clear: () => this.#clear(),
   });
-  const rows = createRows({ chooseChannel });
-  const ledger = createLedger();
-  const board = element(
+  #stage = new Stage({
+    choose: (unit) => this.#sources.chooseUnit(this.#store.state.channel, unit),
+    chooseChannel: (channel) => this.#chooseChannel(channel),
+  });
+  #rows = createRows({ chooseChannel: (channel) => this.#chooseChannel(channel) });
+  #ledger = createLedger();
+  #board = element(
     "div",
     {
       class: "convolution-board",
@@ -34,36 +42,81 @@ export function mount(root, store, sources) {
       tabIndex: 0,
       "aria-label": "The sliding kernel: arrow keys move the unit, space plays",
     },
-    stage.root,
-    stage.readout,
+    this.#stage.root,
+    this.#stage.readout,
   );
-  const parts = [player.root, board, ledger.root, formulas, rows.root];
-  const body = element("div", { class: "convolution-body", hidden: true }, ...parts);
-  const head = element(
-    "div",
-    { class: "head" },
-    element("h2", {}, "How the value comes about"),
-    about,
-  );
-  root.append(head, text, notice, body);
+  #body;
+  #controller = new AbortController();
+  #loading = "";
+  #failed = "";
+  #inView = false;
+  #picked = null;
+  #shown = null;
+  #sweep = null;
+  #refresh = eachFrame(() => this.#show());
+  #width = 0;
 
-  let controller = new AbortController();
-  let loading = "";
-  let failed = "";
-  let inView = false;
-  let picked = null;
-  let shown = null;
-  let sweep = null;
-  const refresh = eachFrame(show);
+  constructor(root, store, sources) {
+    this.#root = root;
+    this.#store = store;
+    this.#sources = sources;
+    const parts = [
+      this.#player.root,
+      this.#board,
+      this.#ledger.root,
+      this.#formulas,
+      this.#rows.root,
+    ];
+    this.#body = element("div", { class: "convolution-body", hidden: true }, ...parts);
+    const head = element(
+      "div",
+      { class: "head" },
+      element("h2", {}, "How the value comes about"),
+      this.#about,
+    );
+    root.append(head, this.#text, this.#notice, this.#body);
+    this.#board.addEventListener("keydown", (event) => {
+      if (
+        !this.#shown ||
+        event.target.closest("select, button") ||
+        event.altKey ||
+        event.ctrlKey ||
+        event.metaKey
+      )
+        return;
+      const next = neighbour(this.#store.state.unit, this.#shown.pre.size, event.key);
+      if (next) {
+        this.#player.stop();
+        this.#sources.chooseUnit(this.#store.state.channel, next);
+      } else if (event.key === " ") this.#player.toggle();
+      if (next || event.key === " ") event.preventDefault();
+    });
+    new IntersectionObserver(
+      (entries) => {
+        this.#inView = entries.at(-1).isIntersecting;
+        if (!this.#inView) this.#player.stop();
+        this.#refresh();
+      },
+      { rootMargin: "120px" },
+    ).observe(root);
+    new ResizeObserver(() => {
+      if (this.#root.clientWidth !== this.#width) this.#refresh();
+      this.#width = this.#root.clientWidth;
+    }).observe(root);
+    store.on(
+      ["model", "layers", "layer", "input", "channel", "unit", "maps", "theme", "colours"],
+      this.#refresh,
+    );
+  }
 
-  function chooseChannel(channel) {
-    picked = picked === channel ? null : channel;
-    refresh();
+  #chooseChannel(channel) {
+    this.#picked = this.#picked === channel ? null : channel;
+    this.#refresh();
   }
 
   /** What is chosen, if it is complete. */
-  function chosen() {
-    const { model, layers, layer: index, input, channel, unit, maps } = store.state;
+  #chosen() {
+    const { model, layers, layer: index, input, channel, unit, maps } = this.#store.state;
     const layer = layers.value?.[index];
     if (!layer || input === null || channel === null || unit === null) return null;
     const fresh =
@@ -80,100 +133,103 @@ export function mount(root, store, sources) {
     };
   }
 
-  function show() {
-    const asked = chosen();
-    root.hidden = store.state.layers.status === "idle";
-    const waiting = store.state.layers.status === "loading";
-    if (!asked || (asked.served && unfit(asked))) return say(waiting ? "loading" : "none", "");
+  #show() {
+    const asked = this.#chosen();
+    this.#root.hidden = this.#store.state.layers.status === "idle";
+    const waiting = this.#store.state.layers.status === "loading";
+    if (!asked || (asked.served && unfit(asked)))
+      return this.#say(waiting ? "loading" : "none", "");
     const reason = unexplained(asked.layer);
-    if (reason) return say("unexplained", element("p", { class: "notice" }, reason));
-    if (shown && shown.asked.key !== asked.key) reset(asked);
-    if (!shown && !failed) text.textContent = "";
-    if (!inView || failed === asked.key) return undefined;
-    const found = numbers.at(asked);
-    if (found) return present(asked, found);
-    return load(asked);
+    if (reason) return this.#say("unexplained", element("p", { class: "notice" }, reason));
+    if (this.#shown && this.#shown.asked.key !== asked.key) this.#reset(asked);
+    if (!this.#shown && !this.#failed) this.#text.textContent = "";
+    if (!this.#inView || this.#failed === asked.key) return undefined;
+    const found = this.#numbers.at(asked);
+    if (found) return this.#present(asked, found);
+    return this.#load(asked);
   }
 
-  const unfit = ({ served, unit, channel }) =>
-    unit.length !== served.size.length || channel >= served.channels;
-
-  function reset(asked) {
-    player.stop();
-    sweep = null;
-    player.report("");
-    if (shown.asked.layer !== asked.layer) {
-      picked = null;
-      rows.fold();
+  #reset(asked) {
+    this.#player.stop();
+    this.#sweep = null;
+    this.#player.report("");
+    if (this.#shown.asked.layer !== asked.layer) {
+      this.#picked = null;
+      this.#rows.fold();
     }
   }
 
-  function say(status, child) {
-    controller.abort();
-    loading = "";
-    player.stop();
-    shown = null;
-    root.dataset.status = status;
-    for (const key of ["sum", "served", "bias", "post"]) delete root.dataset[key];
-    about.textContent = "";
+  #say(status, child) {
+    this.#controller.abort();
+    this.#loading = "";
+    this.#player.stop();
+    this.#shown = null;
+    this.#root.dataset.status = status;
+    for (const key of ["sum", "served", "bias", "post"]) delete this.#root.dataset[key];
+    this.#about.textContent = "";
     const nothing = "Give the network an input and choose a unit: its arithmetic is shown here.";
-    text.textContent = status === "none" ? nothing : "";
-    notice.replaceChildren(child);
-    body.hidden = true;
+    this.#text.textContent = status === "none" ? nothing : "";
+    this.#notice.replaceChildren(child);
+    this.#body.hidden = true;
   }
 
-  async function load(asked) {
+  async #load(asked) {
     const key = `${asked.key} ${asked.unit}`;
-    if (loading === key) return;
-    controller.abort();
-    controller = new AbortController();
-    const { signal } = controller;
-    loading = key;
-    root.dataset.status = "loading";
-    body.classList.add("stale");
-    if (body.hidden)
-      notice.replaceChildren(element("p", { class: "notice" }, "Fetching what this layer reads …"));
+    if (this.#loading === key) return;
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    const { signal } = this.#controller;
+    this.#loading = key;
+    this.#root.dataset.status = "loading";
+    this.#body.classList.add("stale");
+    if (this.#body.hidden)
+      this.#notice.replaceChildren(
+        element("p", { class: "notice" }, "Fetching what this layer reads …"),
+      );
     try {
-      await numbers.load(asked, signal);
+      await this.#numbers.load(asked, signal);
     } catch (error) {
       if (signal.aborted) return;
-      failed = asked.key;
-      say("failed", failure(error, retry));
+      this.#failed = asked.key;
+      this.#say(
+        "failed",
+        failure(error, () => this.#retry()),
+      );
       return;
     }
     if (signal.aborted) return;
-    loading = "";
-    refresh();
+    this.#loading = "";
+    this.#refresh();
   }
 
-  function retry() {
-    failed = "";
-    refresh();
+  #retry() {
+    this.#failed = "";
+    this.#refresh();
   }
 
-  function present(asked, found) {
+  #present(asked, found) {
     const explained = explain(asked.layer, found, asked.channel, asked.unit);
-    const view = viewOf(asked, found, explained);
-    shown = view;
-    loading = failed = "";
-    body.hidden = false;
-    body.classList.remove("stale");
-    notice.replaceChildren();
+    const view = this.#viewOf(asked, found, explained);
+    this.#shown = view;
+    this.#loading = this.#failed = "";
+    this.#body.hidden = false;
+    this.#body.classList.remove("stale");
+    this.#notice.replaceChildren();
     const at = asked.unit.length ? `, unit ${asked.unit.join(", ")}` : "";
-    about.textContent = `${asked.layer.name} (${asked.layer.operator}), channel ${asked.channel}${at}`;
-    text.textContent = caption(asked.layer, explained);
-    player.root.hidden = found.pre.length < 2;
-    board.hidden = asked.layer.kind === "dense";
-    stage.draw(view);
-    ledger.show(view);
-    rows.draw(view);
+    this.#about.textContent = `${asked.layer.name} (${asked.layer.operator}), channel ${asked.channel}${at}`;
+    this.#text.textContent = caption(asked.layer, explained);
+    this.#player.root.hidden = found.pre.length < 2;
+    this.#board.hidden = asked.layer.kind === "dense";
+    this.#stage.draw(view);
+    this.#ledger.show(view);
+    this.#rows.draw(view);
     const { general, here } = formula(asked.layer, explained, asked.channel, asked.unit);
-    formulas.replaceChildren(element("p", {}, general), element("p", {}, here));
-    expose(asked, view);
+    this.#formulas.replaceChildren(element("p", {}, general), element("p", {}, here));
+    this.#expose(asked, view);
   }
 
-  function expose({ channel, unit, layer }, { found, served, post }) {
-    const { dataset } = root;
+  #expose({ channel, unit, layer }, { found, served, post }) {
+    const { dataset } = this.#root;
     dataset.status = "ready";
     dataset.sum = String(found.total);
     dataset.served = String(served);
@@ -183,14 +239,14 @@ export function mount(root, store, sources) {
   }
 
   /** All that the parts need to draw one unit. */
-  function viewOf(asked, got, found) {
+  #viewOf(asked, got, found) {
     const { layer, channel, unit, served: maps } = asked;
-    const { colours } = store.state;
+    const { colours } = this.#store.state;
     const strongest = found.rows.reduce((best, row) =>
       Math.abs(row.sum) > Math.abs(best.sum) ? row : best,
     );
-    const row = found.rows.find((each) => each.channel === picked) ?? strongest;
-    const values = sweep?.values ?? got.pre.map(place(got.pre, channel));
+    const row = found.rows.find((each) => each.channel === this.#picked) ?? strongest;
+    const values = this.#sweep?.values ?? got.pre.map(place(got.pre, channel));
     const range = got.pre.range(place(got.pre, channel));
     return {
       asked,
@@ -199,7 +255,7 @@ export function mount(root, store, sources) {
       row,
       unit,
       colours,
-      picked,
+      picked: this.#picked,
       diverging: colours.diverging,
       red: colour("--red"),
       channels: layer.kind.endsWith("convolution") ? found.rows.map((each) => each.channel) : [],
@@ -211,7 +267,7 @@ export function mount(root, store, sources) {
         size: got.pre.size,
         scale: scaleFor(range, colours),
         window: unit.map((index) => [index, index + 1]),
-        partly: sweep !== null,
+        partly: this.#sweep !== null,
       },
       pre: got.pre,
       served: got.pre.at(place(got.pre, channel), unit),
@@ -219,81 +275,57 @@ export function mount(root, store, sources) {
     };
   }
 
-  function move(steps) {
-    if (!shown) return false;
-    const { channel, unit } = store.state;
-    const { size } = shown.pre;
+  #move(steps) {
+    if (!this.#shown) return false;
+    const { channel, unit } = this.#store.state;
+    const { size } = this.#shown.pre;
     const next = onward(unit, size, steps);
     if (next === null) return false;
-    if (sweep) {
+    if (this.#sweep) {
       const from = offset(unit, size);
-      sweep.reveal(Math.min(from, next), Math.max(from, next));
-      player.report(sweep.report);
+      this.#sweep.reveal(Math.min(from, next), Math.max(from, next));
+      this.#player.report(this.#sweep.report);
     }
-    sources.chooseUnit(channel, positionOf(next, size));
+    this.#sources.chooseUnit(channel, positionOf(next, size));
     return true;
   }
 
   /** Playing goes on where it stopped, or begins in the first corner. */
-  function began() {
-    if (!shown) return;
-    const { asked, pre } = shown;
-    store.set({ playing: true });
-    rows.fold();
-    const last = onward(store.state.unit, pre.size, 1) === null;
-    if (!sweep || last) {
-      sweep = new Sweep(asked.key, asked.layer, numbers.at(asked) ?? { pre }, asked.channel);
-      sweep.reveal(0, 0);
-      sources.chooseUnit(asked.channel, positionOf(0, pre.size));
+  #began() {
+    if (!this.#shown) return;
+    const { asked, pre } = this.#shown;
+    this.#store.set({ playing: true });
+    this.#rows.fold();
+    const last = onward(this.#store.state.unit, pre.size, 1) === null;
+    if (!this.#sweep || last) {
+      this.#sweep = new Sweep(
+        asked.key,
+        asked.layer,
+        this.#numbers.at(asked) ?? { pre },
+        asked.channel,
+      );
+      this.#sweep.reveal(0, 0);
+      this.#sources.chooseUnit(asked.channel, positionOf(0, pre.size));
     }
-    player.report(sweep.report);
-    refresh();
+    this.#player.report(this.#sweep.report);
+    this.#refresh();
   }
 
-  function ended() {
-    store.set({ playing: false });
+  #ended() {
+    this.#store.set({ playing: false });
   }
 
-  function clear() {
-    sweep = null;
-    player.report("");
-    refresh();
+  #clear() {
+    this.#sweep = null;
+    this.#player.report("");
+    this.#refresh();
   }
-
-  board.addEventListener("keydown", (event) => {
-    if (
-      !shown ||
-      event.target.closest("select, button") ||
-      event.altKey ||
-      event.ctrlKey ||
-      event.metaKey
-    )
-      return;
-    const next = neighbour(store.state.unit, shown.pre.size, event.key);
-    if (next) {
-      player.stop();
-      sources.chooseUnit(store.state.channel, next);
-    } else if (event.key === " ") player.toggle();
-    if (next || event.key === " ") event.preventDefault();
-  });
-  new IntersectionObserver(
-    (entries) => {
-      inView = entries.at(-1).isIntersecting;
-      if (!inView) player.stop();
-      refresh();
-    },
-    { rootMargin: "120px" },
-  ).observe(root);
-  let width = 0;
-  new ResizeObserver(() => {
-    if (root.clientWidth !== width) refresh();
-    width = root.clientWidth;
-  }).observe(root);
-  store.on(
-    ["model", "layers", "layer", "input", "channel", "unit", "maps", "theme", "colours"],
-    refresh,
-  );
 }
+
+export const mount = (root, store, sources) => new ConvolutionView(root, store, sources);
+
+const unfit = ({ served, unit, channel }) =>
+  unit.length !== served.size.length || channel >= served.channels;
 
 /** Where a channel's map lies among those that were fetched. */
 const place = (maps, channel) => Math.max(maps.numbers.indexOf(channel), 0);

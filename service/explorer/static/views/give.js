@@ -3,7 +3,7 @@
 import { accept, chosenModel, noun, refused, takes, typed } from "../accepted.js";
 import { element, failure } from "../dom.js";
 import { receiveFiles } from "./give/drop.js";
-import { createDrawing } from "./give/drawing.js";
+import { Drawing } from "./give/drawing.js";
 import { createTabs } from "./give/tabs.js";
 import { thumbnail } from "./give/thumbnails.js";
 
@@ -19,7 +19,7 @@ export function mount(root, store, sources) {
   const now = element("p", { class: "soft small give-now" });
   const reason = element("div");
   const aside = element("p", { class: "small", role: "status" });
-  const drawing = createDrawing(store, sources);
+  const drawing = new Drawing(store, sources);
   const own = ownPanel(take);
   const tabs = createTabs("Ways to give an input", [
     { id: "samples", label: "Samples", panel: samplesPanel(store, sources) },
@@ -127,7 +127,7 @@ function samplesPanel(store, sources) {
     }));
     panel.dataset.kind = kind ?? "numbers";
     panel.replaceChildren(
-      ...(shown.length > 0 ? shown.map(choice) : note(samples, sources.describeModel)),
+      ...(shown.length > 0 ? shown.map(choice) : note(samples, () => sources.describeModel())),
     );
     mark(store.state);
   }

@@ -8,62 +8,119 @@ import { IDLE, eachFrame, latest } from "../store.js";
 /** Beyond it only the kernels of the chosen channel are fetched. */
 const MOST_NUMBERS = 3_000_000;
 
-/**
- * @param {HTMLElement} root
- * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
- */
-export function mount(root, store, sources) {
-  store.set({ kernels: IDLE });
-  const fetching = latest(store, "kernels");
-  const title = element("span", { class: "soft" });
-  const message = element("div");
-  const canvas = element("canvas", { role: "img", tabIndex: 0 });
-  const legend = element("canvas", { role: "img" });
-  const said = element("p", { class: "kernels-said small" });
-  const views = element("div", {
+class KernelsView {
+  #root;
+  #store;
+  #sources;
+  #fetching;
+  #title = element("span", { class: "soft" });
+  #message = element("div");
+  #canvas = element("canvas", { role: "img", tabIndex: 0 });
+  #legend = element("canvas", { role: "img" });
+  #said = element("p", { class: "kernels-said small" });
+  #views = element("div", {
     class: "kernels-choice",
     role: "group",
     "aria-label": "Which kernels",
   });
-  const body = element(
+  #body = element(
     "div",
     { class: "kernels-body" },
-    views,
-    element("div", { class: "kernels-scroll" }, canvas),
-    element("div", { class: "kernels-legend" }, legend, said),
+    this.#views,
+    element("div", { class: "kernels-scroll" }, this.#canvas),
+    element("div", { class: "kernels-legend" }, this.#legend, this.#said),
   );
-  root.append(
-    element("div", { class: "head" }, element("h2", {}, "Kernels"), title),
-    message,
-    body,
-  );
+  #shown = "";
+  #offered = "";
+  #sheet = null;
+  #inView = false;
+  #due = true;
+  #repaint = eachFrame(() => {
+    const { kernels, channel, colours } = this.#store.state;
+    if (kernels.value === null || this.#body.hidden) return;
+    const list = this.#choices(kernels.value);
+    if (!list.some(([key]) => key === this.#shown)) this.#shown = list[0][0];
+    this.#offer(list);
+    const width = Math.max(this.#root.clientWidth - 34, 200);
+    const draw = this.#shown === "colours" ? colourSheet : sheetOf;
+    this.#sheet = draw(this.#canvas, kernels.value, {
+      only: this.#shown === "channel" ? (channel ?? 0) : null,
+      width,
+      channel,
+      colours,
+    });
+    drawLegend(this.#legend, this.#sheet.scale, this.#shown === "colours");
+    this.#canvas.setAttribute("aria-label", description(kernels.value));
+    this.#root.dataset.range = JSON.stringify([this.#sheet.scale.low, this.#sheet.scale.high]);
+    this.#tell(null);
+  });
 
-  let shown = "";
-  let offered = "";
-  let sheet = null;
-  let inView = false;
-  let due = true;
-  new IntersectionObserver(
-    (entries) => {
-      inView = entries.at(-1).isIntersecting;
-      if (inView && due) ask();
-    },
-    { rootMargin: "300px" },
-  ).observe(root);
-  new ResizeObserver(eachFrame(() => repaint())).observe(root);
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../store.js").Store} store
+   * @param {import("../sources.js").Sources} sources
+   */
+  constructor(root, store, sources) {
+    this.#root = root;
+    this.#store = store;
+    this.#sources = sources;
+    store.set({ kernels: IDLE });
+    this.#fetching = latest(store, "kernels");
+    root.append(
+      element("div", { class: "head" }, element("h2", {}, "Kernels"), this.#title),
+      this.#message,
+      this.#body,
+    );
+    new IntersectionObserver(
+      (entries) => {
+        this.#inView = entries.at(-1).isIntersecting;
+        if (this.#inView && this.#due) this.#ask();
+      },
+      { rootMargin: "300px" },
+    ).observe(root);
+    new ResizeObserver(eachFrame(() => this.#repaint())).observe(root);
+    this.#canvas.addEventListener("pointermove", (event) => {
+      const { left, top } = this.#canvas.getBoundingClientRect();
+      this.#tell(
+        this.#sheet &&
+          kernelAt(this.#sheet, this.#store.state.kernels.value, {
+            x: event.clientX - left,
+            y: event.clientY - top,
+          }),
+      );
+    });
+    this.#canvas.addEventListener("pointerleave", () => this.#tell(null));
+    this.#canvas.addEventListener("click", (event) => {
+      const { left, top } = this.#canvas.getBoundingClientRect();
+      const found =
+        this.#sheet &&
+        kernelAt(this.#sheet, this.#store.state.kernels.value, {
+          x: event.clientX - left,
+          y: event.clientY - top,
+        });
+      if (found && this.#store.state.unit !== null)
+        this.#sources.chooseUnit(found.output, this.#store.state.unit);
+    });
+    store.on(["model"], () => {
+      this.#due = true;
+      this.#fetching.clear();
+    });
+    store.on(["layers", "layer", "channel"], (value, changed) => this.#later(value, changed));
+    store.on(["kernels", "layers", "layer"], (value) => this.#show(value));
+    store.on(["colours", "theme"], this.#repaint);
+  }
 
-  function ask() {
-    const { model, layers, layer, channel } = store.state;
+  #ask() {
+    const { model, layers, layer, channel } = this.#store.state;
     const chosen = layers.value?.[layer];
     if (!chosen) return;
-    due = false;
+    this.#due = false;
     if (!hasKernels(chosen)) {
-      fetching.clear();
+      this.#fetching.clear();
       return;
     }
     const part = chosen.parameters > MOST_NUMBERS ? (channel ?? 0) : null;
-    fetching.load(
+    this.#fetching.load(
       async (signal) => {
         const tensor = await api.kernelTensor(model, layer, signal, part);
         return { ...tensor, layer, first: part ?? 0, part, coloured: isColour(chosen, tensor) };
@@ -72,84 +129,66 @@ export function mount(root, store, sources) {
     );
   }
 
-  function later({ layers, layer, channel, kernels }, changed) {
+  #later({ layers, layer, channel, kernels }, changed) {
     const partial =
       kernels.value !== null && kernels.value.part !== null && kernels.value.part !== channel;
     if (!changed.has("layers") && !changed.has("layer") && !partial) {
-      repaint();
+      this.#repaint();
       return;
     }
-    due = true;
-    root.hidden = layers.value === null || layer === null;
-    if (inView) ask();
+    this.#due = true;
+    this.#root.hidden = layers.value === null || layer === null;
+    if (this.#inView) this.#ask();
   }
 
   /** What there is to choose from: all kernels, one output's, or as colours. */
-  function choices({ shape, coloured, part }) {
+  #choices({ shape, coloured, part }) {
     const several = part === null && shape[1] > 1;
     const list = [];
     if (coloured) list.push(["colours", "In colour"]);
     if (part === null) list.push(["all", several ? "All, grouped by output" : "All"]);
-    if (several || part !== null) list.push(["channel", `Of channel ${store.state.channel ?? 0}`]);
+    if (several || part !== null)
+      list.push(["channel", `Of channel ${this.#store.state.channel ?? 0}`]);
     return list;
   }
 
-  const repaint = eachFrame(() => {
-    const { kernels, channel, colours } = store.state;
-    if (kernels.value === null || body.hidden) return;
-    const list = choices(kernels.value);
-    if (!list.some(([key]) => key === shown)) shown = list[0][0];
-    offer(list);
-    const width = Math.max(root.clientWidth - 34, 200);
-    const draw = shown === "colours" ? colourSheet : sheetOf;
-    sheet = draw(canvas, kernels.value, {
-      only: shown === "channel" ? (channel ?? 0) : null,
-      width,
-      channel,
-      colours,
-    });
-    drawLegend(legend, sheet.scale, shown === "colours");
-    canvas.setAttribute("aria-label", description(kernels.value));
-    root.dataset.range = JSON.stringify([sheet.scale.low, sheet.scale.high]);
-    tell(null);
-  });
-
   /** The same buttons as long as the choice is the same: one that is replaced while it is pressed hears no click. */
-  function offer(list) {
-    views.hidden = list.length < 2;
-    if (list.map(([, text]) => text).join() !== offered) {
-      offered = list.map(([, text]) => text).join();
-      views.replaceChildren(...list.map(([key, text]) => choice(key, text)));
+  #offer(list) {
+    this.#views.hidden = list.length < 2;
+    if (list.map(([, text]) => text).join() !== this.#offered) {
+      this.#offered = list.map(([, text]) => text).join();
+      this.#views.replaceChildren(...list.map(([key, text]) => this.#choice(key, text)));
     }
-    for (const button of views.children)
-      button.setAttribute("aria-pressed", String(button.dataset.view === shown));
+    for (const button of this.#views.children)
+      button.setAttribute("aria-pressed", String(button.dataset.view === this.#shown));
   }
 
-  const choice = (key, text) =>
-    element(
+  #choice(key, text) {
+    return element(
       "button",
       {
         type: "button",
         "data-view": key,
         onclick: () => {
-          shown = key;
-          repaint();
+          this.#shown = key;
+          this.#repaint();
         },
       },
       text,
     );
-
-  function show({ kernels, layers, layer }) {
-    const chosen = layers.value?.[layer];
-    if (!chosen) return;
-    body.hidden = kernels.value === null;
-    title.textContent = kernels.value ? headline(kernels.value) : "";
-    message.replaceChildren(...words(kernels, chosen));
-    repaint();
   }
 
-  function words({ status, error, value }, chosen) {
-    if (status === "failed") return [failure(error, ask)];
+  #show({ kernels, layers, layer }) {
+    const chosen = layers.value?.[layer];
+    if (!chosen) return;
+    this.#body.hidden = kernels.value === null;
+    this.#title.textContent = kernels.value ? headline(kernels.value) : "";
+    this.#message.replaceChildren(...this.#words(kernels, chosen));
+    this.#repaint();
+  }
+
+  #words({ status, error, value }, chosen) {
+    if (status === "failed") return [failure(error, () => this.#ask())];
     if (status === "loading" && value === null)
       return [element("p", { class: "soft" }, "Fetching the kernels…")];
     if (hasKernels(chosen)) return [];
@@ -162,50 +201,29 @@ export function mount(root, store, sources) {
     ];
   }
 
-  function tell(found) {
-    const { scaling } = store.state.colours;
+  #tell(found) {
+    const { scaling } = this.#store.state.colours;
     const meaning =
-      shown === "colours"
+      this.#shown === "colours"
         ? "Mid-grey is no weight; a colour is what the kernel looks for"
         : "Negative weights speak against, positive ones for";
     const scaled =
       scaling === "map"
         ? "each output scaled by its own largest weight"
         : "all scaled by the layer's largest weight";
-    said.textContent = found ? `${found.text} = ${short(found.value)}` : `${meaning}; ${scaled}.`;
-    said.title = found ? String(found.value) : "";
+    this.#said.textContent = found
+      ? `${found.text} = ${short(found.value)}`
+      : `${meaning}; ${scaled}.`;
+    this.#said.title = found ? String(found.value) : "";
   }
-
-  canvas.addEventListener("pointermove", (event) => {
-    const { left, top } = canvas.getBoundingClientRect();
-    tell(
-      sheet &&
-        kernelAt(sheet, store.state.kernels.value, {
-          x: event.clientX - left,
-          y: event.clientY - top,
-        }),
-    );
-  });
-  canvas.addEventListener("pointerleave", () => tell(null));
-  canvas.addEventListener("click", (event) => {
-    const { left, top } = canvas.getBoundingClientRect();
-    const found =
-      sheet &&
-      kernelAt(sheet, store.state.kernels.value, {
-        x: event.clientX - left,
-        y: event.clientY - top,
-      });
-    if (found && store.state.unit !== null) sources.chooseUnit(found.output, store.state.unit);
-  });
-
-  store.on(["model"], () => {
-    due = true;
-    fetching.clear();
-  });
-  store.on(["layers", "layer", "channel"], later);
-  store.on(["kernels", "layers", "layer"], show);
-  store.on(["colours", "theme"], repaint);
 }
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../store.js").Store} store
+ * @param {import("../sources.js").Sources} sources
+ */
+export const mount = (root, store, sources) => new KernelsView(root, store, sources);
 
 const hasKernels = ({ kind }) =>
   kind === "convolution" || kind === "transposed_convolution" || kind === "dense";

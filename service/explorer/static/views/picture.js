@@ -3,144 +3,173 @@
 import * as api from "../api.js";
 import { failure } from "../dom.js";
 import { drawnOn, seeing, seenBy } from "../fields.js";
-import { createPage } from "./picture/page.js";
+import { Page } from "./picture/page.js";
 import { asMaps, asPicture, decoded } from "./picture/shown.js";
 import { eachFrame } from "../store.js";
 import { seenInWords, sentence } from "./picture/words.js";
 
 const SETTLED = ["ready", "failed"];
 
-/**
- * @param {HTMLElement} root
- * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
- */
-export function mount(root, store, sources) {
-  const { state } = store;
-  const page = createPage(root, (on) => wish(on));
+class PictureView {
+  #sources;
+  #state;
+  #page;
   /** What is loaded: {input, model, blob, posted: ImageBitmap | null, given: Tensor | ImageBitmap | null}. */
-  let loaded = null;
+  #loaded = null;
   /** What is on the page: {loaded, on, rank, size, paint}. It stays until another is ready. */
-  let shown = null;
+  #shown = null;
   /** The table that belongs to it. */
-  let table = null;
-  let wished = "picture";
-  let controller = new AbortController();
-
-  function wish(on) {
-    wished = on;
-    load();
-  }
-
-  async function load() {
-    controller.abort();
-    controller = new AbortController();
-    const { signal } = controller;
-    const { input, model, given } = state;
-    if (input === null || given === null) return;
-    try {
-      const found = await loadedInput(
-        loaded,
-        { input, model, blob: given.blob, name: given.name },
-        wished,
-        signal,
-      );
-      if (signal.aborted) return;
-      loaded = found;
-      page.fail(null);
-      adopt();
-    } catch (error) {
-      if (!signal.aborted) page.fail(failure(error, load));
-    }
-  }
-
-  /** Show what is loaded once its table is here too, so that both always belong together. */
-  function adopt() {
-    const { fields } = state;
-    if (loaded === null || loaded.input !== state.input || !SETTLED.includes(fields.status)) return;
-    if (fields.status === "ready" && fields.value.input !== loaded.input) return;
-    table = fields.value;
-    const next = asShown(loaded, wished, table);
-    if (next.key !== shown?.key) {
-      shown = next;
-      page.show(next);
-      listen(page.painter.target);
-      repaint();
-    }
-    update();
-  }
-
-  /** Where nothing is given any more nothing is shown; otherwise the old, paler, until the new is there. */
-  function wait({ input, given, prediction }) {
-    if (input === null && given === null) shown = loaded = null;
-    page.wait(shown !== null, prediction.status === "loading", input === null);
-  }
-
-  const repaint = eachFrame(() => {
-    if (shown) page.paint(shown);
+  #table = null;
+  #wished = "picture";
+  #controller = new AbortController();
+  #repaint = eachFrame(() => {
+    if (this.#shown) this.#page.paint(this.#shown);
   });
-
-  const update = eachFrame(() => {
-    if (shown === null) return;
-    const { fields, layers, layer, pixel, pixelOn } = state;
-    const unit = chosen(state);
-    const pointed = pixelOn === shown.on ? pixel : null;
+  #update = eachFrame(() => {
+    if (this.#shown === null) return;
+    const { fields, layers, layer, pixel, pixelOn } = this.#state;
+    const unit = chosen(this.#state);
+    const pointed = pixelOn === this.#shown.on ? pixel : null;
     if (fields.status === "failed") {
-      page.mark({ solid: null, whole: null, pixel: pointed }, null, null);
-      page.tell(
+      this.#page.mark({ solid: null, whole: null, pixel: pointed }, null, null);
+      this.#page.tell(
         "Which pixels a unit of this layer sees cannot be worked out: " + fields.error.message,
       );
       return;
     }
-    if (fields.status !== "ready" || table !== fields.value || unit === null) return;
-    const seen = seenBy(table, unit.position);
-    const drawn = drawnOn(table, seen, shown.on);
-    page.mark({ ...drawn, pixel: pointed }, seen, { ...unit, layer: layers.value[layer], table });
-    page.tell(
+    if (fields.status !== "ready" || this.#table !== fields.value || unit === null) return;
+    const seen = seenBy(this.#table, unit.position);
+    const drawn = drawnOn(this.#table, seen, this.#shown.on);
+    this.#page.mark({ ...drawn, pixel: pointed }, seen, {
+      ...unit,
+      layer: layers.value[layer],
+      table: this.#table,
+    });
+    this.#page.tell(
       pointed
-        ? pixelSentence(pointed)
-        : sentence(table, seen, layers.value[layer], drawn.solid === null),
+        ? this.#pixelSentence(pointed)
+        : sentence(this.#table, seen, layers.value[layer], drawn.solid === null),
     );
   });
 
-  function pixelSentence(pixel) {
-    const size = state.maps.value?.size ?? [];
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../store.js").Store} store
+   * @param {import("../sources.js").Sources} sources
+   */
+  constructor(root, store, sources) {
+    this.#sources = sources;
+    const { state } = store;
+    this.#state = state;
+    this.#page = new Page(root, (on) => this.#wish(on));
+    store.on(["input"], () => this.#load());
+    store.on(["input", "prediction", "given"], (value) => this.#wait(value));
+    store.on(["fields"], () => this.#adopt());
+    store.on(
+      ["pointed", "channel", "unit", "pixel", "pixelOn", "maps", "fields", "layers"],
+      this.#update,
+    );
+    store.on(["theme"], () => requestAnimationFrame(() => this.#repaint()));
+    new ResizeObserver(this.#repaint).observe(this.#page.host);
+  }
+
+  #wish(on) {
+    this.#wished = on;
+    this.#load();
+  }
+
+  async #load() {
+    this.#controller.abort();
+    this.#controller = new AbortController();
+    const { signal } = this.#controller;
+    const { input, model, given } = this.#state;
+    if (input === null || given === null) return;
+    try {
+      const found = await loadedInput(
+        this.#loaded,
+        { input, model, blob: given.blob, name: given.name },
+        this.#wished,
+        signal,
+      );
+      if (signal.aborted) return;
+      this.#loaded = found;
+      this.#page.fail(null);
+      this.#adopt();
+    } catch (error) {
+      if (!signal.aborted) this.#page.fail(failure(error, () => this.#load()));
+    }
+  }
+
+  /** Show what is loaded once its table is here too, so that both always belong together. */
+  #adopt() {
+    const { fields } = this.#state;
+    if (
+      this.#loaded === null ||
+      this.#loaded.input !== this.#state.input ||
+      !SETTLED.includes(fields.status)
+    )
+      return;
+    if (fields.status === "ready" && fields.value.input !== this.#loaded.input) return;
+    this.#table = fields.value;
+    const next = asShown(this.#loaded, this.#wished, this.#table);
+    if (next.key !== this.#shown?.key) {
+      this.#shown = next;
+      this.#page.show(next);
+      this.#listen(this.#page.painter.target);
+      this.#repaint();
+    }
+    this.#update();
+  }
+
+  /** Where nothing is given any more nothing is shown; otherwise the old, paler, until the new is there. */
+  #wait({ input, given, prediction }) {
+    if (input === null && given === null) this.#shown = this.#loaded = null;
+    this.#page.wait(this.#shown !== null, prediction.status === "loading", input === null);
+  }
+
+  #pixelSentence(pixel) {
+    const size = this.#state.maps.value?.size ?? [];
     return seenInWords(
       pixel,
-      seeing(table, pixel, size, shown.on === "picture" ? "picture" : "clipped"),
+      seeing(this.#table, pixel, size, this.#shown.on === "picture" ? "picture" : "clipped"),
       size,
     );
   }
 
-  function point(pixel) {
-    const now = state.pixel;
-    if (String(pixel) !== String(now)) sources.pointAtPixel(pixel, pixel && shown.on);
+  #point(pixel) {
+    const now = this.#state.pixel;
+    if (String(pixel) !== String(now)) this.#sources.pointAtPixel(pixel, pixel && this.#shown.on);
   }
 
-  function listen(target) {
+  #listen(target) {
     if (target.dataset.heard) return;
     target.dataset.heard = "yes";
-    target.addEventListener("pointermove", (event) => point(page.painter.pixelAt(event)));
-    target.addEventListener("pointerdown", (event) => point(page.painter.pixelAt(event)));
-    target.addEventListener("pointerleave", () => point(null));
-    target.addEventListener("blur", () => point(null));
+    target.addEventListener("pointermove", (event) =>
+      this.#point(this.#page.painter.pixelAt(event)),
+    );
+    target.addEventListener("pointerdown", (event) =>
+      this.#point(this.#page.painter.pixelAt(event)),
+    );
+    target.addEventListener("pointerleave", () => this.#point(null));
+    target.addEventListener("blur", () => this.#point(null));
     target.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") point(null);
+      if (event.key === "Escape") this.#point(null);
       const steps = {
         ArrowLeft: [-1, -1],
         ArrowRight: [-1, 1],
         ArrowUp: [-2, -1],
         ArrowDown: [-2, 1],
       }[event.key];
-      if (!steps || shown === null) return;
+      if (!steps || this.#shown === null) return;
       event.preventDefault();
-      point(stepped(event.shiftKey, ...steps));
+      this.#point(this.#stepped(event.shiftKey, ...steps));
     });
   }
 
-  function stepped(large, axis, way) {
-    const { size, on } = shown;
-    const start = state.pixelOn === on && state.pixel ? state.pixel : middle();
+  #stepped(large, axis, way) {
+    const { size, on } = this.#shown;
+    const start =
+      this.#state.pixelOn === on && this.#state.pixel ? this.#state.pixel : this.#middle();
     const place = size.length + axis;
     if (place < 0) return start;
     const step = Math.max(1, Math.round(size[place] / (large ? 10 : 100)));
@@ -149,22 +178,24 @@ export function mount(root, store, sources) {
   }
 
   /** Where a pixel begins to move: in the middle of what is outlined. */
-  function middle() {
-    const unit = chosen(state);
+  #middle() {
+    const unit = chosen(this.#state);
     const { solid } =
-      unit && table ? drawnOn(table, seenBy(table, unit.position), shown.on) : { solid: null };
-    return shown.size.map((length, axis) =>
+      unit && this.#table
+        ? drawnOn(this.#table, seenBy(this.#table, unit.position), this.#shown.on)
+        : { solid: null };
+    return this.#shown.size.map((length, axis) =>
       Math.floor(solid ? (solid[axis][0] + solid[axis][1]) / 2 : length / 2),
     );
   }
-
-  store.on(["input"], load);
-  store.on(["input", "prediction", "given"], wait);
-  store.on(["fields"], adopt);
-  store.on(["pointed", "channel", "unit", "pixel", "pixelOn", "maps", "fields", "layers"], update);
-  store.on(["theme"], () => requestAnimationFrame(() => repaint()));
-  new ResizeObserver(repaint).observe(page.host);
 }
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../store.js").Store} store
+ * @param {import("../sources.js").Sources} sources
+ */
+export const mount = (root, store, sources) => new PictureView(root, store, sources);
 
 /** The unit to show, and its value; null while there is none, or if the layer's map is another by now. */
 function chosen({ pointed, channel, unit, maps, layer }) {

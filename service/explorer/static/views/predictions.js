@@ -54,7 +54,7 @@ export function mount(root, store, sources) {
   function notes(state, found) {
     const { prediction } = state;
     const { status, error } = prediction;
-    if (status === "failed") return [failed(error, sources.retryInput)];
+    if (status === "failed") return [failed(error, () => sources.retryInput())];
     if (status === "loading")
       return found ? [] : [said("Asking the network…", "predictions-asking")];
     if (found === null)

@@ -12,150 +12,172 @@ import { IDLE, eachFrame, latest } from "../store.js";
 const REST = 200;
 const MOST_PLANES = 8;
 
-/**
- * @param {HTMLElement} root
- * @param {import("../store.js").Store} store
- */
-export function mount(root, store) {
-  store.set({ pyramid: IDLE });
-  const fetching = latest(store, "pyramid");
-  const thumbnails = createThumbnails(() => repaint());
-  const stack = element("canvas", { role: "img" });
-  const nested = element("canvas", { role: "img" });
-  const depth = element("input", { type: "range", min: 0, step: 1, id: "depth" });
-  const said = element("p", { class: "pyramid-said", "aria-live": "polite" });
-  const rows = element("tbody");
-  const body = element(
+class PyramidView {
+  #root;
+  #store;
+  #fetching;
+  #thumbnails = createThumbnails(() => this.#repaint());
+  #stack = element("canvas", { role: "img" });
+  #nested = element("canvas", { role: "img" });
+  #depth = element("input", { type: "range", min: 0, step: 1, id: "depth" });
+  #said = element("p", { class: "pyramid-said", "aria-live": "polite" });
+  #rows = element("tbody");
+  #body = element(
     "div",
     { class: "pyramid-body" },
-    element("div", { class: "pyramid-scroll" }, stack),
+    element("div", { class: "pyramid-scroll" }, this.#stack),
     element(
       "div",
       { class: "pyramid-growth" },
-      nested,
-      element("div", {}, element("label", { for: "depth" }, "From layer to layer"), depth, said),
+      this.#nested,
+      element(
+        "div",
+        {},
+        element("label", { for: "depth" }, "From layer to layer"),
+        this.#depth,
+        this.#said,
+      ),
     ),
-    element("details", {}, element("summary", {}, "Every layer on the way"), table(rows)),
+    element("details", {}, element("summary", {}, "Every layer on the way"), table(this.#rows)),
   );
-  const message = element("div");
-  const title = element("span", { class: "soft" });
-  root.append(
-    element("div", { class: "head" }, element("h2", {}, "What it sees, layer by layer"), title),
-    message,
-    body,
-  );
+  #message = element("div");
+  #title = element("span", { class: "soft" });
+  #timer = 0;
+  #inView = false;
+  #due = true;
+  #repaint = eachFrame(() => {
+    const { pyramid, layers, input } = this.#store.state;
+    if (pyramid.value === null || layers.value === null || this.#body.hidden) return;
+    const { way, picture, model } = pyramid.value;
+    const planes = shownLevels(
+      way,
+      Math.min(MOST_PLANES, Math.max(3, Math.floor(this.#root.clientWidth / 120))),
+    );
+    const colours = this.#store.state.colours;
+    drawStack(
+      this.#stack,
+      planes,
+      (level) => this.#thumbnails.of(model, input, level, picture),
+      colours,
+      this.#root.clientWidth - 32,
+    );
+    const fields = nestedFields(way);
+    drawNested(this.#nested, fields, Number(this.#depth.value), picture, colours);
+    this.#tell(fields[Number(this.#depth.value)], fields.length);
+  });
 
-  let timer = 0;
-  let inView = false;
-  let due = true;
-  new IntersectionObserver(
-    (entries) => {
-      inView = entries.at(-1).isIntersecting;
-      if (inView && due) ask();
-    },
-    { rootMargin: "200px" },
-  ).observe(root);
-  new ResizeObserver(eachFrame(() => repaint())).observe(root);
-
-  function later({ playing }) {
-    due = true;
-    if (playing) return;
-    clearTimeout(timer);
-    timer = setTimeout(() => inView && ask(), REST);
+  /**
+   * @param {HTMLElement} root
+   * @param {import("../store.js").Store} store
+   */
+  constructor(root, store) {
+    this.#root = root;
+    this.#store = store;
+    store.set({ pyramid: IDLE });
+    this.#fetching = latest(store, "pyramid");
+    root.append(
+      element(
+        "div",
+        { class: "head" },
+        element("h2", {}, "What it sees, layer by layer"),
+        this.#title,
+      ),
+      this.#message,
+      this.#body,
+    );
+    new IntersectionObserver(
+      (entries) => {
+        this.#inView = entries.at(-1).isIntersecting;
+        if (this.#inView && this.#due) this.#ask();
+      },
+      { rootMargin: "200px" },
+    ).observe(root);
+    new ResizeObserver(eachFrame(() => this.#repaint())).observe(root);
+    this.#depth.addEventListener("input", this.#repaint);
+    store.on(["model"], () => {
+      this.#fetching.clear();
+      this.#thumbnails.clear();
+      this.#due = true;
+    });
+    store.on(["maps", "layer", "unit", "playing"], (value) => this.#later(value));
+    store.on(["pyramid", "input"], () => this.#show());
+    store.on(["colours", "theme"], this.#repaint);
   }
 
-  function ask() {
-    const { model, layers, layer, input, unit, maps } = store.state;
+  #later({ playing }) {
+    this.#due = true;
+    if (playing) return;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#inView && this.#ask(), REST);
+  }
+
+  #ask() {
+    const { model, layers, layer, input, unit, maps } = this.#store.state;
     if (maps.status !== "ready" || maps.value.layer !== layer || unit === null || input === null)
       return;
-    due = false;
+    this.#due = false;
     const chosen = layers.value[layer];
     const query = { unit: unit.length > 0 ? unit.join(",") : null, input_id: input };
-    fetching.load(async (signal) => {
+    this.#fetching.load(async (signal) => {
       const { levels } = await api.pyramid(model, layer, query, signal);
-      const picture = await thumbnails.input(model, input, signal);
+      const picture = await this.#thumbnails.input(model, input, signal);
       const way = path(chosen, unit, levels, layers.value, picture.size);
       return { way, picture, model, input };
     });
   }
 
-  const repaint = eachFrame(() => {
-    const { pyramid, layers, input } = store.state;
-    if (pyramid.value === null || layers.value === null || body.hidden) return;
-    const { way, picture, model } = pyramid.value;
-    const planes = shownLevels(
-      way,
-      Math.min(MOST_PLANES, Math.max(3, Math.floor(root.clientWidth / 120))),
-    );
-    const colours = store.state.colours;
-    drawStack(
-      stack,
-      planes,
-      (level) => thumbnails.of(model, input, level, picture),
-      colours,
-      root.clientWidth - 32,
-    );
-    const fields = nestedFields(way);
-    drawNested(nested, fields, Number(depth.value), picture, colours);
-    tell(fields[Number(depth.value)], fields.length);
-  });
-
-  function tell(field, count) {
+  #tell(field, count) {
     if (!field) {
-      said.textContent = "";
+      this.#said.textContent = "";
       return;
     }
-    const place = `${Number(depth.value) + 1} of ${count}`;
+    const place = `${Number(this.#depth.value) + 1} of ${count}`;
     const sizes = times(field.interval.map(([start, stop]) => stop - start));
-    said.textContent = `Layer ${field.level.index} ${field.level.name} (${place}): one of its units sees ${sizes} of the input.`;
-    nested.setAttribute("aria-label", said.textContent);
+    this.#said.textContent = `Layer ${field.level.index} ${field.level.name} (${place}): one of its units sees ${sizes} of the input.`;
+    this.#nested.setAttribute("aria-label", this.#said.textContent);
   }
 
-  function show() {
-    const { pyramid, input } = store.state;
-    body.hidden = pyramid.value === null;
-    body.classList.toggle("stale", pyramid.status === "loading");
-    message.replaceChildren(...words(pyramid, input));
+  #show() {
+    const { pyramid, input } = this.#store.state;
+    this.#body.hidden = pyramid.value === null;
+    this.#body.classList.toggle("stale", pyramid.status === "loading");
+    this.#message.replaceChildren(...this.#words(pyramid, input));
     if (pyramid.value === null) return;
     const { way } = pyramid.value;
-    root.dataset.levels = JSON.stringify(
+    this.#root.dataset.levels = JSON.stringify(
       way.map(({ index, interval, clipped }) => ({ index, interval, clipped })),
     );
     const unit = way.at(-1);
     const which = unit.position.length > 0 ? `unit ${unit.position.join(", ")}` : "each number";
-    title.textContent = `${which} of layer ${unit.index} ${unit.name}`;
-    stack.setAttribute(
+    this.#title.textContent = `${which} of layer ${unit.index} ${unit.name}`;
+    this.#stack.setAttribute(
       "aria-label",
       `The patches that unit ${unit.position.join(", ")} sees, in ${way.length - 1} tensors before it`,
     );
     const fields = nestedFields(way);
-    const former = Number(depth.max);
-    depth.max = String(Math.max(fields.length - 1, 0));
-    if (former !== Number(depth.max)) depth.value = depth.max;
-    depth.parentElement.parentElement.hidden = fields.length === 0;
-    rows.replaceChildren(...[...way].reverse().map(row));
-    repaint();
+    const former = Number(this.#depth.max);
+    this.#depth.max = String(Math.max(fields.length - 1, 0));
+    if (former !== Number(this.#depth.max)) this.#depth.value = this.#depth.max;
+    this.#depth.parentElement.parentElement.hidden = fields.length === 0;
+    this.#rows.replaceChildren(...[...way].reverse().map(row));
+    this.#repaint();
   }
 
-  function words({ status, error }, input) {
-    if (status === "failed") return [failure(error, ask)];
+  #words({ status, error }, input) {
+    if (status === "failed") return [failure(error, () => this.#ask())];
     if (status === "idle")
       return [
         element("p", { class: "soft" }, input === null ? "Give the network an input first." : "…"),
       ];
     return [];
   }
-
-  depth.addEventListener("input", repaint);
-  store.on(["model"], () => {
-    fetching.clear();
-    thumbnails.clear();
-    due = true;
-  });
-  store.on(["maps", "layer", "unit", "playing"], later);
-  store.on(["pyramid", "input"], show);
-  store.on(["colours", "theme"], repaint);
 }
+
+/**
+ * @param {HTMLElement} root
+ * @param {import("../store.js").Store} store
+ */
+export const mount = (root, store) => new PyramidView(root, store);
 
 const table = (rows) =>
   element(

@@ -9,80 +9,90 @@ const SPEEDS = [
   { name: "row by row", pause: 120, row: true },
 ];
 
-/**
- * @param {{move: (steps: number | "row") => boolean, began: () => void, ended: () => void, clear: () => void}} on
- *   `move` answers whether there was somewhere to go.
- */
-export function createPlayer(on) {
-  const button = (text, label, onclick) =>
-    element("button", { type: "button", onclick, "aria-label": label, title: label }, text);
-  const back = button("◂", "Step back", () => step(-1));
-  const play = button("Play", "Play: slide the kernel over the input", () =>
-    timer === null ? start() : stop(),
+export class Player {
+  #on;
+  #play = button("Play", "Play: slide the kernel over the input", () =>
+    this.#timer === null ? this.#start() : this.stop(),
   );
-  const forward = button("▸", "Step forward", () => step(1));
-  const clear = button("Show the whole map", "Show the whole served map again", () => {
-    stop();
-    on.clear();
+  #clear = button("Show the whole map", "Show the whole served map again", () => {
+    this.stop();
+    this.#on.clear();
   });
-  clear.classList.add("quiet");
-  const speeds = SPEEDS.map(({ name }, place) => element("option", { value: String(place) }, name));
-  const speed = element("select", { "aria-label": "Speed" }, ...speeds);
-  speed.value = "1";
-  const progress = element("p", { class: "convolution-progress small soft" });
-  const root = element(
-    "div",
-    { class: "convolution-player", role: "group", "aria-label": "Slide the kernel" },
-    back,
-    play,
-    forward,
-    speed,
-    clear,
-    progress,
-  );
-  let timer = null;
-  clear.hidden = true;
+  #speed;
+  #progress = element("p", { class: "convolution-progress small soft" });
+  root;
+  #timer = null;
 
-  function step(steps) {
-    stop();
-    on.move(steps);
+  /**
+   * @param {{move: (steps: number | "row") => boolean, began: () => void, ended: () => void, clear: () => void}} on
+   *   `move` answers whether there was somewhere to go.
+   */
+  constructor(on) {
+    this.#on = on;
+    const back = button("◂", "Step back", () => this.#step(-1));
+    const forward = button("▸", "Step forward", () => this.#step(1));
+    this.#clear.classList.add("quiet");
+    const speeds = SPEEDS.map(({ name }, place) =>
+      element("option", { value: String(place) }, name),
+    );
+    this.#speed = element("select", { "aria-label": "Speed" }, ...speeds);
+    this.#speed.value = "1";
+    this.root = element(
+      "div",
+      { class: "convolution-player", role: "group", "aria-label": "Slide the kernel" },
+      back,
+      this.#play,
+      forward,
+      this.#speed,
+      this.#clear,
+      this.#progress,
+    );
+    this.#clear.hidden = true;
   }
 
-  function start() {
-    on.began();
-    root.dataset.playing = "true";
-    play.textContent = "Pause";
-    play.setAttribute("aria-label", "Pause");
-    timer = setTimeout(tick, SPEEDS[speed.value].pause);
+  #step(steps) {
+    this.stop();
+    this.#on.move(steps);
   }
 
-  function stop() {
-    if (timer === null) return;
-    clearTimeout(timer);
-    timer = null;
-    delete root.dataset.playing;
-    play.textContent = "Play";
-    play.setAttribute("aria-label", "Play: slide the kernel over the input");
-    on.ended();
+  #start() {
+    this.#on.began();
+    this.root.dataset.playing = "true";
+    this.#play.textContent = "Pause";
+    this.#play.setAttribute("aria-label", "Pause");
+    this.#timer = setTimeout(() => this.#tick(), SPEEDS[this.#speed.value].pause);
   }
 
-  function tick() {
-    const { pause, row } = SPEEDS[speed.value];
-    timer = setTimeout(tick, pause);
-    if (!on.move(row ? "row" : 1)) stop();
+  stop() {
+    if (this.#timer === null) return;
+    clearTimeout(this.#timer);
+    this.#timer = null;
+    delete this.root.dataset.playing;
+    this.#play.textContent = "Play";
+    this.#play.setAttribute("aria-label", "Play: slide the kernel over the input");
+    this.#on.ended();
   }
 
-  return {
-    root,
-    stop,
-    toggle: () => (timer === null ? start() : stop()),
-    get playing() {
-      return timer !== null;
-    },
-    /** @param {string} text What has been computed so far; empty if nothing. */
-    report(text) {
-      progress.textContent = text;
-      clear.hidden = text === "";
-    },
-  };
+  #tick() {
+    const { pause, row } = SPEEDS[this.#speed.value];
+    this.#timer = setTimeout(() => this.#tick(), pause);
+    if (!this.#on.move(row ? "row" : 1)) this.stop();
+  }
+
+  toggle() {
+    return this.#timer === null ? this.#start() : this.stop();
+  }
+
+  get playing() {
+    return this.#timer !== null;
+  }
+
+  /** @param {string} text What has been computed so far; empty if nothing. */
+  report(text) {
+    this.#progress.textContent = text;
+    this.#clear.hidden = text === "";
+  }
 }
+
+const button = (text, label, onclick) =>
+  element("button", { type: "button", onclick, "aria-label": label, title: label }, text);

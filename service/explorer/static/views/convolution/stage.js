@@ -10,105 +10,114 @@ import { exact, minus, told } from "./words.js";
 
 const NUMBERS_READ_ALOUD = 27;
 
-/**
- * @param {{choose: (unit: number[]) => void, chooseChannel: (channel: number | null) => void}} on
- */
-export function createStage(on) {
-  const parts = {
+export class Stage {
+  #on;
+  #parts = {
     inputs: element("div", { class: "convolution-inputs" }),
     output: plane("convolution-output"),
   };
-  const cells = Object.fromEntries(
+  #cells = Object.fromEntries(
     ["patch", "kernel", "products"].map((name) => [name, cellFigure(name)]),
   );
-  const signs = { times: sign("×"), equals: sign("="), becomes: sign("→") };
-  const total = element("span", { class: "number" });
-  const sum = element("span", { class: "convolution-row-sum" }, signs.becomes, total);
-  const calc = element(
-    "div",
-    {
-      class: "convolution-calc",
-      role: "group",
-      tabIndex: 0,
-      "aria-label": "Patch, kernel and products: arrow keys read the cells",
-    },
-    element("span"),
-    cells.patch.root,
-    signs.times,
-    cells.kernel.root,
-    signs.equals,
-    cells.products.root,
-    sum,
-  );
-  const readout = element("p", { class: "convolution-readout small soft number", role: "status" });
-  const picker = element("select", { class: "convolution-channel", "aria-label": "Input channel" });
-  const lines = svg("svg", { class: "convolution-lines", "aria-hidden": "true" });
-  const root = element(
-    "div",
-    { class: "convolution-stage" },
-    parts.inputs,
-    calc,
-    parts.output.root,
-    lines,
-  );
-  let shown = null;
-  let pointed = null;
-  let planes = [];
+  #signs = { times: sign("×"), equals: sign("="), becomes: sign("→") };
+  #total = element("span", { class: "number" });
+  #calc;
+  readout = element("p", { class: "convolution-readout small soft number", role: "status" });
+  #picker = element("select", { class: "convolution-channel", "aria-label": "Input channel" });
+  #lines = svg("svg", { class: "convolution-lines", "aria-hidden": "true" });
+  root;
+  #shown = null;
+  #pointed = null;
+  #planes = [];
 
-  picker.addEventListener("change", () =>
-    on.chooseChannel(picker.value === "" ? null : Number(picker.value)),
-  );
-  parts.output.canvas.addEventListener("click", (event) => {
-    const unit = shown && placeUnder(event, shown.pre.size, parts.output.drawn);
-    if (unit) on.choose(unit);
-  });
-  for (const { canvas } of Object.values(cells)) {
-    canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => {
-      if (shown) pointAt(placeAt({ x: offsetX, y: offsetY }, shown.found.shape, shown.cell));
+  /**
+   * @param {{choose: (unit: number[]) => void, chooseChannel: (channel: number | null) => void}} on
+   */
+  constructor(on) {
+    this.#on = on;
+    const sum = element("span", { class: "convolution-row-sum" }, this.#signs.becomes, this.#total);
+    this.#calc = element(
+      "div",
+      {
+        class: "convolution-calc",
+        role: "group",
+        tabIndex: 0,
+        "aria-label": "Patch, kernel and products: arrow keys read the cells",
+      },
+      element("span"),
+      this.#cells.patch.root,
+      this.#signs.times,
+      this.#cells.kernel.root,
+      this.#signs.equals,
+      this.#cells.products.root,
+      sum,
+    );
+    this.root = element(
+      "div",
+      { class: "convolution-stage" },
+      this.#parts.inputs,
+      this.#calc,
+      this.#parts.output.root,
+      this.#lines,
+    );
+    this.#picker.addEventListener("change", () =>
+      this.#on.chooseChannel(this.#picker.value === "" ? null : Number(this.#picker.value)),
+    );
+    this.#parts.output.canvas.addEventListener("click", (event) => {
+      const unit = this.#shown && placeUnder(event, this.#shown.pre.size, this.#parts.output.drawn);
+      if (unit) this.#on.choose(unit);
     });
-    canvas.addEventListener("pointerleave", () => pointAt(null));
+    for (const { canvas } of Object.values(this.#cells)) {
+      canvas.addEventListener("pointermove", ({ offsetX, offsetY }) => {
+        if (this.#shown)
+          this.#pointAt(
+            placeAt({ x: offsetX, y: offsetY }, this.#shown.found.shape, this.#shown.cell),
+          );
+      });
+      canvas.addEventListener("pointerleave", () => this.#pointAt(null));
+    }
+    this.#calc.addEventListener("keydown", (event) => {
+      const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (step === undefined || !this.#shown) return;
+      event.preventDefault();
+      event.stopPropagation();
+      const count = this.#shown.row.values.length;
+      this.#pointAt(((this.#pointed ?? (step > 0 ? -1 : 0)) + step + count) % count);
+    });
+    this.#calc.addEventListener("blur", () => this.#pointAt(null));
   }
-  calc.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step === undefined || !shown) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const count = shown.row.values.length;
-    pointAt(((pointed ?? (step > 0 ? -1 : 0)) + step + count) % count);
-  });
-  calc.addEventListener("blur", () => pointAt(null));
 
-  function pointAt(place) {
-    if (place === pointed || !shown) return;
-    pointed = place;
-    drawNumbers();
-    tell();
+  #pointAt(place) {
+    if (place === this.#pointed || !this.#shown) return;
+    this.#pointed = place;
+    this.#drawNumbers();
+    this.#tell();
   }
 
-  function tell() {
-    const { row } = shown;
-    if (pointed === null || row.values[pointed] === undefined) {
-      readout.textContent =
+  #tell() {
+    const { row } = this.#shown;
+    if (this.#pointed === null || row.values[this.#pointed] === undefined) {
+      this.readout.textContent =
         row.values.length > 1 ? "Point at a cell to read its numbers in full." : "";
-      readout.classList.remove("number");
+      this.readout.classList.remove("number");
       return;
     }
-    readout.classList.add("number");
-    const value = row.inside[pointed] ? exact(row.values[pointed]) : "0 (padding)";
-    readout.textContent = row.weights
-      ? `${value} × ${exact(row.weights[pointed])} = ${exact(row.products[pointed])}`
-      : row.inside[pointed]
+    this.readout.classList.add("number");
+    const value = row.inside[this.#pointed] ? exact(row.values[this.#pointed]) : "0 (padding)";
+    this.readout.textContent = row.weights
+      ? `${value} × ${exact(row.weights[this.#pointed])} = ${exact(row.products[this.#pointed])}`
+      : row.inside[this.#pointed]
         ? value
         : "padding, which does not count";
   }
 
-  function drawNumbers() {
-    const { found, row, scales, cell } = shown;
-    const marked = pointed ?? found.winner ?? null;
+  #drawNumbers() {
+    const { found, row, scales, cell } = this.#shown;
+    const marked = this.#pointed ?? found.winner ?? null;
     const shared = { shape: found.shape, cell, marked };
     const silent = found.how === "maximum" || found.divisor < row.values.length;
     const { values, inside } = row;
-    drawCells(cells.patch.canvas, {
+    drawCells(this.#cells.patch.canvas, {
       ...shared,
       values,
       inside,
@@ -116,120 +125,128 @@ export function createStage(on) {
       frame: scales.red,
       silent,
     });
-    cells.patch.canvas.setAttribute("aria-label", spoken("Patch", row.values));
+    this.#cells.patch.canvas.setAttribute("aria-label", spoken("Patch", row.values));
     if (!row.weights) return;
-    drawCells(cells.kernel.canvas, {
+    drawCells(this.#cells.kernel.canvas, {
       ...shared,
       values: row.weights,
       inside: null,
       scale: scales.kernel,
     });
-    drawCells(cells.products.canvas, {
+    drawCells(this.#cells.products.canvas, {
       ...shared,
       values: row.products,
       inside: row.inside,
       scale: scales.products,
     });
-    cells.kernel.canvas.setAttribute("aria-label", spoken("Kernel", row.weights));
-    cells.products.canvas.setAttribute("aria-label", spoken("Products", row.products));
+    this.#cells.kernel.canvas.setAttribute("aria-label", spoken("Kernel", row.weights));
+    this.#cells.products.canvas.setAttribute("aria-label", spoken("Products", row.products));
   }
 
-  function drawMaps(view) {
+  #drawMaps(view) {
     const { found, side } = view;
-    while (planes.length < view.inputs.length)
-      planes.push(plane("convolution-input", view.inputs.length > 1));
-    planes.length = view.inputs.length;
+    while (this.#planes.length < view.inputs.length)
+      this.#planes.push(plane("convolution-input", view.inputs.length > 1));
+    this.#planes.length = view.inputs.length;
     const text = found.how === "product" ? "×" : "+";
-    const between = (place) => (place > 0 ? [(signs[`${text}${place}`] ??= sign(text))] : []);
-    const wanted = planes.flatMap((each, place) => [...between(place), each.root]);
+    const between = (place) => (place > 0 ? [(this.#signs[`${text}${place}`] ??= sign(text))] : []);
+    const wanted = this.#planes.flatMap((each, place) => [...between(place), each.root]);
     if (found.taps.length === 0)
-      wanted.push((signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
-    const { children } = parts.inputs;
+      wanted.push((this.#signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
+    const { children } = this.#parts.inputs;
     if (
       children.length !== wanted.length ||
       wanted.some((each, place) => children[place] !== each)
     ) {
-      parts.inputs.replaceChildren(...wanted);
+      this.#parts.inputs.replaceChildren(...wanted);
     }
     view.inputs.forEach((input, place) => {
-      const { canvas, label } = planes[place];
-      planes[place].drawn = drawPlane(canvas, {
+      const { canvas, label } = this.#planes[place];
+      this.#planes[place].drawn = drawPlane(canvas, {
         ...input,
         side: input.values.length === 1 ? view.sideOfOne : side,
       });
       label.style.maxWidth = `${side + CAPTION}px`;
       const title =
-        view.channels.length > 1 ? ["channel ", picker, ` of ${input.title}`] : [input.title];
-      label.replaceChildren(...title, slicing(input, planes[place].drawn));
+        view.channels.length > 1 ? ["channel ", this.#picker, ` of ${input.title}`] : [input.title];
+      label.replaceChildren(...title, slicing(input, this.#planes[place].drawn));
       const reach = input.window.map(([start, stop]) => `${start} to ${stop - 1}`).join(", ");
       canvas.setAttribute("aria-label", `${input.title}, the window at ${reach}`);
     });
-    parts.output.drawn = drawPlane(parts.output.canvas, { ...view.output, side: view.outputSide });
-    parts.output.label.style.maxWidth = `${Math.max(view.outputSide, 110) + CAPTION}px`;
-    parts.output.label.replaceChildren(view.output.title, slicing(view.output, parts.output.drawn));
+    this.#parts.output.drawn = drawPlane(this.#parts.output.canvas, {
+      ...view.output,
+      side: view.outputSide,
+    });
+    this.#parts.output.label.style.maxWidth = `${Math.max(view.outputSide, 110) + CAPTION}px`;
+    this.#parts.output.label.replaceChildren(
+      view.output.title,
+      slicing(view.output, this.#parts.output.drawn),
+    );
     const chosen = `${view.output.title}; unit ${view.unit.join(", ")}; click to choose another`;
-    parts.output.canvas.setAttribute("aria-label", chosen);
+    this.#parts.output.canvas.setAttribute("aria-label", chosen);
   }
 
-  function offerChannels({ channels, row, picked }) {
+  #offerChannels({ channels, row, picked }) {
     if (channels.length < 2) return;
     const key = `${channels.length} ${channels[0]}`;
-    if (picker.dataset.key !== key) {
-      picker.dataset.key = key;
+    if (this.#picker.dataset.key !== key) {
+      this.#picker.dataset.key = key;
       const options = channels.map((each) =>
         element("option", { value: String(each) }, String(each)),
       );
-      picker.replaceChildren(element("option", { value: "" }), ...options);
+      this.#picker.replaceChildren(element("option", { value: "" }), ...options);
     }
-    picker.options[0].textContent = picked === null ? `${row.channel}, strongest` : "the strongest";
-    picker.value = picked === null ? "" : String(picked);
+    this.#picker.options[0].textContent =
+      picked === null ? `${row.channel}, strongest` : "the strongest";
+    this.#picker.value = picked === null ? "" : String(picked);
   }
 
-  return {
-    root,
-    readout,
-    /** @param {object} view See `viewOf` in ../convolution.js. */
-    draw(view) {
-      const { found, row, diverging } = view;
-      const layout = measure(view, root.clientWidth);
-      const inputScale = view.inputs[0]?.scale ?? scaleFor(rangeOf(row.values), view.colours);
-      const scales = {
-        patch: inputScale,
-        kernel: around(view.weights ?? [1], diverging),
-        products: around(row.products, diverging),
-        red: view.red,
-      };
-      shown = { ...view, ...layout, scales };
-      if (pointed !== null && pointed >= row.values.length) pointed = null;
-      root.classList.toggle("below", layout.below);
-      root.classList.toggle("stacked", layout.stacked);
-      root.classList.toggle("narrow", layout.narrow);
-      // A window over a whole long signal or volume: it is scrolled, and not the page.
-      root.classList.toggle("long", widthOf(found.shape, layout.cell) > root.clientWidth);
-      const bare = found.taps.length === 0;
-      calc.hidden = bare;
-      readout.hidden = bare;
-      root.classList.toggle("bare", bare);
-      const weighed = [signs.times, cells.kernel.root, signs.equals, cells.products.root];
-      for (const each of weighed) each.hidden = !row.weights;
-      signs.becomes.textContent = row.weights ? "Σ" : "→";
-      total.textContent = minus(row.weights ? told(row.sum) : told(found.total));
-      cells.patch.label.textContent = "patch";
-      cells.products.label.textContent = row.values.length > 1 ? "products" : "product";
-      offerChannels(view);
-      drawMaps(shown);
-      drawNumbers();
-      tell();
-      const drawn = planes[0]?.drawn;
-      const zoom = {
-        from: planes[0]?.canvas,
-        outline: drawn?.outline,
-        to: cells.patch.canvas,
-        below: layout.below,
-      };
-      zoomLines(lines, root, zoom.outline && !bare ? zoom : null);
-    },
-  };
+  /** @param {object} view See `viewOf` in ../convolution.js. */
+  draw(view) {
+    const { found, row, diverging } = view;
+    const layout = measure(view, this.root.clientWidth);
+    const inputScale = view.inputs[0]?.scale ?? scaleFor(rangeOf(row.values), view.colours);
+    const scales = {
+      patch: inputScale,
+      kernel: around(view.weights ?? [1], diverging),
+      products: around(row.products, diverging),
+      red: view.red,
+    };
+    this.#shown = { ...view, ...layout, scales };
+    if (this.#pointed !== null && this.#pointed >= row.values.length) this.#pointed = null;
+    this.root.classList.toggle("below", layout.below);
+    this.root.classList.toggle("stacked", layout.stacked);
+    this.root.classList.toggle("narrow", layout.narrow);
+    // A window over a whole long signal or volume: it is scrolled, and not the page.
+    this.root.classList.toggle("long", widthOf(found.shape, layout.cell) > this.root.clientWidth);
+    const bare = found.taps.length === 0;
+    this.#calc.hidden = bare;
+    this.readout.hidden = bare;
+    this.root.classList.toggle("bare", bare);
+    const weighed = [
+      this.#signs.times,
+      this.#cells.kernel.root,
+      this.#signs.equals,
+      this.#cells.products.root,
+    ];
+    for (const each of weighed) each.hidden = !row.weights;
+    this.#signs.becomes.textContent = row.weights ? "Σ" : "→";
+    this.#total.textContent = minus(row.weights ? told(row.sum) : told(found.total));
+    this.#cells.patch.label.textContent = "patch";
+    this.#cells.products.label.textContent = row.values.length > 1 ? "products" : "product";
+    this.#offerChannels(view);
+    this.#drawMaps(this.#shown);
+    this.#drawNumbers();
+    this.#tell();
+    const drawn = this.#planes[0]?.drawn;
+    const zoom = {
+      from: this.#planes[0]?.canvas,
+      outline: drawn?.outline,
+      to: this.#cells.patch.canvas,
+      below: layout.below,
+    };
+    zoomLines(this.#lines, this.root, zoom.outline && !bare ? zoom : null);
+  }
 }
 
 function spoken(name, values) {

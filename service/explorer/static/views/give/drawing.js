@@ -3,7 +3,7 @@
 import { chosenModel, ofDigit } from "../../accepted.js";
 import { amount, nameOf } from "../../classes.js";
 import { element } from "../../dom.js";
-import { createPad } from "./pad.js";
+import { Pad } from "./pad.js";
 
 // Milliseconds: a pen that rests so long has made something to look at; one that does not is answered so often.
 const REST = 120;
@@ -12,115 +12,134 @@ const OFTEN = 300;
 const DIGIT = 0.07;
 const LINE = 0.025;
 
-/**
- * @param {import("../../store.js").Store} store
- * @param {import("../../sources.js").Sources} sources
- */
-export function createDrawing(store, sources) {
-  const hint = element("p", { class: "give-hint", "aria-hidden": "true" });
-  const pad = createPad(changed);
-  const button = (text, title, onclick) =>
-    element("button", { type: "button", title, onclick }, text);
-  const undo = button("Undo", "Take the last stroke back (Ctrl+Z)", pad.undo);
-  const clear = button("Clear", "An empty sheet", pad.clear);
-  const invert = button("Invert", "Light on dark, or dark on light", () => {
-    inverted = !inverted;
-    style(store.state);
-    if (store.state.given?.drawn) later(0);
-  });
-  const use = button("Use", "Give this drawing to the network again", () => later(0));
+export class Drawing {
+  #store;
+  #sources;
+  #hint = element("p", { class: "give-hint", "aria-hidden": "true" });
+  #pad = new Pad((drawing) => this.#changed(drawing));
+  #undo = button("Undo", "Take the last stroke back (Ctrl+Z)", () => this.#pad.undo());
+  #clear = button("Clear", "An empty sheet", () => this.#pad.clear());
+  #use = button("Use", "Give this drawing to the network again", () => this.#later(0));
   // Beside the pen, where one looks; the prediction's own panel is what is read aloud.
-  const answer = element("p", { class: "give-answer", "aria-hidden": "true" });
-  const panel = element(
-    "div",
-    { class: "give-draw" },
-    element("div", { class: "give-sheet" }, pad.canvas, hint),
-    element("div", { class: "give-tools" }, undo, clear, invert, use, answer),
-    element(
-      "p",
-      { class: "unseen" },
-      "The pad is for mouse, pen and touch; samples and files of your own need none.",
-    ),
-  );
-  let inverted = false;
-  let themed = false;
-  let width = LINE;
-  let timer = 0;
-  let turn = 0;
-  let posted = -Infinity;
-  let waiting = false;
+  #answer = element("p", { class: "give-answer", "aria-hidden": "true" });
+  panel;
+  #inverted = false;
+  #themed = false;
+  #width = LINE;
+  #timer = 0;
+  #turn = 0;
+  #posted = -Infinity;
+  #waiting = false;
+
+  /**
+   * @param {import("../../store.js").Store} store
+   * @param {import("../../sources.js").Sources} sources
+   */
+  constructor(store, sources) {
+    this.#store = store;
+    this.#sources = sources;
+    const invert = button("Invert", "Light on dark, or dark on light", () => {
+      this.#inverted = !this.#inverted;
+      this.#style(this.#store.state);
+      if (this.#store.state.given?.drawn) this.#later(0);
+    });
+    this.panel = element(
+      "div",
+      { class: "give-draw" },
+      element("div", { class: "give-sheet" }, this.#pad.canvas, this.#hint),
+      element(
+        "div",
+        { class: "give-tools" },
+        this.#undo,
+        this.#clear,
+        invert,
+        this.#use,
+        this.#answer,
+      ),
+      element(
+        "p",
+        { class: "unseen" },
+        "The pad is for mouse, pen and touch; samples and files of your own need none.",
+      ),
+    );
+    document.addEventListener("keydown", (event) => this.#undoByKey(event));
+    store.on(["models", "model", "theme"], (state) => this.#style(state));
+    store.on(["given", "model"], (value) => this.#showTools(value));
+    store.on(["given", "prediction"], (value) => this.#showAnswer(value));
+  }
 
   /** Forget what has not been posted yet. */
-  function stop() {
-    clearTimeout(timer);
-    turn += 1;
-    waiting = false;
+  stop() {
+    clearTimeout(this.#timer);
+    this.#turn += 1;
+    this.#waiting = false;
   }
 
-  function later(delay) {
-    clearTimeout(timer);
-    timer = setTimeout(post, delay);
-    waiting = true;
+  #later(delay) {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#post(), delay);
+    this.#waiting = true;
   }
 
-  function changed(drawing) {
-    if (pad.empty) {
-      stop();
-      style(store.state);
-      if (store.state.given?.drawn) sources.clear();
+  #changed(drawing) {
+    if (this.#pad.empty) {
+      this.stop();
+      this.#style(this.#store.state);
+      if (this.#store.state.given?.drawn) this.#sources.clear();
     } else {
       const overdue =
-        performance.now() - posted > OFTEN && store.state.prediction.status !== "loading";
-      later(drawing && overdue ? 0 : REST);
+        performance.now() - this.#posted > OFTEN &&
+        this.#store.state.prediction.status !== "loading";
+      this.#later(drawing && overdue ? 0 : REST);
     }
-    showTools(store.state);
+    this.#showTools(this.#store.state);
   }
 
-  async function post() {
-    stop();
-    const mine = turn;
-    posted = performance.now();
-    const blob = await pad.picture();
-    if (mine === turn) sources.offer(blob, { name: "your drawing", own: true, drawn: true });
+  async #post() {
+    this.stop();
+    const mine = this.#turn;
+    this.#posted = performance.now();
+    const blob = await this.#pad.picture();
+    if (mine === this.#turn)
+      this.#sources.offer(blob, { name: "your drawing", own: true, drawn: true });
   }
 
-  function style(state) {
+  #style(state) {
     const card = chosenModel(state)?.card;
     const digit = ofDigit(card);
-    hint.textContent = digit ? "Draw a digit" : "Draw something";
+    this.#hint.textContent = digit ? "Draw a digit" : "Draw something";
     // A sheet that is drawn on stays as it was posted, whatever becomes of the page and the model.
-    if (pad.empty) [themed, width] = [state.theme === "dark", digit ? DIGIT : LINE];
-    const dark = { light_on_dark: true, dark_on_light: false }[card?.input?.polarity] ?? themed;
-    pad.style({ width, dark: dark !== inverted });
-    hint.classList.toggle("give-on-dark", dark !== inverted);
+    if (this.#pad.empty)
+      [this.#themed, this.#width] = [state.theme === "dark", digit ? DIGIT : LINE];
+    const dark =
+      { light_on_dark: true, dark_on_light: false }[card?.input?.polarity] ?? this.#themed;
+    this.#pad.style({ width: this.#width, dark: dark !== this.#inverted });
+    this.#hint.classList.toggle("give-on-dark", dark !== this.#inverted);
   }
 
-  function showTools({ given }) {
-    const unused = !pad.empty && !given?.drawn && !waiting;
-    undo.disabled = clear.disabled = pad.empty;
-    hint.hidden = !pad.empty;
-    use.hidden = !unused;
-    pad.canvas.classList.toggle("stale", unused);
+  #showTools({ given }) {
+    const unused = !this.#pad.empty && !given?.drawn && !this.#waiting;
+    this.#undo.disabled = this.#clear.disabled = this.#pad.empty;
+    this.#hint.hidden = !this.#pad.empty;
+    this.#use.hidden = !unused;
+    this.#pad.canvas.classList.toggle("stale", unused);
   }
 
-  function showAnswer({ given, prediction }) {
+  #showAnswer({ given, prediction }) {
     const classes = (given?.drawn && prediction.value?.predictions) || [];
     const [first] = classes;
     const shown = first ? [element("b", {}, nameOf(first)), amount(first, classes)] : [];
-    answer.classList.toggle("give-long", first !== undefined && nameOf(first).length > 2);
-    answer.replaceChildren(...shown);
+    this.#answer.classList.toggle("give-long", first !== undefined && nameOf(first).length > 2);
+    this.#answer.replaceChildren(...shown);
   }
 
-  function undoByKey(event) {
+  #undoByKey(event) {
     const asked = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
-    if (!asked || panel.hidden || pad.empty) return;
+    if (!asked || this.panel.hidden || this.#pad.empty) return;
     event.preventDefault();
-    pad.undo();
+    this.#pad.undo();
   }
-
-  document.addEventListener("keydown", undoByKey);
-  store.on(["models", "model", "theme"], style);
-  store.on(["given", "model"], showTools);
-  store.on(["given", "prediction"], showAnswer);
-  return { panel, stop };
 }
+
+const button = (text, title, onclick) =>
+  element("button", { type: "button", title, onclick }, text);

@@ -10,118 +10,116 @@ const WHITE = "#ffffff";
 
 /** @typedef {[number, number]} Place Across and down, 0 to 1. */
 
-/**
- * @param {(drawing: boolean) => void} changed Called after every change; `drawing` while the pen is down.
- */
-export function createPad(changed) {
-  const canvas = element("canvas", { width: SIDE, height: SIDE, class: "give-pad", role: "img" });
-  const context = canvas.getContext("2d");
+export class Pad {
+  #changed;
+  canvas = element("canvas", { width: SIDE, height: SIDE, class: "give-pad", role: "img" });
+  #context = this.canvas.getContext("2d");
   /** @type {Place[][]} */
-  let strokes = [];
-  let width = 0.05;
-  let dark = false;
-  let pen = null;
-  let sheet = null;
+  #strokes = [];
+  #width = 0.05;
+  #dark = false;
+  #pen = null;
+  #sheet = null;
+  #soon = eachFrame(() => this.#repaint());
 
-  function repaint() {
-    context.fillStyle = dark ? BLACK : WHITE;
-    context.fillRect(0, 0, SIDE, SIDE);
-    context.lineCap = context.lineJoin = "round";
-    context.lineWidth = width * SIDE;
-    context.strokeStyle = dark ? WHITE : BLACK;
-    strokes.forEach(trace);
-    canvas.dataset.strokes = String(strokes.length);
-    canvas.setAttribute("aria-label", `Drawing pad, ${said(strokes.length)}`);
+  /**
+   * @param {(drawing: boolean) => void} changed Called after every change; `drawing` while the pen is down.
+   */
+  constructor(changed) {
+    this.#changed = changed;
+    this.canvas.addEventListener("pointerdown", (event) => {
+      if (this.#pen !== null || event.button !== 0) return;
+      event.preventDefault();
+      this.canvas.setPointerCapture(event.pointerId);
+      this.#pen = event.pointerId;
+      this.#sheet = this.canvas.getBoundingClientRect();
+      this.#strokes.push([this.#placeOf(event)]);
+      this.#repaint();
+      this.#changed(true);
+    });
+    this.canvas.addEventListener("pointermove", (event) => {
+      if (event.pointerId !== this.#pen) return;
+      const passed = event.getCoalescedEvents?.() ?? [];
+      this.#strokes
+        .at(-1)
+        .push(...(passed.length > 0 ? passed : [event]).map((event) => this.#placeOf(event)));
+      this.#soon();
+      this.#changed(true);
+    });
+    // A stroke that the browser takes away, for a gesture of its own, ends there.
+    for (const end of ["pointerup", "pointercancel"]) {
+      this.canvas.addEventListener(end, (event) => {
+        if (event.pointerId !== this.#pen) return;
+        this.#pen = null;
+        this.#changed(false);
+      });
+    }
+    this.#repaint();
+  }
+
+  #repaint() {
+    this.#context.fillStyle = this.#dark ? BLACK : WHITE;
+    this.#context.fillRect(0, 0, SIDE, SIDE);
+    this.#context.lineCap = this.#context.lineJoin = "round";
+    this.#context.lineWidth = this.#width * SIDE;
+    this.#context.strokeStyle = this.#dark ? WHITE : BLACK;
+    this.#strokes.forEach((stroke) => this.#trace(stroke));
+    this.canvas.dataset.strokes = String(this.#strokes.length);
+    this.canvas.setAttribute("aria-label", `Drawing pad, ${said(this.#strokes.length)}`);
   }
 
   /** A curve through the middles between the points. @param {Place[]} stroke */
-  function trace(stroke) {
+  #trace(stroke) {
     const points = stroke.map((place) => place.map((part) => part * SIDE));
     const [last] = points.slice(-1);
-    context.beginPath();
-    context.moveTo(...points[0]);
+    this.#context.beginPath();
+    this.#context.moveTo(...points[0]);
     for (let index = 1; index < points.length; index += 1) {
       const [from, to] = [points[index - 1], points[index]];
-      context.quadraticCurveTo(...from, (from[0] + to[0]) / 2, (from[1] + to[1]) / 2);
+      this.#context.quadraticCurveTo(...from, (from[0] + to[0]) / 2, (from[1] + to[1]) / 2);
     }
     // Not quite where it is: a line without length need not be painted, and a dot is one.
-    context.lineTo(last[0] + 0.01, last[1]);
-    context.stroke();
+    this.#context.lineTo(last[0] + 0.01, last[1]);
+    this.#context.stroke();
   }
-
-  const soon = eachFrame(repaint);
 
   /** @returns {Place} */
-  const placeOf = (event) => [
-    (event.clientX - sheet.left) / sheet.width,
-    (event.clientY - sheet.top) / sheet.height,
-  ];
-
-  canvas.addEventListener("pointerdown", (event) => {
-    if (pen !== null || event.button !== 0) return;
-    event.preventDefault();
-    canvas.setPointerCapture(event.pointerId);
-    pen = event.pointerId;
-    sheet = canvas.getBoundingClientRect();
-    strokes.push([placeOf(event)]);
-    repaint();
-    changed(true);
-  });
-
-  canvas.addEventListener("pointermove", (event) => {
-    if (event.pointerId !== pen) return;
-    const passed = event.getCoalescedEvents?.() ?? [];
-    strokes.at(-1).push(...(passed.length > 0 ? passed : [event]).map(placeOf));
-    soon();
-    changed(true);
-  });
-
-  // A stroke that the browser takes away, for a gesture of its own, ends there.
-  for (const end of ["pointerup", "pointercancel"]) {
-    canvas.addEventListener(end, (event) => {
-      if (event.pointerId !== pen) return;
-      pen = null;
-      changed(false);
-    });
+  #placeOf(event) {
+    return [
+      (event.clientX - this.#sheet.left) / this.#sheet.width,
+      (event.clientY - this.#sheet.top) / this.#sheet.height,
+    ];
   }
 
-  repaint();
+  get empty() {
+    return this.#strokes.length === 0;
+  }
 
-  return {
-    canvas,
+  undo() {
+    this.#strokes.pop();
+    this.#repaint();
+    this.#changed(false);
+  }
 
-    get empty() {
-      return strokes.length === 0;
-    },
+  clear() {
+    this.#strokes = [];
+    this.#repaint();
+    this.#changed(false);
+  }
 
-    undo() {
-      strokes.pop();
-      repaint();
-      changed(false);
-    },
+  /** Choose the width of the pen as a part of the side, and whether the paper is dark; what is drawn follows. */
+  style(chosen) {
+    if (chosen.width === this.#width && chosen.dark === this.#dark) return;
+    ({ width: this.#width, dark: this.#dark } = chosen);
+    this.#repaint();
+  }
 
-    clear() {
-      strokes = [];
-      repaint();
-      changed(false);
-    },
-
-    /** Choose the width of the pen as a part of the side, and whether the paper is dark; what is drawn follows. */
-    style(chosen) {
-      if (chosen.width === width && chosen.dark === dark) return;
-      ({ width, dark } = chosen);
-      repaint();
-    },
-
-    /** What is drawn, as a PNG. @returns {Promise<Blob>} */
-    picture() {
-      repaint();
-      return new Promise((done) => canvas.toBlob(done, "image/png"));
-    },
-  };
+  /** What is drawn, as a PNG. @returns {Promise<Blob>} */
+  picture() {
+    this.#repaint();
+    return new Promise((done) => this.canvas.toBlob(done, "image/png"));
+  }
 }
-
-/** @typedef {ReturnType<typeof createPad>} Pad */
 
 const said = (strokes) =>
   strokes === 0 ? "empty" : strokes === 1 ? "1 stroke" : `${strokes} strokes`;

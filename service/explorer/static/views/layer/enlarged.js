@@ -17,80 +17,122 @@ const UNMARKED = { unit: null, chosen: null, lit: null };
  * @property {import("../../palette.js").Scale} scale
  */
 
-/**
- * @param {object} handlers
- * @param {(unit: number[] | null) => void} handlers.onPoint
- * @param {(unit: number[]) => void} handlers.onChoose
- * @param {(step: number) => void} handlers.onSlice
- * @param {(event: KeyboardEvent) => void} handlers.onKey
- */
-export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
-  const base = element("canvas");
-  const over = element("canvas");
-  const classes = "layers-of-canvas layer-enlarged";
-  const root = element("div", { class: classes, role: "application", tabIndex: 0 }, base, over);
+export class EnlargedView {
+  #onPoint;
+  #onChoose;
+  #onSlice;
+  #base = element("canvas");
+  #over = element("canvas");
+  element;
   /** @type {Enlarged | null} */
-  let shown = null;
-  let box = { left: 0, top: 0, width: SIDE, height: SIDE };
-  let marks = UNMARKED;
+  #shown = null;
+  #box = { left: 0, top: 0, width: SIDE, height: SIDE };
+  #marks = UNMARKED;
+  repaint = eachFrame(() => this.#paint());
+  #repaintOver = eachFrame(() => this.#paintOver());
+
+  /**
+   * @param {object} handlers
+   * @param {(unit: number[] | null) => void} handlers.onPoint
+   * @param {(unit: number[]) => void} handlers.onChoose
+   * @param {(step: number) => void} handlers.onSlice
+   * @param {(event: KeyboardEvent) => void} handlers.onKey
+   */
+  constructor({ onPoint, onChoose, onSlice, onKey }) {
+    this.#onPoint = onPoint;
+    this.#onChoose = onChoose;
+    this.#onSlice = onSlice;
+    const classes = "layers-of-canvas layer-enlarged";
+    this.element = element(
+      "div",
+      { class: classes, role: "application", tabIndex: 0 },
+      this.#base,
+      this.#over,
+    );
+    this.element.addEventListener("pointermove", (event) => this.#onPoint(this.#under(event)));
+    this.element.addEventListener("pointerleave", () => this.#onPoint(null));
+    this.element.addEventListener("click", (event) => {
+      const unit = this.#under(event);
+      if (unit) this.#onChoose(unit);
+    });
+    this.element.addEventListener("keydown", onKey);
+    this.element.addEventListener(
+      "wheel",
+      (event) => {
+        if (!this.#shown || this.#shown.size.length < 3) return;
+        event.preventDefault();
+        this.#onSlice(Math.sign(event.deltaY));
+      },
+      { passive: false },
+    );
+  }
 
   /** As large as there is room for, in whole pixels for each unit where it is enlarged. */
-  function arrange(size) {
-    const room = Math.min(SIDE, root.parentElement?.clientWidth || SIDE);
+  #arrange(size) {
+    const room = Math.min(SIDE, this.element.parentElement?.clientWidth || SIDE);
     const wide = aspect(size);
     let [width, height] = wide >= 1 ? [room, room / wide] : [room * wide, room];
     if (size.length === 1) height = 170;
     if (size.length > 1) [width, height] = [whole(width, size.at(-1)), whole(height, size.at(-2))];
-    box = { left: 0, top: 0, width, height };
+    this.#box = { left: 0, top: 0, width, height };
   }
 
-  const whole = (length, units) =>
-    units < length ? Math.floor(length / units) * units : Math.round(length);
-
-  const paint = () => {
-    if (shown) arrange(shown.size);
-    const context = sharpen(base, box.width, box.height);
+  #paint() {
+    if (this.#shown) this.#arrange(this.#shown.size);
+    const context = sharpen(this.#base, this.#box.width, this.#box.height);
     context.fillStyle = colour("--sunk");
-    context.fillRect(0, 0, box.width, box.height);
-    if (shown) {
-      drawMap(context, shown.values, shown.size, box, shown.scale, shown);
-      const plane = shown.size.slice(-2).reduce((product, length) => product * length, 1);
-      const start = shown.size.length > 2 ? shown.slice * plane : 0;
+    context.fillRect(0, 0, this.#box.width, this.#box.height);
+    if (this.#shown) {
+      drawMap(
+        context,
+        this.#shown.values,
+        this.#shown.size,
+        this.#box,
+        this.#shown.scale,
+        this.#shown,
+      );
+      const plane = this.#shown.size.slice(-2).reduce((product, length) => product * length, 1);
+      const start = this.#shown.size.length > 2 ? this.#shown.slice * plane : 0;
       drawNumbers(
         context,
-        shown.values.subarray(start, start + plane),
-        shown.size,
-        box,
-        shown.scale,
+        this.#shown.values.subarray(start, start + plane),
+        this.#shown.size,
+        this.#box,
+        this.#shown.scale,
       );
     }
-    paintOver();
-  };
-
-  function paintOver() {
-    const context = sharpen(over, box.width, box.height);
-    if (!shown) return;
-    const { unit, chosen, lit } = marks;
-    if (lit) dim(context, box, lit === "none" ? null : rectangle(lit, shown.size, box, shown));
-    if (chosen && unit && String(chosen) !== String(unit)) cell(context, chosen, false);
-    if (unit) cell(context, unit, true);
+    this.#paintOver();
   }
 
-  function cell(context, unit, red) {
+  #paintOver() {
+    const context = sharpen(this.#over, this.#box.width, this.#box.height);
+    if (!this.#shown) return;
+    const { unit, chosen, lit } = this.#marks;
+    if (lit)
+      dim(
+        context,
+        this.#box,
+        lit === "none" ? null : rectangle(lit, this.#shown.size, this.#box, this.#shown),
+      );
+    if (chosen && unit && String(chosen) !== String(unit)) this.#cell(context, chosen, false);
+    if (unit) this.#cell(context, unit, true);
+  }
+
+  #cell(context, unit, red) {
     const mark = rectangle(
       unit.map((index) => [index, index + 1]),
-      shown.size,
-      box,
-      shown,
+      this.#shown.size,
+      this.#box,
+      this.#shown,
     );
     if (!mark) return;
-    if (shown.size.length === 1) {
+    if (this.#shown.size.length === 1) {
       context.fillStyle = colour(red ? "--red" : "--soft");
-      context.fillRect(mark.left + mark.width / 2 - 1, 0, 2, box.height);
+      context.fillRect(mark.left + mark.width / 2 - 1, 0, 2, this.#box.height);
     } else if (red) {
-      outline(context, inside(mark));
+      outline(context, this.#inside(mark));
     } else {
-      const { left, top, width, height } = grown(inside(mark), -1);
+      const { left, top, width, height } = grown(this.#inside(mark), -1);
       for (const [lineWidth, strokeStyle] of [
         [3, "#fff"],
         [1, "#000"],
@@ -102,58 +144,42 @@ export function createEnlarged({ onPoint, onChoose, onSlice, onKey }) {
   }
 
   /** Wide enough to be seen, and not beyond the edge, where the line would be cut off. */
-  function inside(mark) {
+  #inside(mark) {
     const { left, top, width, height } = grown(mark, Math.max(0, (6 - mark.width) / 2));
-    const [from, to] = [Math.max(left, 3), Math.min(left + width, box.width - 3)];
-    const [above, below] = [Math.max(top, 3), Math.min(top + height, box.height - 3)];
+    const [from, to] = [Math.max(left, 3), Math.min(left + width, this.#box.width - 3)];
+    const [above, below] = [Math.max(top, 3), Math.min(top + height, this.#box.height - 3)];
     return { left: from, top: above, width: to - from, height: below - above };
   }
 
-  const under = ({ clientX, clientY }) => {
-    if (!shown) return null;
-    const { left, top } = root.getBoundingClientRect();
-    return unitAt({ x: clientX - left, y: clientY - top }, shown.size, box, shown);
-  };
+  #under({ clientX, clientY }) {
+    if (!this.#shown) return null;
+    const { left, top } = this.element.getBoundingClientRect();
+    return unitAt(
+      { x: clientX - left, y: clientY - top },
+      this.#shown.size,
+      this.#box,
+      this.#shown,
+    );
+  }
 
-  root.addEventListener("pointermove", (event) => onPoint(under(event)));
-  root.addEventListener("pointerleave", () => onPoint(null));
-  root.addEventListener("click", (event) => {
-    const unit = under(event);
-    if (unit) onChoose(unit);
-  });
-  root.addEventListener("keydown", onKey);
-  root.addEventListener(
-    "wheel",
-    (event) => {
-      if (!shown || shown.size.length < 3) return;
-      event.preventDefault();
-      onSlice(Math.sign(event.deltaY));
-    },
-    { passive: false },
-  );
-  const repaint = eachFrame(paint);
-  const repaintOver = eachFrame(paintOver);
+  /** @param {Enlarged | null} now Null while it is fetched; of which size, `size` says. */
+  show(now, size) {
+    // The marks are those of a map of another shape, until `mark` says them anew.
+    if (String(this.#shown?.size) !== String(size)) this.#marks = UNMARKED;
+    this.#shown = now;
+    if (!now) this.#arrange(size);
+    this.#paint();
+  }
 
-  return {
-    element: root,
-    repaint,
-
-    /** @param {Enlarged | null} now Null while it is fetched; of which size, `size` says. */
-    show(now, size) {
-      // The marks are those of a map of another shape, until `mark` says them anew.
-      if (String(shown?.size) !== String(size)) marks = UNMARKED;
-      shown = now;
-      if (!now) arrange(size);
-      paint();
-    },
-
-    /** `unit` is the one whose field is shown, `chosen` the one that stays when the pointer goes. */
-    mark(now) {
-      marks = now;
-      repaintOver();
-    },
-  };
+  /** `unit` is the one whose field is shown, `chosen` the one that stays when the pointer goes. */
+  mark(now) {
+    this.#marks = now;
+    this.#repaintOver();
+  }
 }
+
+const whole = (length, units) =>
+  units < length ? Math.floor(length / units) * units : Math.round(length);
 
 /**
  * The position that a key leads to; null if it is no such key. Arrows move within the map or the slice, with Alt (up

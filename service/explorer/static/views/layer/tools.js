@@ -9,57 +9,91 @@ const UNITS = 8;
 const SCALING_NAMES = { map: "map", layer: "layer", all: "all layers shown" };
 const SORTS = { number: "number", largest: "largest value" };
 
-/**
- * @param {import("../../store.js").Store} store
- * @param {object} handlers
- * @param {(by: "number" | "largest") => void} handlers.onSort
- * @param {() => Promise<Blob>} handlers.picture Of the sheet.
- * @param {(error: Error) => void} handlers.onFailure
- */
-export function createTools(store, { onSort, picture, onFailure }) {
-  const sort = choice("Sort by", Object.entries(SORTS), (value) => onSort(value));
-  const scalings = SCALINGS.map((each) => [each, SCALING_NAMES[each] ?? each]);
-  const scaling = choice("Scale per", scalings, (value) => recolour("scaling", value));
-  const palette = choice("Colours", [], (value) => recolour(palette.kind, value));
-  const about = "The request for these activations, for a terminal";
-  const copy = element("button", { type: "button", class: "quiet", title: about }, "Copy as curl");
-  const files = [
-    button("PNG", "The maps as they are shown", () => picture(), ".png"),
-    button(
-      "JSON",
-      "Statistics of the channels and the strongest units",
-      () => api.blob(current()),
-      ".json",
-    ),
-    button(
-      ".npy",
-      "The whole tensor, for NumPy",
-      () => api.blob(current(), undefined, api.NPY),
-      ".npy",
-    ),
-  ];
-  const take = element(
-    "div",
-    { class: "layer-take", role: "group", "aria-label": "Take along" },
-    copy,
-    element("span", { class: "soft small" }, "Download"),
-    ...files,
-  );
-  const root = element(
-    "div",
-    { class: "layer-tools" },
-    sort.element,
-    scaling.element,
-    palette.element,
-    take,
-  );
+export class Tools {
+  #store;
+  #onSort;
+  #picture;
+  #onFailure;
+  #sort = choice("Sort by", Object.entries(SORTS), (value) => this.#onSort(value));
+  #scaling;
+  #palette = choice("Colours", [], (value) => this.#recolour(this.#palette.kind, value));
+  #copy;
+  #files;
+  element;
 
-  const recolour = (key, value) => store.set({ colours: { ...store.state.colours, [key]: value } });
-  const chosen = () => store.state.layers.value[store.state.layer];
-  const current = () =>
-    api.activationsAddress(store.state.model, chosen().index, store.state.input, { units: UNITS });
+  /**
+   * @param {import("../../store.js").Store} store
+   * @param {object} handlers
+   * @param {(by: "number" | "largest") => void} handlers.onSort
+   * @param {() => Promise<Blob>} handlers.picture Of the sheet.
+   * @param {(error: Error) => void} handlers.onFailure
+   */
+  constructor(store, { onSort, picture, onFailure }) {
+    this.#store = store;
+    this.#onSort = onSort;
+    this.#picture = picture;
+    this.#onFailure = onFailure;
+    const scalings = SCALINGS.map((each) => [each, SCALING_NAMES[each] ?? each]);
+    this.#scaling = choice("Scale per", scalings, (value) => this.#recolour("scaling", value));
+    const about = "The request for these activations, for a terminal";
+    this.#copy = element(
+      "button",
+      { type: "button", class: "quiet", title: about },
+      "Copy as curl",
+    );
+    this.#files = [
+      this.#button("PNG", "The maps as they are shown", () => this.#picture(), ".png"),
+      this.#button(
+        "JSON",
+        "Statistics of the channels and the strongest units",
+        () => api.blob(this.#current()),
+        ".json",
+      ),
+      this.#button(
+        ".npy",
+        "The whole tensor, for NumPy",
+        () => api.blob(this.#current(), undefined, api.NPY),
+        ".npy",
+      ),
+    ];
+    const take = element(
+      "div",
+      { class: "layer-take", role: "group", "aria-label": "Take along" },
+      this.#copy,
+      element("span", { class: "soft small" }, "Download"),
+      ...this.#files,
+    );
+    this.element = element(
+      "div",
+      { class: "layer-tools" },
+      this.#sort.element,
+      this.#scaling.element,
+      this.#palette.element,
+      take,
+    );
+    this.#copy.addEventListener("click", async () => {
+      if (await copyText(`curl ${quoted(this.#current().href)}`)) confirmOn(this.#copy, "Copied");
+    });
+  }
 
-  function button(text, title, making, end) {
+  #recolour(key, value) {
+    return this.#store.set({ colours: { ...this.#store.state.colours, [key]: value } });
+  }
+
+  #chosen() {
+    return this.#store.state.layers.value[this.#store.state.layer];
+  }
+
+  #current() {
+    return api.activationsAddress(
+      this.#store.state.model,
+      this.#chosen().index,
+      this.#store.state.input,
+      { units: UNITS },
+    );
+  }
+
+  #button(text, title, making, end) {
     const label = `Download ${text}: ${title.toLowerCase()}`;
     const made = element(
       "button",
@@ -67,12 +101,12 @@ export function createTools(store, { onSort, picture, onFailure }) {
       text,
     );
     made.addEventListener("click", async () => {
-      const name = fileName(store.state.model, chosen(), end);
+      const name = fileName(this.#store.state.model, this.#chosen(), end);
       made.disabled = true;
       try {
         download(await making(), name);
       } catch (error) {
-        onFailure(error);
+        this.#onFailure(error);
       } finally {
         made.disabled = false;
       }
@@ -80,36 +114,28 @@ export function createTools(store, { onSort, picture, onFailure }) {
     return made;
   }
 
-  copy.addEventListener("click", async () => {
-    if (await copyText(`curl ${quoted(current().href)}`)) confirmOn(copy, "Copied");
-  });
-
-  return {
-    element: root,
-
-    /**
-     * @param {object} now
-     * @param {"sequential" | "diverging" | null} now.kind Which palettes are in use.
-     * @param {boolean} now.several Whether there are several maps.
-     * @param {boolean} now.single Whether each is one number, and has no range of its own.
-     * @param {boolean} now.there
-     */
-    show({ kind, several, single, there }) {
-      const { colours } = store.state;
-      sort.element.hidden = !several;
-      scaling.select.options[SCALINGS.indexOf("map")].disabled = single;
-      scaling.select.value = single && colours.scaling === "map" ? "layer" : colours.scaling;
-      scaling.element.hidden = !several;
-      palette.element.hidden = kind === null;
-      if (kind !== null && palette.kind !== kind) {
-        palette.kind = kind;
-        const names = kind === "diverging" ? DIVERGING : SEQUENTIAL;
-        palette.select.replaceChildren(...names.map((name) => option(name, name)));
-      }
-      if (kind !== null) palette.select.value = colours[kind];
-      for (const each of [copy, ...files]) each.disabled = !there;
-    },
-  };
+  /**
+   * @param {object} now
+   * @param {"sequential" | "diverging" | null} now.kind Which palettes are in use.
+   * @param {boolean} now.several Whether there are several maps.
+   * @param {boolean} now.single Whether each is one number, and has no range of its own.
+   * @param {boolean} now.there
+   */
+  show({ kind, several, single, there }) {
+    const { colours } = this.#store.state;
+    this.#sort.element.hidden = !several;
+    this.#scaling.select.options[SCALINGS.indexOf("map")].disabled = single;
+    this.#scaling.select.value = single && colours.scaling === "map" ? "layer" : colours.scaling;
+    this.#scaling.element.hidden = !several;
+    this.#palette.element.hidden = kind === null;
+    if (kind !== null && this.#palette.kind !== kind) {
+      this.#palette.kind = kind;
+      const names = kind === "diverging" ? DIVERGING : SEQUENTIAL;
+      this.#palette.select.replaceChildren(...names.map((name) => option(name, name)));
+    }
+    if (kind !== null) this.#palette.select.value = colours[kind];
+    for (const each of [this.#copy, ...this.#files]) each.disabled = !there;
+  }
 }
 
 function choice(label, options, onChange) {

@@ -2,23 +2,25 @@
 
 import { element, short } from "../../dom.js";
 import { asText } from "../../fields.js";
-import { createPlane } from "./plane.js";
-import { createSignalPlot } from "./signal_plot.js";
-import { createVolumeViews } from "./volume_views.js";
+import { Plane } from "./plane.js";
+import { SignalPlot } from "./signal_plot.js";
+import { VolumeViews } from "./volume_views.js";
 import { extent, paddingInWords } from "./words.js";
 
 const LABEL = "The input. Arrow keys point at its pixels, Shift makes larger steps, Escape ends.";
-const createPicture = (options) => createPlane({ ...options, focusable: true });
-const MAKERS = { 1: createSignalPlot, 2: createPicture, 3: createVolumeViews };
+/** By the rank of what is shown. */
+const MAKERS = {
+  1: () => new SignalPlot({ label: LABEL }),
+  2: () => new Plane({ label: LABEL, focusable: true }),
+  3: () => new VolumeViews({ label: LABEL }),
+};
 const UNREADABLE = "The browser cannot show the posted file, so this is what the network is given.";
 const QUIET_MS = 800;
 
-/**
- * @param {HTMLElement} root
- * @param {(on: "picture" | "source") => void} onWish
- */
-export function createPage(root, onWish) {
-  const buttons = [
+export class Page {
+  #root;
+  #onWish;
+  #buttons = [
     ["picture", "Posted", "As posted"],
     ["source", "Network", "As the network sees it"],
   ].map(([on, text, title]) => {
@@ -29,86 +31,98 @@ export function createPage(root, onWish) {
       "aria-label": title,
       title,
     };
-    return element("button", { ...about, onclick: () => onWish(on) }, text);
+    return element("button", { ...about, onclick: () => this.#onWish(on) }, text);
   });
-  const about = { class: "picture-views", role: "group", "aria-label": "Which view of the input" };
-  const views = element("div", about, ...buttons);
-  const host = element("div", { class: "picture-host" });
-  const note = element("p", { class: "soft small" });
-  const told = element("p", { class: "picture-told" });
-  const spoken = element("p", { class: "unseen", "aria-live": "polite" });
-  const trouble = element("div", {});
-  const empty = element(
-    "p",
-    { class: "notice" },
-    "No input yet: give one above, and it is shown here.",
-  );
-  const { list, write } = createCaption();
-  const head = element(
-    "div",
-    { class: "head picture-head" },
-    element("h2", {}, "The input"),
-    views,
-  );
-  const body = element("div", { hidden: true }, host, note, told, list);
-  root.replaceChildren(head, empty, trouble, body, spoken);
-  const painters = {};
-  const speak = quietly((text) => (spoken.textContent = text));
+  #views;
+  host = element("div", { class: "picture-host" });
+  #note = element("p", { class: "soft small" });
+  #told = element("p", { class: "picture-told" });
+  #spoken = element("p", { class: "unseen", "aria-live": "polite" });
+  #trouble = element("div", {});
+  #empty = element("p", { class: "notice" }, "No input yet: give one above, and it is shown here.");
+  #list;
+  #write;
+  #body;
+  #painters = {};
+  #speak = quietly((text) => (this.#spoken.textContent = text));
+  painter = null;
 
-  const page = {
-    host,
-    painter: null,
+  /**
+   * @param {HTMLElement} root
+   * @param {(on: "picture" | "source") => void} onWish
+   */
+  constructor(root, onWish) {
+    this.#root = root;
+    this.#onWish = onWish;
+    const about = {
+      class: "picture-views",
+      role: "group",
+      "aria-label": "Which view of the input",
+    };
+    this.#views = element("div", about, ...this.#buttons);
+    const { list, write } = createCaption();
+    this.#list = list;
+    this.#write = write;
+    const head = element(
+      "div",
+      { class: "head picture-head" },
+      element("h2", {}, "The input"),
+      this.#views,
+    );
+    this.#body = element("div", { hidden: true }, this.host, this.#note, this.#told, this.#list);
+    root.replaceChildren(head, this.#empty, this.#trouble, this.#body, this.#spoken);
+  }
 
-    show(shown) {
-      painters[shown.rank] ??= MAKERS[shown.rank]({ label: LABEL });
-      page.painter = painters[shown.rank];
-      if (host.firstChild !== page.painter.root) host.replaceChildren(page.painter.root);
-      root.dataset.on = shown.on;
-      list.dataset.rank = shown.rank;
-      body.hidden = false;
-      empty.hidden = true;
-      views.hidden = !shown.choice;
-      for (const button of buttons)
-        button.setAttribute("aria-pressed", String(button.dataset.on === shown.on));
-    },
+  show(shown) {
+    this.#painters[shown.rank] ??= MAKERS[shown.rank]();
+    this.painter = this.#painters[shown.rank];
+    if (this.host.firstChild !== this.painter.root) this.host.replaceChildren(this.painter.root);
+    this.#root.dataset.on = shown.on;
+    this.#list.dataset.rank = shown.rank;
+    this.#body.hidden = false;
+    this.#empty.hidden = true;
+    this.#views.hidden = !shown.choice;
+    for (const button of this.#buttons)
+      button.setAttribute("aria-pressed", String(button.dataset.on === shown.on));
+  }
 
-    paint(shown) {
-      if (host.clientWidth === 0) return;
-      page.painter.show(shown.content, host.clientWidth);
-      const left = page.painter.left?.() ?? 0;
-      note.textContent =
-        left > 0
-          ? `${left} more channels are not drawn.`
-          : shown.readable
-            ? framed(shown.content)
-            : UNREADABLE;
-      note.hidden = note.textContent === "";
-    },
+  paint(shown) {
+    if (this.host.clientWidth === 0) return;
+    this.painter.show(shown.content, this.host.clientWidth);
+    const left = this.painter.left?.() ?? 0;
+    this.#note.textContent =
+      left > 0
+        ? `${left} more channels are not drawn.`
+        : shown.readable
+          ? framed(shown.content)
+          : UNREADABLE;
+    this.#note.hidden = this.#note.textContent === "";
+  }
 
-    mark(mark, seen, about) {
-      page.painter.mark(mark);
-      for (const key of ["interval", "clipped", "picture"])
-        root.dataset[key] = JSON.stringify(seen?.[key] ?? null);
-      write(seen, about);
-    },
+  mark(mark, seen, about) {
+    this.painter.mark(mark);
+    for (const key of ["interval", "clipped", "picture"])
+      this.#root.dataset[key] = JSON.stringify(seen?.[key] ?? null);
+    this.#write(seen, about);
+  }
 
-    tell(text) {
-      if (told.textContent === text) return;
-      told.textContent = text;
-      speak(text);
-      page.painter.describe(`${LABEL} ${text}`);
-    },
+  tell(text) {
+    if (this.#told.textContent === text) return;
+    this.#told.textContent = text;
+    this.#speak(text);
+    this.painter.describe(`${LABEL} ${text}`);
+  }
 
-    fail: (notice) => trouble.replaceChildren(...(notice ? [notice] : [])),
+  fail(notice) {
+    return this.#trouble.replaceChildren(...(notice ? [notice] : []));
+  }
 
-    /** Whether something is shown, something is on the way, and what is shown is the old. */
-    wait(some, loading, old) {
-      body.hidden = !some;
-      empty.hidden = some || loading;
-      host.classList.toggle("stale", old && !loading);
-    },
-  };
-  return page;
+  /** Whether something is shown, something is on the way, and what is shown is the old. */
+  wait(some, loading, old) {
+    this.#body.hidden = !some;
+    this.#empty.hidden = some || loading;
+    this.host.classList.toggle("stale", old && !loading);
+  }
 }
 
 /** What the thin line is, where there is one. */

@@ -23,81 +23,102 @@ const MARGIN = 0.1;
 const TALLEST = 1.05;
 const STEPS = 4;
 
-/**
- * @param {{label: string, focusable?: boolean}} options
- */
-export function createPlane({ label, focusable = false }) {
-  const base = element("canvas", { role: "img", "aria-label": label });
-  const pointable = { role: "application", tabIndex: 0, "aria-label": label };
-  const over = element("canvas", focusable ? pointable : { "aria-hidden": "true" });
-  const root = element("div", { class: "layers-of-canvas picture-plane" }, base, over);
-  let content = null;
-  let mark = null;
-  let width = 0;
-  let place = null;
+export class Plane {
+  #base;
+  target;
+  root;
+  #content = null;
+  #mark = null;
+  #width = 0;
+  #place = null;
 
-  function layOut() {
-    const [rows, columns] = content.size.map((length, axis) =>
-      bounds(length, content.frame?.[axis]),
+  /**
+   * @param {{label: string, focusable?: boolean}} options
+   */
+  constructor({ label, focusable = false }) {
+    this.#base = element("canvas", { role: "img", "aria-label": label });
+    const pointable = { role: "application", tabIndex: 0, "aria-label": label };
+    this.target = element("canvas", focusable ? pointable : { "aria-hidden": "true" });
+    this.root = element(
+      "div",
+      { class: "layers-of-canvas picture-plane" },
+      this.#base,
+      this.target,
     );
-    const margin = Math.round(width * MARGIN);
+  }
+
+  #layOut() {
+    const [rows, columns] = this.#content.size.map((length, axis) =>
+      bounds(length, this.#content.frame?.[axis]),
+    );
+    const margin = Math.round(this.#width * MARGIN);
     const [tall, wide] = [rows[1] - rows[0], columns[1] - columns[0]];
-    const scale = Math.min((width - 2 * margin) / wide, (width * TALLEST - 2 * margin) / tall);
-    const left = (width - wide * scale) / 2 - columns[0] * scale;
-    place = {
+    const scale = Math.min(
+      (this.#width - 2 * margin) / wide,
+      (this.#width * TALLEST - 2 * margin) / tall,
+    );
+    const left = (this.#width - wide * scale) / 2 - columns[0] * scale;
+    this.#place = {
       scale,
       left,
       top: margin - rows[0] * scale,
       height: Math.round(tall * scale + 2 * margin),
     };
-    over.dataset.place = JSON.stringify([left, place.top, scale]);
+    this.target.dataset.place = JSON.stringify([left, this.#place.top, scale]);
   }
 
   /** Intervals of rows and columns as a box of the canvas. */
-  function box([rows, columns]) {
-    const [top, left] = [place.top + rows[0] * place.scale, place.left + columns[0] * place.scale];
+  #box([rows, columns]) {
+    const [top, left] = [
+      this.#place.top + rows[0] * this.#place.scale,
+      this.#place.left + columns[0] * this.#place.scale,
+    ];
     return {
       left,
       top,
-      width: (columns[1] - columns[0]) * place.scale,
-      height: (rows[1] - rows[0]) * place.scale,
+      width: (columns[1] - columns[0]) * this.#place.scale,
+      height: (rows[1] - rows[0]) * this.#place.scale,
     };
   }
 
-  const all = () => box(content.size.map((length) => [0, length]));
+  #all() {
+    return this.#box(this.#content.size.map((length) => [0, length]));
+  }
 
-  function paintBase() {
-    const context = sharpen(base, width, place.height);
-    const area = all();
-    context.imageSmoothingEnabled = place.scale * (content.size[1] / content.image.width) < 2;
+  #paintBase() {
+    const context = sharpen(this.#base, this.#width, this.#place.height);
+    const area = this.#all();
+    context.imageSmoothingEnabled =
+      this.#place.scale * (this.#content.size[1] / this.#content.image.width) < 2;
     context.imageSmoothingQuality = "high";
-    context.drawImage(content.image, area.left, area.top, area.width, area.height);
+    context.drawImage(this.#content.image, area.left, area.top, area.width, area.height);
     context.strokeStyle = colour("--line");
     const rim = grown(area, 0.5);
     context.strokeRect(rim.left, rim.top, rim.width, rim.height);
-    if (!content.frame) return;
-    hatch(context, area, box(content.frame));
+    if (!this.#content.frame) return;
+    hatch(context, area, this.#box(this.#content.frame));
   }
 
-  function paintOver() {
-    const context = sharpen(over, width, place.height);
-    const area = all();
-    const { solid, whole, ghost, pixel, line } = mark ?? {};
-    if (whole && !covers(solid, content.size))
-      dim(context, area, solid && !ghost ? box(solid) : null);
-    if (content.frame) edge(context, box(content.frame));
+  #paintOver() {
+    const context = sharpen(this.target, this.#width, this.#place.height);
+    const area = this.#all();
+    const { solid, whole, ghost, pixel, line } = this.#mark ?? {};
+    if (whole && !covers(solid, this.#content.size))
+      dim(context, area, solid && !ghost ? this.#box(solid) : null);
+    if (this.#content.frame) edge(context, this.#box(this.#content.frame));
     if (whole) {
       const dashed = ghost ? (solid ?? whole) : whole;
-      if (ghost || reachesBeyond(solid, whole)) outline(context, box(dashed), { dashed: true });
-      if (solid && !ghost) outline(context, box(solid));
+      if (ghost || reachesBeyond(solid, whole))
+        outline(context, this.#box(dashed), { dashed: true });
+      if (solid && !ghost) outline(context, this.#box(solid));
     }
-    if (line) crossing(context, area, line);
-    if (pixel) crosshair(context, area, box(pixel.map((index) => [index, index + 1])));
+    if (line) this.#crossing(context, area, line);
+    if (pixel) crosshair(context, area, this.#box(pixel.map((index) => [index, index + 1])));
   }
 
   /** A line across the picture. */
-  function crossing(context, area, [axis, at]) {
-    const { left, top } = box([
+  #crossing(context, area, [axis, at]) {
+    const { left, top } = this.#box([
       [at, at],
       [at, at],
     ]);
@@ -112,37 +133,39 @@ export function createPlane({ label, focusable = false }) {
     context.stroke();
   }
 
-  return {
-    root,
-    target: over,
+  /** @param {Content} shown @param {number} across In CSS pixels. */
+  show(shown, across) {
+    this.#content = shown;
+    this.#width = across;
+    this.#layOut();
+    this.#paintBase();
+    this.#paintOver();
+  }
 
-    /** @param {Content} shown @param {number} across In CSS pixels. */
-    show(shown, across) {
-      content = shown;
-      width = across;
-      layOut();
-      paintBase();
-      paintOver();
-    },
+  /** @param {Mark | null} marked */
+  mark(marked) {
+    this.#mark = marked;
+    if (this.#content) this.#paintOver();
+  }
 
-    /** @param {Mark | null} marked */
-    mark(marked) {
-      mark = marked;
-      if (content) paintOver();
-    },
+  /** @param {string} text */
+  describe(text) {
+    return this.target.setAttribute("aria-label", text);
+  }
 
-    /** @param {string} text */
-    describe: (text) => over.setAttribute("aria-label", text),
-
-    /** The pixel [row, column] under a pointer; null beside the picture. */
-    pixelAt(event) {
-      if (!content) return null;
-      const { left, top } = over.getBoundingClientRect();
-      const [down, across] = [event.clientY - top - place.top, event.clientX - left - place.left];
-      const found = [down, across].map((each) => Math.floor(each / place.scale));
-      return found.every((index, axis) => index >= 0 && index < content.size[axis]) ? found : null;
-    },
-  };
+  /** The pixel [row, column] under a pointer; null beside the picture. */
+  pixelAt(event) {
+    if (!this.#content) return null;
+    const { left, top } = this.target.getBoundingClientRect();
+    const [down, across] = [
+      event.clientY - top - this.#place.top,
+      event.clientX - left - this.#place.left,
+    ];
+    const found = [down, across].map((each) => Math.floor(each / this.#place.scale));
+    return found.every((index, axis) => index >= 0 && index < this.#content.size[axis])
+      ? found
+      : null;
+  }
 }
 
 /**

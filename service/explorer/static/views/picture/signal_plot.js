@@ -22,21 +22,32 @@ export function ticks(length, width, room = 56) {
 }
 
 /** A plot with the same methods as a plane: `show`, `mark`, `pixelAt`, `describe`. */
-export function createSignalPlot({ label }) {
-  const base = element("canvas", { role: "img", "aria-label": label });
-  const over = element("canvas", { role: "application", tabIndex: 0, "aria-label": label });
-  const root = element("div", { class: "layers-of-canvas picture-plane" }, base, over);
-  let maps = null;
-  let mark = null;
-  let place = null;
+export class SignalPlot {
+  #base;
+  target;
+  root;
+  #maps = null;
+  #mark = null;
+  #place = null;
 
-  function layOut(width) {
-    const shown = Math.min(maps.channels, MOST);
-    const plots = maps.channels > TOGETHER ? shown : 1;
+  constructor({ label }) {
+    this.#base = element("canvas", { role: "img", "aria-label": label });
+    this.target = element("canvas", { role: "application", tabIndex: 0, "aria-label": label });
+    this.root = element(
+      "div",
+      { class: "layers-of-canvas picture-plane" },
+      this.#base,
+      this.target,
+    );
+  }
+
+  #layOut(width) {
+    const shown = Math.min(this.#maps.channels, MOST);
+    const plots = this.#maps.channels > TOGETHER ? shown : 1;
     const each = plots > 1 ? 40 : 150;
     const margin = Math.round(width * MARGIN);
-    const scale = (width - 2 * margin) / maps.length;
-    place = {
+    const scale = (width - 2 * margin) / this.#maps.length;
+    this.#place = {
       width,
       height: plots * each + AXIS + 16,
       left: margin,
@@ -46,32 +57,36 @@ export function createSignalPlot({ label }) {
       each,
       shown,
     };
-    over.dataset.place = JSON.stringify([margin, place.top, scale]);
+    this.target.dataset.place = JSON.stringify([margin, this.#place.top, scale]);
   }
 
-  const band = ([start, stop]) => ({
-    left: place.left + start * place.scale,
-    top: place.top,
-    width: (stop - start) * place.scale,
-    height: place.plots * place.each,
-  });
+  #band([start, stop]) {
+    return {
+      left: this.#place.left + start * this.#place.scale,
+      top: this.#place.top,
+      width: (stop - start) * this.#place.scale,
+      height: this.#place.plots * this.#place.each,
+    };
+  }
 
-  function paintBase() {
-    const context = sharpen(base, place.width, place.height);
-    const area = band([0, maps.length]);
+  #paintBase() {
+    const context = sharpen(this.#base, this.#place.width, this.#place.height);
+    const area = this.#band([0, this.#maps.length]);
     context.fillStyle = colour("--panel");
     context.fillRect(area.left, area.top, area.width, area.height);
-    for (let plot = 0; plot < place.plots; plot += 1) {
-      const top = area.top + plot * place.each;
+    for (let plot = 0; plot < this.#place.plots; plot += 1) {
+      const top = area.top + plot * this.#place.each;
       const channels =
-        place.plots > 1 ? [plot] : Array.from({ length: place.shown }, (_, channel) => channel);
-      drawLines(context, channels, { ...area, top, height: place.each });
+        this.#place.plots > 1
+          ? [plot]
+          : Array.from({ length: this.#place.shown }, (_, channel) => channel);
+      this.#drawLines(context, channels, { ...area, top, height: this.#place.each });
     }
-    drawTicks(context, area);
+    this.#drawTicks(context, area);
   }
 
-  function drawLines(context, channels, area) {
-    const ranges = channels.map((channel) => maps.range(channel));
+  #drawLines(context, channels, area) {
+    const ranges = channels.map((channel) => this.#maps.range(channel));
     const low = Math.min(0, ...ranges.map((range) => range[0]));
     const high = Math.max(0, ...ranges.map((range) => range[1]));
     const y = (value) => area.top + 4 + (area.height - 8) * (1 - (value - low) / (high - low || 1));
@@ -87,51 +102,26 @@ export function createSignalPlot({ label }) {
     context.lineJoin = "round";
     channels.forEach((channel, index) => {
       context.strokeStyle = colour(INKS[index]);
-      const values = maps.map(channel);
+      const values = this.#maps.map(channel);
       stroke(
         context,
         Array.from(values, (value, sample) => [
-          place.left + (sample + 0.5) * place.scale,
+          this.#place.left + (sample + 0.5) * this.#place.scale,
           y(value),
         ]),
       );
-      if (maps.channels > 1) name(context, channel, index, area);
+      if (this.#maps.channels > 1) name(context, channel, index, area);
     });
   }
 
-  /** The least and the largest value, beside the plot. */
-  function drawEnds(context, area, low, high) {
-    context.font = "11px system-ui, sans-serif";
-    context.textAlign = "left";
-    context.fillStyle = colour("--soft");
-    [
-      [high, 10],
-      [low, area.height - 2],
-    ].forEach(([value, down]) => {
-      context.fillText(
-        String(Number(value.toPrecision(2))),
-        area.left + area.width + 5,
-        area.top + down,
-      );
-    });
-  }
-
-  /** A channel's number, in the margin, in the colour of its line. */
-  function name(context, channel, index, area) {
-    context.font = "12px system-ui, sans-serif";
-    context.textAlign = "right";
-    context.fillStyle = context.strokeStyle;
-    context.fillText(String(channel), area.left - 6, area.top + 14 + index * 16);
-  }
-
-  function drawTicks(context, area) {
+  #drawTicks(context, area) {
     const bottom = area.top + area.height;
     context.fillStyle = colour("--soft");
     context.strokeStyle = colour("--line");
     context.font = "12px system-ui, sans-serif";
     context.textAlign = "center";
-    for (const tick of ticks(maps.length, area.width)) {
-      const x = place.left + (tick + 0.5) * place.scale;
+    for (const tick of ticks(this.#maps.length, area.width)) {
+      const x = this.#place.left + (tick + 0.5) * this.#place.scale;
       stroke(context, [
         [x, bottom],
         [x, bottom + 4],
@@ -140,23 +130,23 @@ export function createSignalPlot({ label }) {
     }
   }
 
-  function paintOver() {
-    const context = sharpen(over, place.width, place.height);
-    if (!mark) return;
-    const area = band([0, maps.length]);
-    const { solid, whole, pixel } = mark;
+  #paintOver() {
+    const context = sharpen(this.target, this.#place.width, this.#place.height);
+    if (!this.#mark) return;
+    const area = this.#band([0, this.#maps.length]);
+    const { solid, whole, pixel } = this.#mark;
     if (whole) {
-      const hole = solid && band(solid[0]);
+      const hole = solid && this.#band(solid[0]);
       dim(context, area, hole);
       const beyond = !solid || whole[0][0] < solid[0][0] || whole[0][1] > solid[0][1];
-      if (beyond) outline(context, band(whole[0]), { dashed: true });
+      if (beyond) outline(context, this.#band(whole[0]), { dashed: true });
       if (hole) outline(context, hole);
     }
-    if (pixel) cursor(context, area, pixel[0]);
+    if (pixel) this.#cursor(context, area, pixel[0]);
   }
 
-  function cursor(context, area, sample) {
-    const x = place.left + (sample + 0.5) * place.scale;
+  #cursor(context, area, sample) {
+    const x = this.#place.left + (sample + 0.5) * this.#place.scale;
     context.strokeStyle = colour("--ink");
     context.lineWidth = 1.25;
     stroke(context, [
@@ -165,36 +155,61 @@ export function createSignalPlot({ label }) {
     ]);
   }
 
-  return {
-    root,
-    target: over,
+  /** @param {import("../../maps.js").Maps} shown */
+  show(shown, across) {
+    this.#maps = shown;
+    this.#layOut(across);
+    this.#paintBase();
+    this.#paintOver();
+  }
 
-    /** @param {import("../../maps.js").Maps} shown */
-    show(shown, across) {
-      maps = shown;
-      layOut(across);
-      paintBase();
-      paintOver();
-    },
+  mark(marked) {
+    this.#mark = marked;
+    if (this.#maps) this.#paintOver();
+  }
 
-    mark(marked) {
-      mark = marked;
-      if (maps) paintOver();
-    },
+  describe(text) {
+    return this.target.setAttribute("aria-label", text);
+  }
 
-    describe: (text) => over.setAttribute("aria-label", text),
+  pixelAt(event) {
+    if (!this.#maps) return null;
+    const sample = Math.floor(
+      (event.clientX - this.target.getBoundingClientRect().left - this.#place.left) /
+        this.#place.scale,
+    );
+    return sample >= 0 && sample < this.#maps.length ? [sample] : null;
+  }
 
-    pixelAt(event) {
-      if (!maps) return null;
-      const sample = Math.floor(
-        (event.clientX - over.getBoundingClientRect().left - place.left) / place.scale,
-      );
-      return sample >= 0 && sample < maps.length ? [sample] : null;
-    },
+  /** How many channels are not shown. */
+  left() {
+    return (this.#maps?.channels ?? 0) - (this.#place?.shown ?? 0);
+  }
+}
 
-    /** How many channels are not shown. */
-    left: () => (maps?.channels ?? 0) - (place?.shown ?? 0),
-  };
+/** The least and the largest value, beside the plot. */
+function drawEnds(context, area, low, high) {
+  context.font = "11px system-ui, sans-serif";
+  context.textAlign = "left";
+  context.fillStyle = colour("--soft");
+  [
+    [high, 10],
+    [low, area.height - 2],
+  ].forEach(([value, down]) => {
+    context.fillText(
+      String(Number(value.toPrecision(2))),
+      area.left + area.width + 5,
+      area.top + down,
+    );
+  });
+}
+
+/** A channel's number, in the margin, in the colour of its line. */
+function name(context, channel, index, area) {
+  context.font = "12px system-ui, sans-serif";
+  context.textAlign = "right";
+  context.fillStyle = context.strokeStyle;
+  context.fillText(String(channel), area.left - 6, area.top + 14 + index * 16);
 }
 
 function stroke(context, points) {

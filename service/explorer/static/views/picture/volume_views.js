@@ -1,156 +1,167 @@
 /** A volume as one of its slices, and beside it as seen from above and from the side, the brightest in front. */
 
 import { element } from "../../dom.js";
-import { createPlane } from "./plane.js";
+import { Plane } from "./plane.js";
 import { section } from "./shown.js";
 
 const WIDE = 0.58;
 
 /** The same methods as a plane: `show`, `mark`, `pixelAt`, `describe`; pixels are [slice, row, column]. */
-export function createVolumeViews({ label }) {
-  const front = createPlane({ label, focusable: true });
-  const above = createPlane({ label: "The volume from above: slices down, columns across" });
-  const side = createPlane({ label: "The volume from the side: rows down, slices across" });
-  const turn = () => hold(slider.valueAsNumber);
-  const slider = element("input", {
+export class VolumeViews {
+  #front;
+  #above = new Plane({ label: "The volume from above: slices down, columns across" });
+  #side = new Plane({ label: "The volume from the side: rows down, slices across" });
+  #slider = element("input", {
     type: "range",
     min: 0,
     step: 1,
     "aria-label": "Slice",
-    oninput: turn,
+    oninput: () => this.#turn(),
   });
-  const told = element("output", { class: "number small" });
-  const pressed = {
-    type: "button",
-    class: "quiet small",
-    "aria-pressed": "true",
-    onclick: release,
-  };
-  const follow = element("button", pressed, "Follow the unit");
-  const root = element(
-    "div",
-    { class: "picture-volume" },
-    figure(
-      front,
-      "One slice, from the front",
-      element("div", { class: "picture-slices" }, slider, told, follow),
-    ),
-    element(
+  #told = element("output", { class: "number small" });
+  #follow;
+  root;
+  #maps = null;
+  #mark = null;
+  #slice = 0;
+  #held = false;
+  #width = 0;
+  target;
+  describe;
+
+  constructor({ label }) {
+    this.#front = new Plane({ label, focusable: true });
+    const pressed = {
+      type: "button",
+      class: "quiet small",
+      "aria-pressed": "true",
+      onclick: () => this.#release(),
+    };
+    this.#follow = element("button", pressed, "Follow the unit");
+    this.root = element(
       "div",
-      { class: "picture-projections" },
-      figure(above, "From above"),
-      figure(side, "From the side"),
-    ),
-  );
-  let maps = null;
-  let mark = null;
-  let slice = 0;
-  let held = false;
-  let width = 0;
-
-  function hold(wanted) {
-    held = true;
-    follow.setAttribute("aria-pressed", "false");
-    turnTo(wanted);
+      { class: "picture-volume" },
+      figure(
+        this.#front,
+        "One slice, from the front",
+        element("div", { class: "picture-slices" }, this.#slider, this.#told, this.#follow),
+      ),
+      element(
+        "div",
+        { class: "picture-projections" },
+        figure(this.#above, "From above"),
+        figure(this.#side, "From the side"),
+      ),
+    );
+    this.#front.target.addEventListener(
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        this.#hold(this.#slice + Math.sign(event.deltaY));
+      },
+      { passive: false },
+    );
+    this.#front.target.addEventListener("keydown", (event) => {
+      const step = { PageUp: 1, PageDown: -1 }[event.key];
+      if (step) {
+        event.preventDefault();
+        this.#hold(this.#slice + step);
+      }
+    });
+    this.target = this.#front.target;
+    this.describe = this.#front.describe;
   }
 
-  function release() {
-    held = false;
-    follow.setAttribute("aria-pressed", "true");
-    paint();
+  #turn() {
+    return this.#hold(this.#slider.valueAsNumber);
   }
 
-  function turnTo(wanted) {
-    const next = Math.min(Math.max(wanted, 0), maps.size[0] - 1);
-    if (next !== slice) {
-      slice = next;
-      showSlice();
+  #hold(wanted) {
+    this.#held = true;
+    this.#follow.setAttribute("aria-pressed", "false");
+    this.#turnTo(wanted);
+  }
+
+  #release() {
+    this.#held = false;
+    this.#follow.setAttribute("aria-pressed", "true");
+    this.#paint();
+  }
+
+  #turnTo(wanted) {
+    const next = Math.min(Math.max(wanted, 0), this.#maps.size[0] - 1);
+    if (next !== this.#slice) {
+      this.#slice = next;
+      this.#showSlice();
     }
-    paint();
+    this.#paint();
   }
 
-  function showSlice() {
-    slider.value = slice;
-    told.textContent = `slice ${slice} of 0–${maps.size[0] - 1}`;
-    const image = section(maps, 0, 0, slice, maps.range(0));
-    front.show({ image, size: maps.size.slice(1), frame: null }, Math.round(width * WIDE));
+  #showSlice() {
+    this.#slider.value = this.#slice;
+    this.#told.textContent = `slice ${this.#slice} of 0–${this.#maps.size[0] - 1}`;
+    const image = section(this.#maps, 0, 0, this.#slice, this.#maps.range(0));
+    this.#front.show(
+      { image, size: this.#maps.size.slice(1), frame: null },
+      Math.round(this.#width * WIDE),
+    );
   }
 
-  function paint() {
-    if (!held && mark?.solid) {
-      const [start, stop] = mark.solid[0];
+  #paint() {
+    if (!this.#held && this.#mark?.solid) {
+      const [start, stop] = this.#mark.solid[0];
       const middle = Math.floor((start + stop - 1) / 2);
-      if (middle !== slice) {
-        slice = middle;
-        showSlice();
+      if (middle !== this.#slice) {
+        this.#slice = middle;
+        this.#showSlice();
       }
     }
-    const pixel = mark?.pixel ?? null;
+    const pixel = this.#mark?.pixel ?? null;
     const pick = (intervals, axes) => intervals && axes.map((axis) => intervals[axis]);
     const along = (axes, more) =>
-      mark && {
-        solid: pick(mark.solid, axes),
-        whole: pick(mark.whole, axes),
+      this.#mark && {
+        solid: pick(this.#mark.solid, axes),
+        whole: pick(this.#mark.whole, axes),
         pixel: pick(pixel, axes),
         ...more,
       };
-    const within = mark?.solid && mark.solid[0][0] <= slice && slice < mark.solid[0][1];
-    front.mark(along([1, 2], { ghost: Boolean(mark?.whole) && !within }));
-    above.mark(along([0, 2], { line: [0, slice + 0.5] }));
-    side.mark(along([1, 0], { line: [1, slice + 0.5] }));
+    const within =
+      this.#mark?.solid &&
+      this.#mark.solid[0][0] <= this.#slice &&
+      this.#slice < this.#mark.solid[0][1];
+    this.#front.mark(along([1, 2], { ghost: Boolean(this.#mark?.whole) && !within }));
+    this.#above.mark(along([0, 2], { line: [0, this.#slice + 0.5] }));
+    this.#side.mark(along([1, 0], { line: [1, this.#slice + 0.5] }));
   }
 
-  front.target.addEventListener(
-    "wheel",
-    (event) => {
-      event.preventDefault();
-      hold(slice + Math.sign(event.deltaY));
-    },
-    { passive: false },
-  );
-  front.target.addEventListener("keydown", (event) => {
-    const step = { PageUp: 1, PageDown: -1 }[event.key];
-    if (step) {
-      event.preventDefault();
-      hold(slice + step);
+  /** @param {import("../../maps.js").Maps} shown */
+  show(shown, across) {
+    const other = this.#maps?.size.join() !== shown.size.join();
+    this.#maps = shown;
+    this.#width = across;
+    this.#slider.max = this.#maps.size[0] - 1;
+    this.#slice = other ? Math.floor(this.#maps.size[0] / 2) : this.#slice;
+    this.#showSlice();
+    const rest = Math.floor(this.#width * (1 - WIDE)) - 8;
+    for (const [plane, axis, turned] of [
+      [this.#above, 1, false],
+      [this.#side, 2, true],
+    ]) {
+      const image = section(this.#maps, 0, axis, null, this.#maps.range(0), turned);
+      plane.show({ image, size: [image.height, image.width], frame: null }, rest);
     }
-  });
+    this.#paint();
+  }
 
-  return {
-    root,
-    target: front.target,
+  mark(marked) {
+    this.#mark = marked;
+    if (this.#maps) this.#paint();
+  }
 
-    /** @param {import("../../maps.js").Maps} shown */
-    show(shown, across) {
-      const other = maps?.size.join() !== shown.size.join();
-      maps = shown;
-      width = across;
-      slider.max = maps.size[0] - 1;
-      slice = other ? Math.floor(maps.size[0] / 2) : slice;
-      showSlice();
-      const rest = Math.floor(width * (1 - WIDE)) - 8;
-      for (const [plane, axis, turned] of [
-        [above, 1, false],
-        [side, 2, true],
-      ]) {
-        const image = section(maps, 0, axis, null, maps.range(0), turned);
-        plane.show({ image, size: [image.height, image.width], frame: null }, rest);
-      }
-      paint();
-    },
-
-    mark(marked) {
-      mark = marked;
-      if (maps) paint();
-    },
-
-    describe: front.describe,
-
-    pixelAt(event) {
-      const found = front.pixelAt(event);
-      return found && [slice, ...found];
-    },
-  };
+  pixelAt(event) {
+    const found = this.#front.pixelAt(event);
+    return found && [this.#slice, ...found];
+  }
 }
 
 const figure = (plane, caption, ...more) =>

@@ -33,85 +33,100 @@ function graphOf(layers) {
   return [[], ...inputs, ...(ends.length === 1 ? [ends] : [])];
 }
 
-/**
- * The input's and the output's cards stand at the ends; the layers between them are the options of a list.
- * @param {object[]} layers As the API lists them.
- */
-export function createBoard(layers) {
-  const arrangement = arrange(graphOf(layers));
-  const low = arrangement.lanes >= LOW_FROM;
-  const sizes = arrangement.column.map((_, place) => sizeOf(layers[place - 1], low));
-  const { boxes, paths, width, height } = lay(arrangement, sizes, {
-    gap: low ? WIDE_GAP : GAP,
-    between: BETWEEN,
-  });
-  const made = layers.map((layer) => layerCard(layer, channelsInto(layer, layers), low));
-  const cards = made.map(({ card }) => card);
-  const [input, output] = [inputCard(), outputCard()];
-  const all = [input.card, ...cards, output].slice(0, boxes.length);
-  for (const [place, box] of boxes.entries()) put(all[place], box);
-  const lines = paths.map((d) => svg("path", { d }));
-  const wires = svg(
-    "svg",
-    { width, height, class: "strip-wires", "aria-hidden": "true" },
-    ...lines,
-  );
-  const list = element(
-    "div",
-    { role: "listbox", "aria-label": "Layers, from input to output" },
-    ...cards,
-  );
-  list.setAttribute("aria-orientation", "horizontal");
-  const node = element(
-    "div",
-    { class: "strip-board" },
-    wires,
-    input.card,
-    list,
-    ...all.slice(layers.length + 1),
-  );
-  node.style.width = `${width + 2 * MARGIN}px`;
-  node.style.height = `${height + 2 * MARGIN}px`;
-  return {
-    layers,
-    cards,
-    node,
-    output,
-    width,
-    boxes: boxes.slice(1, layers.length + 1),
-    column: arrangement.column.slice(1, layers.length + 1),
-    glances: [input, ...made].map(({ figure, canvas }, place) => {
-      const [across, down] = sizes[place].figure;
+export class Board {
+  layers;
+  #arrangement;
+  #low;
+  #sizes;
+  width;
+  cards;
+  output = outputCard();
+  #lines;
+  #wires;
+  node;
+  boxes;
+  column;
+  glances;
+
+  /**
+   * The input's and the output's cards stand at the ends; the layers between them are the options of a list.
+   * @param {object[]} layers As the API lists them.
+   */
+  constructor(layers) {
+    this.layers = layers;
+    this.#arrangement = arrange(graphOf(layers));
+    this.#low = this.#arrangement.lanes >= LOW_FROM;
+    this.#sizes = this.#arrangement.column.map((_, place) =>
+      sizeOf(this.layers[place - 1], this.#low),
+    );
+    const { boxes, paths, width, height } = lay(this.#arrangement, this.#sizes, {
+      gap: this.#low ? WIDE_GAP : GAP,
+      between: BETWEEN,
+    });
+    this.width = width;
+    const made = layers.map((layer) =>
+      layerCard(layer, channelsInto(layer, this.layers), this.#low),
+    );
+    this.cards = made.map(({ card }) => card);
+    const input = inputCard();
+    const all = [input.card, ...this.cards, this.output].slice(0, boxes.length);
+    for (const [place, box] of boxes.entries()) put(all[place], box);
+    this.#lines = paths.map((d) => svg("path", { d }));
+    this.#wires = svg(
+      "svg",
+      { width: this.width, height, class: "strip-wires", "aria-hidden": "true" },
+      ...this.#lines,
+    );
+    const list = element(
+      "div",
+      { role: "listbox", "aria-label": "Layers, from input to output" },
+      ...this.cards,
+    );
+    list.setAttribute("aria-orientation", "horizontal");
+    this.node = element(
+      "div",
+      { class: "strip-board" },
+      this.#wires,
+      input.card,
+      list,
+      ...all.slice(layers.length + 1),
+    );
+    this.node.style.width = `${this.width + 2 * MARGIN}px`;
+    this.node.style.height = `${height + 2 * MARGIN}px`;
+    this.boxes = boxes.slice(1, layers.length + 1);
+    this.column = this.#arrangement.column.slice(1, layers.length + 1);
+    this.glances = [input, ...made].map(({ figure, canvas }, place) => {
+      const [across, down] = this.#sizes[place].figure;
       figure.style.height = `${down}px`;
-      const fetching = place === 0 ? networkInput : strongestOf(layers[place - 1]);
+      const fetching = place === 0 ? networkInput : strongestOf(this.layers[place - 1]);
       return { figure, canvas, size: { width: across, height: down }, fetching };
-    }),
+    });
+  }
 
-    /** Show where a layer's value comes from. */
-    emphasise(index) {
-      const into = index === null ? new Set() : ancestors(arrangement, index + 1);
-      for (const [place, { to }] of arrangement.edges.entries())
-        lines[place].classList.toggle("into", into.has(to));
-      // What is emphasised lies above what crosses it.
-      wires.append(...lines.filter((line) => line.classList.contains("into")));
-    },
+  /** Show where a layer's value comes from. */
+  emphasise(index) {
+    const into = index === null ? new Set() : ancestors(this.#arrangement, index + 1);
+    for (const [place, { to }] of this.#arrangement.edges.entries())
+      this.#lines[place].classList.toggle("into", into.has(to));
+    // What is emphasised lies above what crosses it.
+    this.#wires.append(...this.#lines.filter((line) => line.classList.contains("into")));
+  }
 
-    /** Where a key leads; null for nowhere, undefined if it is not for the strip. */
-    step(from, key) {
-      const last = layers.length - 1;
-      const along = {
-        Home: 0,
-        End: last,
-        PageUp: Math.max(from - 1, 0),
-        PageDown: Math.min(from + 1, last),
-      };
-      const ways = { ...along, Enter: from, " ": from };
-      if (key in ways) return ways[key];
-      if (!(key in KEYS)) return undefined;
-      const place = neighbour(arrangement, from + 1, KEYS[key]);
-      return place === null || place === 0 || place > layers.length ? null : place - 1;
-    },
-  };
+  /** Where a key leads; null for nowhere, undefined if it is not for the strip. */
+  step(from, key) {
+    const last = this.layers.length - 1;
+    const along = {
+      Home: 0,
+      End: last,
+      PageUp: Math.max(from - 1, 0),
+      PageDown: Math.min(from + 1, last),
+    };
+    const ways = { ...along, Enter: from, " ": from };
+    if (key in ways) return ways[key];
+    if (!(key in KEYS)) return undefined;
+    const place = neighbour(this.#arrangement, from + 1, KEYS[key]);
+    return place === null || place === 0 || place > this.layers.length ? null : place - 1;
+  }
 }
 
 function channelsInto({ inputs }, layers) {

@@ -26,24 +26,37 @@ export const strongestOf = (layer) => (model, input, signal) => {
   return api.activations(model, layer, input, choice, signal);
 };
 
-/**
- * @param {import("../../store.js").Store} store
- * @param {HTMLElement} scroller What is in view of it is fetched.
- */
-export function createGlances(store, scroller) {
+export class Thumbnails {
+  #store;
   /**
    * `maps` were fetched for `from`, a model and an input; `failed` is the same for what could not be fetched.
    * @typedef {{seen: boolean, dirty: boolean, maps: any, from: string, failed: string}} Fetched
    * @type {Map<Element, Glance & Fetched & {controller: AbortController | null}>}
    */
-  const slots = new Map();
-  let resting = 0;
-  const observer = new IntersectionObserver(look, { root: scroller, rootMargin: MARGIN });
-  const repaint = eachFrame(() => slots.forEach((slot) => slot.seen && slot.dirty && draw(slot)));
+  #slots = new Map();
+  #resting = 0;
+  #observer;
+  #repaint = eachFrame(() =>
+    this.#slots.forEach((slot) => slot.seen && slot.dirty && this.#draw(slot)),
+  );
 
-  function look(entries) {
+  /**
+   * @param {import("../../store.js").Store} store
+   * @param {HTMLElement} scroller What is in view of it is fetched.
+   */
+  constructor(store, scroller) {
+    this.#store = store;
+    this.#observer = new IntersectionObserver((entries) => this.#look(entries), {
+      root: scroller,
+      rootMargin: MARGIN,
+    });
+    store.on(["input"], () => this.#renew());
+    store.on(["colours", "theme"], () => this.#soil());
+  }
+
+  #look(entries) {
     for (const { target, isIntersecting } of entries) {
-      const slot = slots.get(target);
+      const slot = this.#slots.get(target);
       if (!slot) continue;
       slot.seen = isIntersecting;
       if (!isIntersecting) {
@@ -51,114 +64,115 @@ export function createGlances(store, scroller) {
         slot.failed = "";
       }
     }
-    repaint();
-    fetchNext();
+    this.#repaint();
+    this.#fetchNext();
   }
 
-  const wanted = () => `${store.state.model} ${store.state.input}`;
+  #wanted() {
+    return `${this.#store.state.model} ${this.#store.state.input}`;
+  }
 
-  function fetchNext() {
-    if (store.state.input === null || resting) return;
-    const all = [...slots.values()];
-    const known = ({ from, failed }) => from === wanted() || failed === wanted();
+  #fetchNext() {
+    if (this.#store.state.input === null || this.#resting) return;
+    const all = [...this.#slots.values()];
+    const known = ({ from, failed }) => from === this.#wanted() || failed === this.#wanted();
     const waiting = all.filter((slot) => slot.seen && !slot.controller && !known(slot));
     const free = AT_ONCE - all.filter(({ controller }) => controller).length;
-    waiting.slice(0, Math.max(free, 0)).forEach(fetchOne);
+    waiting.slice(0, Math.max(free, 0)).forEach((slot) => this.#fetchOne(slot));
   }
 
-  async function fetchOne(slot) {
+  async #fetchOne(slot) {
     const controller = new AbortController();
-    const from = wanted();
+    const from = this.#wanted();
     slot.controller = controller;
     try {
-      const maps = await slot.fetching(store.state.model, store.state.input, controller.signal);
-      if (!controller.signal.aborted) take(slot, maps, from);
+      const maps = await slot.fetching(
+        this.#store.state.model,
+        this.#store.state.input,
+        controller.signal,
+      );
+      if (!controller.signal.aborted) this.#take(slot, maps, from);
     } catch (error) {
-      if (!controller.signal.aborted && error.name !== GIVEN_UP) fail(slot, error, from);
+      if (!controller.signal.aborted && error.name !== GIVEN_UP) this.#fail(slot, error, from);
     }
     if (slot.controller === controller) slot.controller = null;
-    fetchNext();
+    this.#fetchNext();
   }
 
-  function take(slot, maps, from) {
+  #take(slot, maps, from) {
     Object.assign(slot, { maps, from, failed: "" });
-    mark(slot);
-    draw(slot);
+    this.#mark(slot);
+    this.#draw(slot);
   }
 
-  function fail(slot, error, failed) {
+  #fail(slot, error, failed) {
     slot.failed = failed;
-    mark(slot, error);
+    this.#mark(slot, error);
   }
 
-  function mark(slot, error) {
+  #mark(slot, error) {
     const { figure, maps, from } = slot;
     figure.dataset.state = error
       ? "failed"
       : !maps
         ? "none"
-        : from === wanted()
+        : from === this.#wanted()
           ? "ready"
           : "stale";
     figure.title = error ? `No glance at this layer: ${error.message}` : "";
     figure.dataset.input = maps ? from.split(" ")[1] : "";
   }
 
-  function draw(slot) {
+  #draw(slot) {
     slot.dirty = false;
-    if (slot.maps) paintGlance(slot.canvas, slot.maps, slot.size, store.state.colours);
+    if (slot.maps) paintGlance(slot.canvas, slot.maps, slot.size, this.#store.state.colours);
   }
 
   /** A new input: what was drawn stays until the new one is there; several a second are waited out. */
-  function renew() {
-    clearTimeout(resting);
+  #renew() {
+    clearTimeout(this.#resting);
     let drawn = false;
-    for (const slot of slots.values()) {
+    for (const slot of this.#slots.values()) {
       slot.controller?.abort();
       slot.controller = null;
-      mark(slot);
+      this.#mark(slot);
       drawn ||= slot.maps !== null;
     }
     const rest = () => {
-      resting = 0;
-      fetchNext();
+      this.#resting = 0;
+      this.#fetchNext();
     };
-    resting = drawn ? setTimeout(rest, REST_MS) : 0;
-    if (!drawn) fetchNext();
+    this.#resting = drawn ? setTimeout(rest, REST_MS) : 0;
+    if (!drawn) this.#fetchNext();
   }
 
-  function soil() {
-    for (const slot of slots.values()) slot.dirty = true;
-    repaint();
+  #soil() {
+    for (const slot of this.#slots.values()) slot.dirty = true;
+    this.#repaint();
   }
 
-  store.on(["input"], renew);
-  store.on(["colours", "theme"], soil);
+  /** @param {Glance} glance */
+  add(glance) {
+    const slot = {
+      ...glance,
+      seen: false,
+      dirty: false,
+      maps: null,
+      from: "",
+      failed: "",
+      controller: null,
+    };
+    this.#slots.set(glance.figure, slot);
+    this.#mark(slot);
+    this.#observer.observe(glance.figure);
+  }
 
-  return {
-    /** @param {Glance} glance */
-    add(glance) {
-      const slot = {
-        ...glance,
-        seen: false,
-        dirty: false,
-        maps: null,
-        from: "",
-        failed: "",
-        controller: null,
-      };
-      slots.set(glance.figure, slot);
-      mark(slot);
-      observer.observe(glance.figure);
-    },
-
-    /** Forget all of them. */
-    clear() {
-      clearTimeout(resting);
-      resting = 0;
-      observer.disconnect();
-      for (const { controller } of slots.values()) controller?.abort();
-      slots.clear();
-    },
-  };
+  /** Forget all of them. */
+  clear() {
+    clearTimeout(this.#resting);
+    this.#resting = 0;
+    this.#observer.disconnect();
+    for (const { controller } of this.#slots.values()) controller?.abort();
+    this.#slots.clear();
+  }
 }

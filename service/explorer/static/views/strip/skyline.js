@@ -14,62 +14,75 @@ const SPACE = 0.12;
  * @property {number[]} column Of the layers, in their order.
  * @property {number} width
  */
-/**
- * @param {HTMLElement} scroller What it is the overview of.
- * @param {Network} network
- * @param {(index: number) => void} choose
- */
-export function createSkyline(scroller, { layers, boxes, column, width }, choose) {
-  const bars = barsOf(layers, boxes, column);
-  const sight = sightLine(layers, boxes, column);
-  const view = { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none" };
-  const drawing = svg("svg", view, ...bars, sight);
-  const frame = element("div", { class: "strip-window" });
-  const node = element("div", { class: "strip-skyline", "aria-hidden": "true" }, drawing, frame);
-
-  const show = eachFrame(() => {
-    const { scrollLeft, scrollWidth, clientWidth } = scroller;
-    node.hidden = scrollWidth <= clientWidth;
-    const scale = node.clientWidth / scrollWidth;
-    frame.style.width = `${clientWidth * scale}px`;
-    frame.style.transform = `translateX(${scrollLeft * scale}px)`;
+export class Minimap {
+  #scroller;
+  #boxes;
+  #width;
+  #choose;
+  #bars;
+  #frame = element("div", { class: "strip-window" });
+  node;
+  #show = eachFrame(() => {
+    const { scrollLeft, scrollWidth, clientWidth } = this.#scroller;
+    this.node.hidden = scrollWidth <= clientWidth;
+    const scale = this.node.clientWidth / scrollWidth;
+    this.#frame.style.width = `${clientWidth * scale}px`;
+    this.#frame.style.transform = `translateX(${scrollLeft * scale}px)`;
   });
+  #observer = new ResizeObserver(this.#show);
 
-  function goTo({ clientX }) {
-    const { left, width: across } = node.getBoundingClientRect();
-    scroller.scrollLeft =
-      ((clientX - left) / across) * scroller.scrollWidth - scroller.clientWidth / 2;
+  /**
+   * @param {HTMLElement} scroller What it is the overview of.
+   * @param {Network} network
+   * @param {(index: number) => void} choose
+   */
+  constructor(scroller, { layers, boxes, column, width }, choose) {
+    this.#scroller = scroller;
+    this.#boxes = boxes;
+    this.#width = width;
+    this.#choose = choose;
+    this.#bars = barsOf(layers, boxes, column);
+    const sight = sightLine(layers, boxes, column);
+    const view = { viewBox: `0 0 ${width} ${HEIGHT}`, preserveAspectRatio: "none" };
+    const drawing = svg("svg", view, ...this.#bars, sight);
+    this.node = element(
+      "div",
+      { class: "strip-skyline", "aria-hidden": "true" },
+      drawing,
+      this.#frame,
+    );
+    this.node.addEventListener("pointerdown", (event) => {
+      this.node.setPointerCapture(event.pointerId);
+      this.#goTo(event);
+    });
+    this.node.addEventListener(
+      "pointermove",
+      (event) => this.node.hasPointerCapture(event.pointerId) && this.#goTo(event),
+    );
+    this.node.addEventListener("dblclick", ({ clientX }) => {
+      const { left, width: across } = this.node.getBoundingClientRect();
+      this.#choose(nearest(this.#boxes, ((clientX - left) / across) * this.#width));
+    });
+    scroller.addEventListener("scroll", this.#show, { passive: true });
+    this.#observer.observe(scroller);
   }
 
-  node.addEventListener("pointerdown", (event) => {
-    node.setPointerCapture(event.pointerId);
-    goTo(event);
-  });
-  node.addEventListener(
-    "pointermove",
-    (event) => node.hasPointerCapture(event.pointerId) && goTo(event),
-  );
-  node.addEventListener("dblclick", ({ clientX }) => {
-    const { left, width: across } = node.getBoundingClientRect();
-    choose(nearest(boxes, ((clientX - left) / across) * width));
-  });
-  scroller.addEventListener("scroll", show, { passive: true });
-  const observer = new ResizeObserver(show);
-  observer.observe(scroller);
+  #goTo({ clientX }) {
+    const { left, width: across } = this.node.getBoundingClientRect();
+    this.#scroller.scrollLeft =
+      ((clientX - left) / across) * this.#scroller.scrollWidth - this.#scroller.clientWidth / 2;
+  }
 
-  return {
-    node,
+  /** @param {number | null} index */
+  choose(index) {
+    for (const [place, bar] of this.#bars.entries())
+      bar.classList.toggle("chosen", place === index);
+  }
 
-    /** @param {number | null} index */
-    choose(index) {
-      for (const [place, bar] of bars.entries()) bar.classList.toggle("chosen", place === index);
-    },
-
-    end() {
-      observer.disconnect();
-      scroller.removeEventListener("scroll", show);
-    },
-  };
+  end() {
+    this.#observer.disconnect();
+    this.#scroller.removeEventListener("scroll", this.#show);
+  }
 }
 
 function nearest(boxes, x) {

@@ -158,9 +158,6 @@ export const statistics = (model, layer, id, choice, signal) =>
 export const receptiveFields = (model, layer, query, signal) =>
   json(address(`layers/${layer}/receptive-fields`, { model, ...query }), signal);
 
-export const receptiveField = (model, layer, query, signal) =>
-  json(address(`layers/${layer}/receptive-field`, { model, ...query }), signal);
-
 export const pyramid = (model, layer, query, signal) =>
   json(address(`layers/${layer}/pyramid`, { model, ...query }), signal);
 
@@ -168,7 +165,10 @@ export const pyramid = (model, layer, query, signal) =>
 export const kernels = (model, layer, channels, signal) =>
   json(address(`layers/${layer}/kernels`, { model, channel: channels }), signal);
 
-/** The kernels of a layer, [out, in, ...]: of all outputs, or of one. */
+/**
+ * The kernels of a layer, [out, in, ...]: of all outputs, or of one.
+ * @param {number | null} [channel]
+ */
 export async function kernelTensor(model, layer, signal, channel = null) {
   const url = address(`layers/${layer}/kernels`, { model, channel });
   return parseNpy(await (await ask(url, { signal, headers: { Accept: NPY } })).arrayBuffer());

@@ -1,16 +1,60 @@
 /** Making elements. */
 
 /**
+ * The nearest element around an event's target that a selector fits.
+ * @param {Event} event
+ * @param {string} selector
+ */
+export const closest = ({ target }, selector) =>
+  /** @type {HTMLElement | null} */ (target instanceof Element ? target.closest(selector) : null);
+
+/**
+ * Whether a key is pressed with another that makes it a command of the browser's.
+ * @param {KeyboardEvent} event
+ */
+export const isCommand = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || metaKey;
+
+/**
+ * Call `changed` when an element comes into view or leaves it; `rootMargin` is how near counts as in view.
+ * @param {Element} node
+ * @param {string} rootMargin
+ * @param {(inView: boolean) => void} changed
+ */
+export function watchView(node, rootMargin, changed) {
+  const observer = new IntersectionObserver((entries) => changed(entries.at(-1).isIntersecting), {
+    rootMargin,
+  });
+  observer.observe(node);
+}
+
+/** @typedef {Node | string | null | undefined | false} Child */
+
+/**
+ * The element of the page with this id, which is there.
+ * @param {string} id
+ */
+export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
+
+/**
  * An element with properties and children: `element("button", {type: "button", onclick}, "Play")`.
  * Keys are properties of the element, or attributes where they hold a dash or are `role`, `for` or `class`.
- * @param {string} tag
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
  * @param {Record<string, any>} [properties]
- * @param {...(Node | string | null | undefined | false)} children
+ * @param {...Child} children
  */
 export function element(tag, properties = {}, ...children) {
   const made = document.createElement(tag);
-  return fill(made, properties, children);
+  fill(made, properties);
+  made.append(...children.filter(isShown));
+  return made;
 }
+
+/**
+ * @param {Child} child
+ * @returns {child is Node | string}
+ */
+const isShown = (child) => child !== null && child !== undefined && child !== false;
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -24,7 +68,11 @@ export function svg(tag, attributes = {}, ...children) {
   return made;
 }
 
-function fill(made, properties, children) {
+/**
+ * @param {any} made
+ * @param {Record<string, any>} properties
+ */
+function fill(made, properties) {
   for (const [key, value] of Object.entries(properties)) {
     if (key.includes("-") || key === "role" || key === "for" || key === "class") {
       made.setAttribute(key, value);
@@ -32,10 +80,6 @@ function fill(made, properties, children) {
       made[key] = value;
     }
   }
-  made.append(
-    ...children.filter((child) => child !== null && child !== undefined && child !== false),
-  );
-  return made;
 }
 
 /** What went wrong, in the API's own words, with a way to try again. */
@@ -86,7 +130,7 @@ export function sharpen(canvas, width, height) {
   }
   canvas.style.width = `${width}px`;
   canvas.style.height = `${height}px`;
-  const context = canvas.getContext("2d");
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
   return context;

@@ -10,8 +10,8 @@
  * @property {number} size How long the source is along this axis.
  * @property {Interval[]} interval With padding.
  * @property {Interval[]} clipped Without.
- * @property {Interval[] | null} picture In pixels of the posted picture.
- * @property {Interval | null} frame Where the whole source begins and ends in the posted picture: real numbers.
+ * @property {Interval[]} picture In pixels of the posted picture; null if none was posted.
+ * @property {Interval} frame Null without a posted picture. Where the whole source begins and ends in the posted picture: real numbers.
  */
 /**
  * @typedef {object} Seen What a unit sees.
@@ -55,8 +55,9 @@ const rectangle = (intervals) =>
  * @returns {Interval[] | null}
  */
 export function seeing(table, pixel, size, key = "clipped") {
-  const units = size.map((length) => [0, length]);
+  const units = size.map((length) => /** @type {Interval} */ ([0, length]));
   for (const [place, axis] of table.axes.entries()) {
+    /** @param {Interval} interval */
     const holds = ([start, stop]) => start <= pixel[place] && pixel[place] < stop;
     if (axis.follows === null) {
       if (!holds(axis[key][0])) return null;
@@ -104,8 +105,9 @@ export function inPicture(axis, [start, stop]) {
  */
 export function drawnOn(table, seen, on) {
   if (on === "source") return { solid: seen.nothing ? null : seen.clipped, whole: seen.interval };
-  const pixels = seen.picture;
+  const pixels = /** @type {Interval[]} */ (seen.picture);
   const solid = seen.nothing || pixels.some(isEmpty) ? null : pixels;
+  /** @type {Interval[]} */
   const whole = table.axes.map((axis, place) => {
     const [start, stop] = inPicture(axis, seen.interval[place]);
     if (solid === null) return [start, stop];

@@ -8,6 +8,7 @@ import { NOT_FINITE, paint, pixels } from "./palette.js";
 
 /** @typedef {{left: number, top: number, width: number, height: number}} Box In CSS pixels. */
 /** @typedef {[number, number]} Interval Half-open. */
+/** @typedef {import("./npy.js").Values} Values */
 
 /** How wide a map is for one of its height: what its box should keep. */
 export function aspect(size) {
@@ -19,11 +20,11 @@ export function aspect(size) {
 
 /**
  * @param {CanvasRenderingContext2D} context
- * @param {ArrayLike<number>} values C order.
+ * @param {Values} values C order.
  * @param {number[]} size Of the map's axes.
  * @param {Box} box
  * @param {import("./palette.js").Scale} scale
- * @param {{slice?: number}} [options] Which slice of a volume.
+ * @param {{slice?: number}} options Which slice of a volume.
  */
 export function drawMap(context, values, size, box, scale, { slice = 0 } = {}) {
   if (size.length === 1) {

@@ -2,6 +2,8 @@
 
 /** @typedef {import("./npy.js").Tensor} Tensor */
 
+/** @typedef {Maps & {layer: number, input: string}} LayerMaps Which layer's and for which input. */
+
 export class Maps {
   /**
    * @param {Tensor} tensor Without the batch axis.
@@ -42,7 +44,7 @@ export function offset(position, size) {
 
 /** Position of a place in C order. */
 export function positionOf(place, size) {
-  const position = new Array(size.length);
+  const position = new Array(size.length).fill(0);
   let rest = place;
   for (let axis = size.length - 1; axis >= 0; axis -= 1) {
     position[axis] = rest % size[axis];

@@ -19,7 +19,8 @@ const READERS = {
 };
 
 /**
- * @typedef {{shape: number[], data: ArrayLike<number>}} Tensor Numbers in C order.
+ * @typedef {Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array} Values
+ * @typedef {{shape: number[], data: Values}} Tensor Numbers in C order.
  */
 
 /**
@@ -56,7 +57,7 @@ export function parseNpy(buffer) {
 /**
  * @param {string} descr
  * @param {ArrayBuffer} buffer
- * @returns {ArrayLike<number>}
+ * @returns {Values}
  */
 function numbers(descr, buffer) {
   if (descr === "<f2") {

@@ -6,13 +6,15 @@
 
 const STOPS = {
   grey: ["#000000", "#ffffff"],
+  // prettier-ignore
   viridis: [
-    ...["#440154", "#482878", "#3e4989", "#31688e", "#26828e"],
-    ...["#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"],
+    "#440154", "#482878", "#3e4989", "#31688e", "#26828e",
+    "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725",
   ],
+  // prettier-ignore
   cividis: [
-    ...["#00224e", "#123570", "#3b496c", "#575d6d", "#707173"],
-    ...["#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838"],
+    "#00224e", "#123570", "#3b496c", "#575d6d", "#707173",
+    "#8a8678", "#a59c74", "#c3b369", "#e1cc55", "#fee838",
   ],
   "blue–orange": ["#0b4a8f", "#3a7fc1", "#8fbce0", "#f7f7f7", "#f6b26b", "#d9771f", "#8a3f04"],
   "purple–green": ["#40004b", "#762a83", "#af8dc3", "#f7f7f7", "#7fbf7b", "#1b7837", "#00441b"],
@@ -34,16 +36,16 @@ function table(stops) {
   const colours = stops.map((stop) =>
     [1, 3, 5].map((place) => parseInt(stop.slice(place, place + 2), 16)),
   );
-  const found = new Uint8ClampedArray(STEPS * 3);
-  for (let step = 0; step < STEPS; step += 1) {
-    const place = (step / (STEPS - 1)) * (colours.length - 1);
+  const rgb = new Uint8ClampedArray(STEPS * 3);
+  for (let index = 0; index < STEPS; index += 1) {
+    const place = (index / (STEPS - 1)) * (colours.length - 1);
     const left = Math.min(Math.floor(place), colours.length - 2);
     for (let part = 0; part < 3; part += 1) {
       const [from, to] = [colours[left][part], colours[left + 1][part]];
-      found[step * 3 + part] = from + (to - from) * (place - left);
+      rgb[index * 3 + part] = from + (to - from) * (place - left);
     }
   }
-  return found;
+  return rgb;
 }
 
 const TABLES = Object.fromEntries(
@@ -58,19 +60,20 @@ const NOT_FINITE_WORD = words(table([NOT_FINITE, NOT_FINITE]))[0];
 
 function words(colours) {
   const bytes = new Uint8Array(STEPS * 4).fill(255);
-  for (let step = 0; step < STEPS; step += 1) {
-    bytes.set(colours.subarray(step * 3, step * 3 + 3), step * 4);
+  for (let index = 0; index < STEPS; index += 1) {
+    bytes.set(colours.subarray(index * 3, index * 3 + 3), index * 4);
   }
   return new Uint32Array(bytes.buffer);
 }
 
 /**
  * Which palette and range suit numbers between `low` and `high`: diverging and centred on zero if some are negative.
- * @param {[number, number]} range
+ * @param {number[]} range
  * @param {{sequential: string, diverging: string}} chosen
  * @param {boolean} [signed] Whether to centre on zero; a map without negative numbers may stand among others with some.
  */
-export function scaleFor([low, high], chosen, signed = low < 0) {
+export function scaleFor(range, chosen, signed = range[0] < 0) {
+  const [low, high] = range;
   if (signed) {
     const top = Math.max(Math.abs(low), Math.abs(high));
     return { palette: chosen.diverging, low: -top, high: top };
@@ -146,6 +149,7 @@ const scratch = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCan
 
 /** Paint pixels into a rectangle of a context, enlarged without smoothing. */
 export function paint(context, image, left, top, width, height) {
+  if (scratch === null) return;
   scratch.width = image.width;
   scratch.height = image.height;
   scratch.getContext("2d").putImageData(image, 0, 0);

@@ -1,7 +1,7 @@
 /** The range of numbers that colours stand for: of one map, of a layer, or of all layers shown so far. */
 
 import { scaleFor } from "./palette.js";
-import { surveyOf } from "./survey.js";
+import { statisticsOf } from "./statistics.js";
 
 const KEY = "colours";
 
@@ -12,7 +12,7 @@ const KEY = "colours";
  * @returns {(channel: number) => import("./palette.js").Scale}
  */
 export function scalesFor(maps, colours, seen) {
-  const { range, channels } = surveyOf(maps);
+  const { range, channels } = statisticsOf(maps);
   if (colours.scaling !== "map" || maps.length === 1) {
     const scale = scaleFor(colours.scaling === "all" ? (seen ?? range) : range, colours);
     return () => scale;
@@ -32,7 +32,7 @@ export function createRunningRange() {
   let range = null;
   return (model, maps) => {
     const now = `${model} ${maps.input}`;
-    const [low, high] = surveyOf(maps).range;
+    const [low, high] = statisticsOf(maps).range;
     range =
       now === about && range !== null
         ? [Math.min(range[0], low), Math.max(range[1], high)]
@@ -46,7 +46,7 @@ export function createRunningRange() {
 export function storedColours(fallback, known) {
   let stored = {};
   try {
-    stored = JSON.parse(localStorage.getItem(KEY)) ?? {};
+    stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
   } catch {
     // Not ours, or no storage: as if nothing had been chosen.
   }

@@ -69,7 +69,7 @@ class Complaints:
         context.on("request", self._asked)
 
     def expect(self, pattern: str) -> None:
-        """Allow the complaints in which this regular expression is found, and require one at least."""
+        """Allow the complaints that match this regular expression, and require one at least."""
         self._expected.append(pattern)
 
     def verdict(self) -> str:

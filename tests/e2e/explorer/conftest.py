@@ -23,7 +23,10 @@ from tests.e2e.process import ROOT, Service
 LEARNED = ("digits", "digits1d", "voxels")
 PATIENCE_MS = 15_000
 # With an icon, or else the browser asks for /favicon.ico.
-EMPTY = "<!doctype html><html lang='en'><title>Modules</title><link rel='icon' href='data:,'><main></main></html>"
+EMPTY = (
+    "<!doctype html><html lang='en'><title>Modules</title>"
+    "<link rel='icon' href='data:,'><main></main></html>"
+)
 
 OpenPage = Callable[..., Page]
 

@@ -1,4 +1,4 @@
-"""How many frames a page really shows while something is done to it, from the browser's own trace."""
+"""How many frames a page really shows while something is done to it, from the browser's trace."""
 
 import json
 import math

@@ -124,7 +124,8 @@ TOTALS = """async (arithmetic, { layer, operands, kernels, bias, channels, size 
       const unit = positionOf(place, size);
       const wanted = arithmetic.needs(layer, channel, unit);
       const given = [];
-      for (const { operand, channels: few } of wanted.operands) given[operand] = some(whole[operand], few);
+      for (const { operand, channels } of wanted.operands)
+        given[operand] = some(whole[operand], channels);
       const numbers = { operands: given, kernel: null, bias: null };
       if (wanted.kernel !== null) {
         numbers.kernel = { shape: kernels.shape.slice(1), weights: kernels.data[wanted.kernel] };
@@ -137,7 +138,8 @@ TOTALS = """async (arithmetic, { layer, operands, kernels, bias, channels, size 
   return {
     totals: found.map((each) => each.total),
     padded: found.some((each) => each.rows.some((row) => row.inside.includes(false))),
-    equal: found.map((each) => [arithmetic.agrees(each, Math.fround(each.total)), arithmetic.agrees(each, off(each))]),
+    equal: found.map((each) => [
+      arithmetic.agrees(each, Math.fround(each.total)), arithmetic.agrees(each, off(each))]),
   };
 }"""
 
@@ -145,7 +147,8 @@ TOTALS = """async (arithmetic, { layer, operands, kernels, bias, channels, size 
 def text(name: str) -> str:
     sizes, weights, nodes = NETWORKS[name]
     head = '<ir_version: 9, opset_import: ["" : 19]>'
-    return f"{head} {name} (float[1,{sizes}] x) => (y) {f'<{weights}>' if weights else ''} {{ {nodes} }}"
+    initializers = f"<{weights}>" if weights else ""
+    return f"{head} {name} (float[1,{sizes}] x) => (y) {initializers} {{ {nodes} }}"
 
 
 def given_to(name: str) -> Array:

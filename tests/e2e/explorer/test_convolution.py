@@ -26,8 +26,10 @@ Place = tuple[int, int, tuple[int, ...]]
 
 TALL: ViewportSize = {"width": 1440, "height": 3000}
 ODD = """<ir_version: 9, opset_import: ["" : 19]>
-odd (float[1,3,12,14] x) => (float[1,3,A,B] y, float[1,6,C,D] d, float[1,12,E,F] k, float[1,6,G,H] o, float[1,6,I,J] l)
-<float[6,3,3,3] w, float[6] b, float[6,2,3,2] v, float[6,3,1,1] s, float[6,6,1,1] g, float[6,2,3,3] up> {
+odd (float[1,3,12,14] x) => (
+  float[1,3,A,B] y, float[1,6,C,D] d, float[1,12,E,F] k, float[1,6,G,H] o, float[1,6,I,J] l)
+<float[6,3,3,3] w, float[6] b, float[6,2,3,2] v, float[6,3,1,1] s, float[6,6,1,1] g,
+ float[6,2,3,3] up> {
   c = Conv<pads=[1,1,1,1]>(x, w, b)
   r = Relu(c)
   d = Conv<group=3, dilations=[2,3], pads=[2,1,3,0], strides=[2,1]>(r, v)
@@ -93,7 +95,8 @@ def opened(
     """The section, once it shows this unit."""
     page.set_viewport_size(TALL)
     position = ",".join(map(str, unit))
-    link = f"/#model={model}:1&input={posted(address, model)}&layer={layer}&channel={channel}&unit={position}"
+    input_id = posted(address, model)
+    link = f"/#model={model}:1&input={input_id}&layer={layer}&channel={channel}&unit={position}"
     page.goto("about:blank")
     page.goto(link)
     section = page.locator("#convolution")
@@ -124,7 +127,8 @@ def check(page: Page, address: str, model: str, units: list[Place]) -> None:
     section = opened(page, address, model, *units[0])
     for layer, channel, unit in units:
         position = ",".join(map(str, unit))
-        hash_ = f"model={model}:1&input={posted(address, model)}&layer={layer}&channel={channel}&unit={position}"
+        input_id = posted(address, model)
+        hash_ = f"model={model}:1&input={input_id}&layer={layer}&channel={channel}&unit={position}"
         page.evaluate("hash => { location.hash = hash; }", hash_)
         expect(section).to_have_attribute("data-place", f"{layer}/{channel}/{position}")
         expected = served(address, model, layer, channel, unit)
@@ -326,6 +330,9 @@ def test_a_telephone_shows_it_without_scrolling_sideways(
     # The page is longer now: out of view nothing is drawn anew.
     section.scroll_into_view_if_needed()
     # It is drawn anew in the frames after the change, which a busy machine takes its time for.
-    reach = "Math.max(...[...document.querySelectorAll('#convolution *')].map(each => each.getBoundingClientRect().right))"
+    reach = (
+        "Math.max(...[...document.querySelectorAll('#convolution *')]"
+        ".map(each => each.getBoundingClientRect().right))"
+    )
     page.wait_for_function(f"() => {reach} <= 390")
     assert section.evaluate("section => section.scrollWidth <= section.clientWidth")

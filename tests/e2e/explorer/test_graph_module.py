@@ -15,7 +15,8 @@ from tests.e2e.explorer.browser import in_module
 GAP, BETWEEN = 30, 18
 SIZES = [[150, 248], [100, 135]]
 LAID = """async (graph, {networks, sizes, space}) => {
-  const {lay} = await import(new URL("views/strip/wiring.js", new URL("explorer/", document.baseURI)));
+  const folder = new URL("explorer/views/layer_list/", document.baseURI);
+  const {lay} = await import(new URL("wiring.js", folder));
   const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
   const along = (d) => {
     path.setAttribute("d", d);
@@ -76,7 +77,7 @@ def laid(module_page: Page) -> list[dict[str, Any]]:
     if not KEPT:
         space = {"gap": GAP, "between": BETWEEN}
         given = {"networks": NETWORKS, "sizes": CARDS, "space": space}
-        KEPT.extend(in_module(module_page, "views/strip/graph.js", LAID, given))
+        KEPT.extend(in_module(module_page, "views/layer_list/graph.js", LAID, given))
     return KEPT
 
 
@@ -201,7 +202,7 @@ def test_shapes_that_networks_have(
 def test_arrow_keys_follow_the_path_and_change_lanes(module_page: Page) -> None:
     steps = in_module(
         module_page,
-        "views/strip/graph.js",
+        "views/layer_list/graph.js",
         """(graph, {inputs, asked}) => {
           const arrangement = graph.arrange(inputs);
           return asked.map(([node, direction]) => graph.neighbour(arrangement, node, direction));
@@ -229,7 +230,9 @@ def test_arrow_keys_follow_the_path_and_change_lanes(module_page: Page) -> None:
 
 def test_what_a_layer_comes_from(module_page: Page) -> None:
     function = "(graph, inputs) => [...graph.ancestors(graph.arrange(inputs), 5)].sort()"
-    assert in_module(module_page, "views/strip/graph.js", function, shaped()["four branches"]) == [
+    assert in_module(
+        module_page, "views/layer_list/graph.js", function, shaped()["four branches"]
+    ) == [
         0,
         4,
         5,

@@ -20,18 +20,25 @@ POINTER = """busy => {
     context.fillRect(event.offsetX - 20, event.offsetY - 20, 40, 40);
   };
   const spinner = document.querySelector("#spinner");
-  spinner.animate({transform: ["rotate(0deg)", "rotate(360deg)"]}, {duration: 1000, iterations: Infinity});
+  const timing = {duration: 1000, iterations: Infinity};
+  spinner.animate({transform: ["rotate(0deg)", "rotate(360deg)"]}, timing);
 }"""
 ANIMATION = """() => {
   const spinner = document.querySelector("#spinner");
-  const step = time => { spinner.style.left = `${time / 10 % 300}px`; requestAnimationFrame(step); };
+  const step = time => {
+    spinner.style.left = `${time / 10 % 300}px`;
+    requestAnimationFrame(step);
+  };
   requestAnimationFrame(step);
 }"""
 
 
 def scratch(page: Page, body: str, policy: str = "", path: str = "/scratch") -> None:
     """Show a page that the service does not have, at its own origin."""
-    html = f"<!doctype html><html lang='en'><title>Scratch</title><main><h1>Scratch</h1>{body}</main></html>"
+    html = (
+        "<!doctype html><html lang='en'><title>Scratch</title>"
+        f"<main><h1>Scratch</h1>{body}</main></html>"
+    )
     headers = {"Content-Type": "text/html"} | (
         {"Content-Security-Policy": policy} if policy else {}
     )

@@ -21,7 +21,7 @@ from tests.e2e.process import ROOT
 CAT = (ROOT / "samples/cat.jpg").read_bytes()
 SEVEN = [(0.24, 0.24), (0.5, 0.22), (0.76, 0.22), (0.66, 0.42), (0.55, 0.62), (0.46, 0.86)]
 KINDS = {"imagenet": "picture", "digits1d": "signal", "voxels": "volume"}
-OTHERS = re.compile(r"/views/(?!give|predictions)\w+\.js$")
+OTHERS = re.compile(r"/views/(?!input_panel|predictions)\w+\.js$")
 TRANSFER = """([event, name, type, bytes]) => {
   const data = new DataTransfer();
   data.items.add(new File([new Uint8Array(bytes)], name, { type }));
@@ -233,7 +233,7 @@ def test_the_media_type_is_what_a_name_says_or_else_the_browser_knows_of_a_pictu
     module_page: Page, name: str, browsers_type: str, media_type: str
 ) -> None:
     code = "({ typed }, [name, type]) => typed(new File(['1'], name, { type })).type"
-    assert in_module(module_page, "accepted.js", code, [name, browsers_type]) == media_type
+    assert in_module(module_page, "media_types.js", code, [name, browsers_type]) == media_type
 
 
 def test_a_file_that_is_chosen_is_posted_as_what_its_name_says(page: Page) -> None:
@@ -348,7 +348,8 @@ def test_the_strongest_class_is_announced_at_most_once_a_second_while_one_draws(
           window.spoken = [];
           const region = document.querySelector("#predictions [role=status]");
           const note = () => window.spoken.push([performance.now(), region.textContent]);
-          new MutationObserver(note).observe(region, { childList: true, characterData: true, subtree: true });
+          const changes = { childList: true, characterData: true, subtree: true };
+          new MutationObserver(note).observe(region, changes);
         }"""
     )
     asked = posted(page)

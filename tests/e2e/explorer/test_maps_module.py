@@ -1,5 +1,5 @@
-"""maps.js, survey.js and tiling.js: tensors as maps, what they amount to, and where they lie in a
-sheet.
+"""maps.js, statistics.js and tiling.js: tensors as maps, their statistics, and where they lie in
+a sheet.
 """
 
 from itertools import product
@@ -27,20 +27,23 @@ MAPS = """({ Maps, offset, positionOf }, [shape, axis, data]) => {
     size: maps.size, channels: maps.channels, all: [...maps.data], range: maps.range(),
     maps: Array.from({ length: maps.channels }, (_, channel) => [...maps.map(channel)]),
     corner: maps.at(maps.channels - 1, last),
-    walked: Array.from({ length: maps.length }, (_, place) => offset(positionOf(place, maps.size), maps.size)),
+    walked: Array.from({ length: maps.length }, (_, place) =>
+      offset(positionOf(place, maps.size), maps.size)),
   };
 }"""
-SURVEY = """async ({ surveyOf, orderOf }, [shape, data]) => {
+STATISTICS = """async ({ statisticsOf, orderOf }, [shape, data]) => {
   const { Maps } = await import("/explorer/maps.js");
-  const found = surveyOf(new Maps({ shape, data: Float32Array.from(data) }, 0));
+  const found = statisticsOf(new Maps({ shape, data: Float32Array.from(data) }, 0));
   return { ...found, order: orderOf(found, "largest") };
 }"""
 TILING = """({ planFor, boxOf, placeAt, visible }, [size, channels, room]) => {
   const plan = planFor(size, channels, room);
   const boxes = Array.from({ length: channels }, (_, place) => boxOf(plan, place));
   const found = boxes.map(({ left, top, width, height }) => [
-    placeAt(plan, channels, left + 0.5, top + 0.5), placeAt(plan, channels, left + width - 0.5, top + height - 0.5)]);
-  return { plan, boxes, found, all: visible(plan, channels, 0, plan.total), outside: placeAt(plan, channels, -5, 5) };
+    placeAt(plan, channels, left + 0.5, top + 0.5),
+    placeAt(plan, channels, left + width - 0.5, top + height - 0.5)]);
+  const all = visible(plan, channels, 0, plan.total);
+  return { plan, boxes, found, all, outside: placeAt(plan, channels, -5, 5) };
 }"""
 
 
@@ -69,16 +72,16 @@ def test_a_tensor_without_a_channel_axis_is_one_map(module_page: Page) -> None:
     assert (found["size"], found["channels"], found["maps"]) == ([2, 2], 1, [[1, 2, 3, 4]])
 
 
-def survey(page: Page, array: np.ndarray) -> dict[str, Any]:
+def statistics(page: Page, array: np.ndarray) -> dict[str, Any]:
     found: dict[str, Any] = in_module(
-        page, "survey.js", SURVEY, [list(array.shape), array.ravel().tolist()]
+        page, "statistics.js", STATISTICS, [list(array.shape), array.ravel().tolist()]
     )
     return found
 
 
-def test_a_survey_gives_the_statistics_that_numpy_gives(module_page: Page) -> None:
+def test_the_statistics_are_those_that_numpy_gives(module_page: Page) -> None:
     array = np.maximum(np.random.default_rng(1).normal(size=(5, 7, 6)), 0).astype(np.float32)
-    found = survey(module_page, array)
+    found = statistics(module_page, array)
     for channel, values in zip(found["channels"], array.astype(float), strict=True):
         assert (channel["low"], channel["high"]) == (values.min(), values.max())
         assert channel["mean"] == pytest.approx(values.mean(), rel=1e-9)
@@ -90,12 +93,12 @@ def test_a_survey_gives_the_statistics_that_numpy_gives(module_page: Page) -> No
     assert found["order"] == np.argsort(-array.max(axis=(1, 2)), kind="stable").tolist()
 
 
-def test_what_is_not_finite_is_counted_and_left_out_of_the_survey(module_page: Page) -> None:
+def test_what_is_not_finite_is_counted_and_left_out_of_the_statistics(module_page: Page) -> None:
     array = np.array([[1, np.nan, 3, np.inf], [np.nan] * 4, [-np.inf, -2, 0, 0]], dtype=np.float32)
-    found = survey(module_page, array)
-    assert found["odd"] == np.sum(~np.isfinite(array))
+    found = statistics(module_page, array)
+    assert found["nonFinite"] == np.sum(~np.isfinite(array))
     assert found["range"] == [-2, 3]
-    assert [channel["odd"] for channel in found["channels"]] == [2, 4, 1]
+    assert [channel["nonFinite"] for channel in found["channels"]] == [2, 4, 1]
     assert found["channels"][0]["mean"] == 2
     assert [unit["value"] for unit in found["strongest"]] == [3, 1, 0, 0, -2]
     assert found["order"] == [0, 2, 1]

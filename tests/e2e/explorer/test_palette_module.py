@@ -19,7 +19,8 @@ COLOURS = """(palette, [values, scale]) => values.map(value => {
   const canvas = new OffscreenCanvas(1, 1).getContext("2d");
   canvas.fillStyle = palette.cssColour(value, scale);
   canvas.fillRect(0, 0, 1, 1);
-  return { pixel: [...pixel], css: [...canvas.getImageData(0, 0, 1, 1).data], ink: palette.inkOn(value, scale) };
+  const css = [...canvas.getImageData(0, 0, 1, 1).data];
+  return { pixel: [...pixel], css, ink: palette.inkOn(value, scale) };
 })"""
 
 

@@ -62,7 +62,7 @@ def test_the_middle_unit_of_each_layer_on_the_way_sees_what_the_api_says(
         "views/pyramid/levels.js",
         """(levels, {chosen, unit, given, layers}) => levels
             .nestedFields(levels.path(chosen, unit, given, layers, [224, 224]))
-            .map(({level, interval}) => ({index: level.index, position: level.position, interval}))""",
+            .map(({level: {index, position}, interval}) => ({index, position, interval}))""",
         {"chosen": layers[30], "unit": [5, 6], "given": levels, "layers": layers},
     )
     assert len(shown) > 20
@@ -78,9 +78,8 @@ def test_the_fields_grow_from_layer_to_layer_and_the_slider_names_each(
     page: Page, address: str
 ) -> None:
     page.set_viewport_size(TALL)
-    page.goto(
-        f"/#model=imagenet:1&input={posted(address, 'imagenet', 'cat.jpg')}&layer=12&channel=0&unit=9,9"
-    )
+    input_id = posted(address, "imagenet", "cat.jpg")
+    page.goto(f"/#model=imagenet:1&input={input_id}&layer=12&channel=0&unit=9,9")
     section = page.locator("#pyramid")
     slider = section.get_by_label("From layer to layer")
     expect(slider).to_be_visible()

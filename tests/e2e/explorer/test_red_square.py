@@ -1,4 +1,4 @@
-"""The red square is where the API says, on the picture as posted and on what the network is given."""
+"""The red square is where the API says, on the picture as posted and on the network's input."""
 
 import io
 import json
@@ -28,7 +28,8 @@ COVERED = """([canvas, kind]) => {
   const {width, height} = canvas;
   const {data} = canvas.getContext("2d").getImageData(0, 0, width, height);
   const is = {
-    red: place => data[place + 3] > 200 && data[place] > 170 && data[place + 1] < 90 && data[place + 2] < 90,
+    red: place => data[place + 3] > 200 && data[place] > 170
+      && data[place + 1] < 90 && data[place + 2] < 90,
     green: place => data[place + 1] > 120 && data[place] < 90 && data[place + 2] < 90,
   }[kind];
   const box = [Infinity, Infinity, -Infinity, -Infinity];

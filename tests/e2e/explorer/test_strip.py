@@ -21,7 +21,8 @@ from tests.e2e.process import Service
 QUIET_MS = 600
 SHIFTS = """() => {
   window.shifts = [];
-  const within = ({node}) => (node instanceof Element ? node : node?.parentElement)?.closest("section")?.id ?? "";
+  const elementOf = (node) => (node instanceof Element ? node : node?.parentElement);
+  const within = ({node}) => elementOf(node)?.closest("section")?.id ?? "";
   const told = ({value, sources}) => ({value, within: sources.map(within)});
   new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map(told)))
     .observe({type: "layout-shift", buffered: false});
@@ -43,7 +44,7 @@ def layers_of(address: str, model: str) -> list[dict[str, Any]]:
 
 
 def glanced(page: Page) -> list[int]:
-    """The layers whose strongest channels are asked for from now on, in that order; the list grows."""
+    """The layers whose strongest channels are asked for from now on, in order; the list grows."""
     asked: list[int] = []
 
     def note(url: str) -> None:
@@ -245,12 +246,13 @@ def test_a_glance_that_fails_is_marked_and_says_why(page: Page, complaints: Comp
 
 
 FLOOD = """async ({Thumbnails}) => {
-  const {createStore} = await import(new URL("store.js", new URL("explorer/", document.baseURI)));
+  const {Store} = await import(new URL("store.js", new URL("explorer/", document.baseURI)));
   const {Maps} = await import(new URL("maps.js", new URL("explorer/", document.baseURI)));
   const colours = {sequential: "viridis", diverging: "blue–orange", scaling: "map"};
-  const store = createStore({model: "m", input: "first", colours, theme: "light"});
+  const scene = {model: "m", input: "first"};
+  const store = new Store({scene, colours, theme: "light"});
   const scroller = document.body.appendChild(document.createElement("div"));
-  const glances = new Thumbnails(store, scroller);
+  const thumbnails = new Thumbnails(store, scroller);
   const log = {asked: [], aborted: 0, most: 0};
   let under = 0;
   const fetching = (model, input, signal) => new Promise((resolve, reject) => {
@@ -269,7 +271,7 @@ FLOOD = """async ({Thumbnails}) => {
   const figures = Array.from({length: 8}, () => {
     const figure = scroller.appendChild(document.createElement("div"));
     const canvas = figure.appendChild(document.createElement("canvas"));
-    glances.add({figure, canvas, size: {width: 20, height: 20}, fetching});
+    thumbnails.add({figure, canvas, size: {width: 20, height: 20}, fetching});
     return figure;
   });
   const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -277,7 +279,7 @@ FLOOD = """async ({Thumbnails}) => {
   while (!states().every((state) => state === "ready")) await wait(20);
   const first = log.asked.length;
   for (const input of ["a", "b", "c", "d", "last"]) {
-    store.set({input});
+    store.setScene({input});
     await wait(40);
   }
   const between = {asked: log.asked.slice(first), states: states()};
@@ -290,7 +292,7 @@ def test_inputs_that_change_several_times_a_second_are_waited_out(module_page: P
     """Former glances stay, marked stale; then only the last input is asked for, three layers at a
     time.
     """
-    found = in_module(module_page, "views/strip/glances.js", FLOOD)
+    found = in_module(module_page, "views/layer_list/thumbnails.js", FLOOD)
     assert found["first"] == 8
     assert found["between"] == {"asked": [], "states": ["stale"] * 8}
     assert found["last"] == ["last"] * 8

@@ -132,7 +132,7 @@ def branching() -> onnx.ModelProto:
 
 
 def serve_from(folder: Path) -> Path:
-    """Write both networks into a folder of models, each with a picture to try; returns the folder."""
+    """Write both networks, each with a picture to try, into a folder of models, and return it."""
     across, down = np.meshgrid(np.linspace(0, 255, SIDE), np.linspace(0, 255, SIDE))
     waves = 127 + 127 * np.sin(across / 12) * np.cos(down / 20)
     picture = Image.fromarray(np.stack([across, waves, down], axis=-1).astype(np.uint8))

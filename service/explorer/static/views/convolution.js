@@ -1,22 +1,22 @@
 /** How the chosen unit's value comes about: patch × kernel, summed over the channels, beside what was served. */
 
-import { explain, unexplained, windowOf } from "./convolution/arithmetic.js";
-import { colour, element, failure } from "../dom.js";
+import { explain, unexplained } from "./convolution/arithmetic.js";
+import { closest, element, failure, isCommand, watchView } from "../dom.js";
 import { offset, positionOf } from "../maps.js";
-import { scaleFor } from "../palette.js";
 import { eachFrame } from "../store.js";
+import { drawnUnit } from "./convolution/drawn_unit.js";
 import { createLedger } from "./convolution/ledger.js";
 import { createNumbers } from "./convolution/numbers.js";
 import { Player } from "./convolution/player.js";
 import { createRows } from "./convolution/rows.js";
 import { Stage } from "./convolution/stage.js";
 import { neighbour, onward, Sweep } from "./convolution/sweep.js";
-import { caption, formula } from "./convolution/words.js";
+import { caption, formula } from "./convolution/text.js";
 
 class ConvolutionView {
   #root;
   #store;
-  #sources;
+  #actions;
   #numbers = createNumbers();
   #about = element("p", { class: "soft small convolution-about" });
   #text = element("p", { class: "convolution-caption" });
@@ -29,7 +29,7 @@ class ConvolutionView {
     clear: () => this.#clear(),
   });
   #stage = new Stage({
-    choose: (unit) => this.#sources.chooseUnit(this.#store.state.channel, unit),
+    choose: (unit) => this.#actions.chooseUnit(this.#store.state.channel, unit),
     chooseChannel: (channel) => this.#chooseChannel(channel),
   });
   #rows = createRows({ chooseChannel: (channel) => this.#chooseChannel(channel) });
@@ -50,16 +50,19 @@ class ConvolutionView {
   #loading = "";
   #failed = "";
   #inView = false;
+  /** @type {number | null} */
   #picked = null;
+  /** @type {import("./convolution/drawn_unit.js").DrawnUnit | null} */
   #shown = null;
+  /** @type {Sweep | null} */
   #sweep = null;
   #refresh = eachFrame(() => this.#show());
   #width = 0;
 
-  constructor(root, store, sources) {
+  constructor(root, store, actions) {
     this.#root = root;
     this.#store = store;
-    this.#sources = sources;
+    this.#actions = actions;
     const parts = [
       this.#player.root,
       this.#board,
@@ -76,29 +79,19 @@ class ConvolutionView {
     );
     root.append(head, this.#text, this.#notice, this.#body);
     this.#board.addEventListener("keydown", (event) => {
-      if (
-        !this.#shown ||
-        event.target.closest("select, button") ||
-        event.altKey ||
-        event.ctrlKey ||
-        event.metaKey
-      )
-        return;
+      if (!this.#shown || closest(event, "select, button") || isCommand(event)) return;
       const next = neighbour(this.#store.state.unit, this.#shown.pre.size, event.key);
       if (next) {
         this.#player.stop();
-        this.#sources.chooseUnit(this.#store.state.channel, next);
+        this.#actions.chooseUnit(this.#store.state.channel, next);
       } else if (event.key === " ") this.#player.toggle();
       if (next || event.key === " ") event.preventDefault();
     });
-    new IntersectionObserver(
-      (entries) => {
-        this.#inView = entries.at(-1).isIntersecting;
-        if (!this.#inView) this.#player.stop();
-        this.#refresh();
-      },
-      { rootMargin: "120px" },
-    ).observe(root);
+    watchView(root, "120px", (inView) => {
+      this.#inView = inView;
+      if (!inView) this.#player.stop();
+      this.#refresh();
+    });
     new ResizeObserver(() => {
       if (this.#root.clientWidth !== this.#width) this.#refresh();
       this.#width = this.#root.clientWidth;
@@ -116,7 +109,12 @@ class ConvolutionView {
 
   /** What is chosen, if it is complete. */
   #chosen() {
-    const { model, layers, layer: index, input, channel, unit, maps } = this.#store.state;
+    const {
+      scene: { model, layer: index, input, maps },
+      layers,
+      channel,
+      unit,
+    } = this.#store.state;
     const layer = layers.value?.[index];
     if (!layer || input === null || channel === null || unit === null) return null;
     const fresh =
@@ -135,25 +133,31 @@ class ConvolutionView {
 
   #show() {
     const asked = this.#chosen();
-    this.#root.hidden = this.#store.state.layers.status === "idle";
-    const waiting = this.#store.state.layers.status === "loading";
-    if (!asked || (asked.served && unfit(asked)))
-      return this.#say(waiting ? "loading" : "none", "");
+    const { status } = this.#store.state.layers;
+    this.#root.hidden = status === "idle";
+    if (!asked || (asked.served && unfit(asked))) {
+      this.#say(status === "loading" ? "loading" : "none", "");
+      return;
+    }
     const reason = unexplained(asked.layer);
-    if (reason) return this.#say("unexplained", element("p", { class: "notice" }, reason));
+    if (reason) this.#say("unexplained", element("p", { class: "notice" }, reason));
+    else this.#explain(asked);
+  }
+
+  #explain(asked) {
     if (this.#shown && this.#shown.asked.key !== asked.key) this.#reset(asked);
     if (!this.#shown && !this.#failed) this.#text.textContent = "";
-    if (!this.#inView || this.#failed === asked.key) return undefined;
-    const found = this.#numbers.at(asked);
-    if (found) return this.#present(asked, found);
-    return this.#load(asked);
+    if (!this.#inView || this.#failed === asked.key) return;
+    const numbers = this.#numbers.at(asked);
+    if (numbers) this.#present(asked, numbers);
+    else this.#load(asked);
   }
 
   #reset(asked) {
     this.#player.stop();
     this.#sweep = null;
     this.#player.report("");
-    if (this.#shown.asked.layer !== asked.layer) {
+    if (this.#shown?.asked.layer !== asked.layer) {
       this.#picked = null;
       this.#rows.fold();
     }
@@ -209,7 +213,11 @@ class ConvolutionView {
 
   #present(asked, found) {
     const explained = explain(asked.layer, found, asked.channel, asked.unit);
-    const view = this.#viewOf(asked, found, explained);
+    const view = drawnUnit(asked, found, explained, {
+      picked: this.#picked,
+      sweep: this.#sweep,
+      colours: this.#store.state.colours,
+    });
     this.#shown = view;
     this.#loading = this.#failed = "";
     this.#body.hidden = false;
@@ -238,43 +246,6 @@ class ConvolutionView {
     dataset.place = `${layer.index}/${channel}/${unit.join(",")}`;
   }
 
-  /** All that the parts need to draw one unit. */
-  #viewOf(asked, got, found) {
-    const { layer, channel, unit, served: maps } = asked;
-    const { colours } = this.#store.state;
-    const strongest = found.rows.reduce((best, row) =>
-      Math.abs(row.sum) > Math.abs(best.sum) ? row : best,
-    );
-    const row = found.rows.find((each) => each.channel === this.#picked) ?? strongest;
-    const values = this.#sweep?.values ?? got.pre.map(place(got.pre, channel));
-    const range = got.pre.range(place(got.pre, channel));
-    return {
-      asked,
-      layer,
-      found,
-      row,
-      unit,
-      colours,
-      picked: this.#picked,
-      diverging: colours.diverging,
-      red: colour("--red"),
-      channels: layer.kind.endsWith("convolution") ? found.rows.map((each) => each.channel) : [],
-      weights: found.rows[0].weights && found.rows.flatMap((each) => each.weights),
-      inputs: layer.kind === "dense" ? [] : inputsOf(layer, got, found, row, unit, colours),
-      output: {
-        title: `channel ${channel} of ${layer.name}`,
-        values,
-        size: got.pre.size,
-        scale: scaleFor(range, colours),
-        window: unit.map((index) => [index, index + 1]),
-        partly: this.#sweep !== null,
-      },
-      pre: got.pre,
-      served: got.pre.at(place(got.pre, channel), unit),
-      post: maps ? maps.at(channel, unit) : null,
-    };
-  }
-
   #move(steps) {
     if (!this.#shown) return false;
     const { channel, unit } = this.#store.state;
@@ -286,7 +257,7 @@ class ConvolutionView {
       this.#sweep.reveal(Math.min(from, next), Math.max(from, next));
       this.#player.report(this.#sweep.report);
     }
-    this.#sources.chooseUnit(channel, positionOf(next, size));
+    this.#actions.chooseUnit(channel, positionOf(next, size));
     return true;
   }
 
@@ -305,7 +276,7 @@ class ConvolutionView {
         asked.channel,
       );
       this.#sweep.reveal(0, 0);
-      this.#sources.chooseUnit(asked.channel, positionOf(0, pre.size));
+      this.#actions.chooseUnit(asked.channel, positionOf(0, pre.size));
     }
     this.#player.report(this.#sweep.report);
     this.#refresh();
@@ -322,44 +293,7 @@ class ConvolutionView {
   }
 }
 
-export const mount = (root, store, sources) => new ConvolutionView(root, store, sources);
+export const mount = (root, store, actions) => new ConvolutionView(root, store, actions);
 
 const unfit = ({ served, unit, channel }) =>
   unit.length !== served.size.length || channel >= served.channels;
-
-/** Where a channel's map lies among those that were fetched. */
-const place = (maps, channel) => Math.max(maps.numbers.indexOf(channel), 0);
-
-/** What the operator reads, to be drawn: of a merge each tensor, else the channel of the chosen row. */
-function inputsOf(layer, { operands }, found, row, unit, colours) {
-  const several = found.rows.length > 1;
-  const drawn = (each) => {
-    const maps = operands[each.operand];
-    const at = place(maps, each.channel);
-    const name = nameOf(layer, each.operand);
-    return {
-      title: several && layer.kind !== "merge" ? name : `channel ${each.channel} of ${name}`,
-      values: maps.map(at),
-      size: maps.size,
-      scale: scaleFor(maps.range(at), colours),
-      taps: found.taps,
-      window: found.taps.length ? windowOf(found) : aligned(found.origin ?? unit, maps.size),
-      pads: layer.kind === "transposed_convolution" ? [] : (layer.pads ?? []),
-    };
-  };
-  return layer.kind === "merge" ? found.rows.map(drawn) : [drawn(row)];
-}
-
-function nameOf(layer, operand) {
-  if (layer.kind !== "merge") return layer.inputs[0] ?? "the input";
-  return layer.inputs.length === layer.operands.length
-    ? layer.inputs[operand]
-    : layer.operands[operand].name;
-}
-
-/** A unit on a map that is perhaps repeated along its axes of length 1. */
-const aligned = (unit, size) =>
-  size.map((length, axis) => {
-    const index = length === 1 ? 0 : unit[axis + unit.length - size.length];
-    return [index, index + 1];
-  });

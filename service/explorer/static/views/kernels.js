@@ -1,9 +1,10 @@
 /** The learned kernels of the chosen layer, in diverging colours about zero. */
 
 import * as api from "../api.js";
-import { element, failure, many, short, times } from "../dom.js";
+import { element, failure, many, short, times, watchView } from "../dom.js";
 import { colourSheet, kernelAt, sheetOf, drawLegend } from "./kernels/sheet.js";
-import { IDLE, eachFrame, latest } from "../store.js";
+import { chosenLayer } from "../state.js";
+import { Latest, eachFrame } from "../store.js";
 
 /** Beyond it only the kernels of the chosen channel are fetched. */
 const MOST_NUMBERS = 3_000_000;
@@ -11,13 +12,13 @@ const MOST_NUMBERS = 3_000_000;
 class KernelsView {
   #root;
   #store;
-  #sources;
+  #actions;
   #fetching;
   #title = element("span", { class: "soft" });
   #message = element("div");
   #canvas = element("canvas", { role: "img", tabIndex: 0 });
   #legend = element("canvas", { role: "img" });
-  #said = element("p", { class: "kernels-said small" });
+  #statusLine = element("p", { class: "kernels-said small" });
   #views = element("div", {
     class: "kernels-choice",
     role: "group",
@@ -28,10 +29,11 @@ class KernelsView {
     { class: "kernels-body" },
     this.#views,
     element("div", { class: "kernels-scroll" }, this.#canvas),
-    element("div", { class: "kernels-legend" }, this.#legend, this.#said),
+    element("div", { class: "kernels-legend" }, this.#legend, this.#statusLine),
   );
   #shown = "";
   #offered = "";
+  /** @type {import("./kernels/sheet.js").Sheet | null} */
   #sheet = null;
   #inView = false;
   #due = true;
@@ -58,26 +60,22 @@ class KernelsView {
   /**
    * @param {HTMLElement} root
    * @param {import("../store.js").Store} store
-   * @param {import("../sources.js").Sources} sources
+   * @param {import("../actions.js").Actions} actions
    */
-  constructor(root, store, sources) {
+  constructor(root, store, actions) {
     this.#root = root;
     this.#store = store;
-    this.#sources = sources;
-    store.set({ kernels: IDLE });
-    this.#fetching = latest(store, "kernels");
+    this.#actions = actions;
+    this.#fetching = new Latest(store, "kernels");
     root.append(
       element("div", { class: "head" }, element("h2", {}, "Kernels"), this.#title),
       this.#message,
       this.#body,
     );
-    new IntersectionObserver(
-      (entries) => {
-        this.#inView = entries.at(-1).isIntersecting;
-        if (this.#inView && this.#due) this.#ask();
-      },
-      { rootMargin: "300px" },
-    ).observe(root);
+    watchView(root, "300px", (inView) => {
+      this.#inView = inView;
+      if (inView && this.#due) this.#ask();
+    });
     new ResizeObserver(eachFrame(() => this.#repaint())).observe(root);
     this.#canvas.addEventListener("pointermove", (event) => {
       const { left, top } = this.#canvas.getBoundingClientRect();
@@ -99,7 +97,7 @@ class KernelsView {
           y: event.clientY - top,
         });
       if (found && this.#store.state.unit !== null)
-        this.#sources.chooseUnit(found.output, this.#store.state.unit);
+        this.#actions.chooseUnit(found.output, this.#store.state.unit);
     });
     store.on(["model"], () => {
       this.#due = true;
@@ -111,8 +109,9 @@ class KernelsView {
   }
 
   #ask() {
-    const { model, layers, layer, channel } = this.#store.state;
-    const chosen = layers.value?.[layer];
+    const { scene, channel } = this.#store.state;
+    const { model, layer } = scene;
+    const chosen = chosenLayer(this.#store.state);
     if (!chosen) return;
     this.#due = false;
     if (!hasKernels(chosen)) {
@@ -129,7 +128,7 @@ class KernelsView {
     );
   }
 
-  #later({ layers, layer, channel, kernels }, changed) {
+  #later({ scene: { layer }, layers, channel, kernels }, changed) {
     const partial =
       kernels.value !== null && kernels.value.part !== null && kernels.value.part !== channel;
     if (!changed.has("layers") && !changed.has("layer") && !partial) {
@@ -159,7 +158,7 @@ class KernelsView {
       this.#offered = list.map(([, text]) => text).join();
       this.#views.replaceChildren(...list.map(([key, text]) => this.#choice(key, text)));
     }
-    for (const button of this.#views.children)
+    for (const button of this.#views.querySelectorAll("button"))
       button.setAttribute("aria-pressed", String(button.dataset.view === this.#shown));
   }
 
@@ -178,7 +177,7 @@ class KernelsView {
     );
   }
 
-  #show({ kernels, layers, layer }) {
+  #show({ scene: { layer }, kernels, layers }) {
     const chosen = layers.value?.[layer];
     if (!chosen) return;
     this.#body.hidden = kernels.value === null;
@@ -211,19 +210,19 @@ class KernelsView {
       scaling === "map"
         ? "each output scaled by its own largest weight"
         : "all scaled by the layer's largest weight";
-    this.#said.textContent = found
+    this.#statusLine.textContent = found
       ? `${found.text} = ${short(found.value)}`
       : `${meaning}; ${scaled}.`;
-    this.#said.title = found ? String(found.value) : "";
+    this.#statusLine.title = found ? String(found.value) : "";
   }
 }
 
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export const mount = (root, store, sources) => new KernelsView(root, store, sources);
+export const mount = (root, store, actions) => new KernelsView(root, store, actions);
 
 const hasKernels = ({ kind }) =>
   kind === "convolution" || kind === "transposed_convolution" || kind === "dense";

@@ -2,28 +2,34 @@
 
 import { element, failure, short } from "../dom.js";
 import { EnlargedView, movedBy } from "./layer/enlarged.js";
-import { seeing } from "../fields.js";
 import { createHead } from "./layer/head.js";
 import { Tools } from "./layer/tools.js";
 import { createLegend } from "./layer/legend.js";
 import { createRunningRange, keepColours, scalesFor } from "../ranges.js";
+import { noticesOf } from "./layer/notices.js";
+import { SliceSlider } from "./layer/slice_slider.js";
 import { createReadout, createStrongest, unitInWords } from "./layer/readout.js";
 import { MapSheet } from "./layer/sheet.js";
+import { chosenLayer } from "../state.js";
 import { eachFrame } from "../store.js";
-import { orderOf, surveyOf } from "../survey.js";
-import { labelsOf, valueInWords } from "./layer/words.js";
-
-const WHOSE = { layer: "the whole layer", all: "all layers shown so far for this input" };
+import { orderOf, statisticsOf } from "../statistics.js";
+import { expected, fitting, litUnits, mapsOf, shownUnit } from "./layer/shown.js";
+import { captionOf, labelsOf, valueInWords, whoseRange } from "./layer/text.js";
 
 class LayerView {
   #root;
   #store;
-  #sources;
+  #actions;
   #runningRange = createRunningRange();
+  /** @type {"number" | "largest"} */
   #sort = "number";
   #slice = 0;
-  /** What is painted: null while there is nothing. */
+  /**
+   * What is painted: null while there is nothing.
+   * @type {import("./layer/tiles.js").Contents & Record<string, any> | null}
+   */
   #contents = null;
+  /** @type {number | null} */
   #enlargedChannel = null;
   #head;
   #sheet = new MapSheet({
@@ -44,9 +50,7 @@ class LayerView {
   });
   #legend = createLegend();
   #tools;
-  #depth = element("input", { type: "range", min: 0, step: 1, id: "layer-slice" });
-  #depthSaid = element("span", { class: "number small" });
-  #slices;
+  #slices = new SliceSlider((slice) => this.#showSlice(slice));
   #caption = element("p", { class: "soft small" });
   #notice = element("div", { class: "layer-notice" });
   #announced = element("p", { class: "unseen", "aria-live": "polite" });
@@ -55,33 +59,24 @@ class LayerView {
   /**
    * @param {HTMLElement} root
    * @param {import("../store.js").Store} store
-   * @param {import("../sources.js").Sources} sources
+   * @param {import("../actions.js").Actions} actions
    */
-  constructor(root, store, sources) {
+  constructor(root, store, actions) {
     this.#root = root;
     this.#store = store;
-    this.#sources = sources;
-    store.set({ seenRange: null });
-    this.#head = createHead((index) => sources.chooseLayer(index));
+    this.#actions = actions;
+    this.#head = createHead((index) => actions.chooseLayer(index));
     this.#tools = new Tools(store, {
       onSort: (by) => this.#sortBy(by),
       picture: () => this.#sheet.picture(),
-      onFailure: (error) => this.#onFailure(error),
+      onFailure: (error) => this.#notice.replaceChildren(failure(error)),
     });
-    const depthLabel = element("label", { for: "layer-slice", class: "small soft" }, "Slice");
-    this.#slices = element(
-      "div",
-      { class: "layer-slices" },
-      depthLabel,
-      this.#depth,
-      this.#depthSaid,
-    );
     const frame = element("div", { class: "layer-frame" }, this.#enlarged.element);
     const single = element(
       "div",
       { class: "layer-single" },
       frame,
-      this.#slices,
+      this.#slices.element,
       this.#readout.element,
       this.#legend.element,
     );
@@ -94,7 +89,6 @@ class LayerView {
     );
     this.#body = element("div", { class: "layer-body" }, single, many);
     root.append(this.#head.element, this.#tools.element, this.#notice, this.#body, this.#announced);
-    this.#depth.addEventListener("input", () => this.#showSlice(Number(this.#depth.value)));
     store.on(["maps"], (value) => this.#noteRange(value));
     store.on(["colours"], ({ colours }) => keepColours(colours));
     store.on(
@@ -119,15 +113,11 @@ class LayerView {
   #point(found) {
     const { pointed } = this.#store.state;
     if (found?.channel !== pointed?.channel || String(found?.unit) !== String(pointed?.unit))
-      this.#sources.point(found);
+      this.#actions.point(found);
   }
 
   #choose({ channel, unit }) {
-    return this.#sources.chooseUnit(channel, unit);
-  }
-
-  #onFailure(error) {
-    return this.#notice.replaceChildren(failure(error));
+    return this.#actions.chooseUnit(channel, unit);
   }
 
   #sortBy(by) {
@@ -145,10 +135,14 @@ class LayerView {
   }
 
   #moveUnit(event) {
-    const { channel, unit, maps } = this.#store.state;
+    const {
+      scene: { maps },
+      channel,
+      unit,
+    } = this.#store.state;
     if (!this.#contents || unit === null || this.#contents.maps !== maps.value) return;
     const paging = { PageUp: -1, PageDown: 1 }[event.key];
-    const place = paging && this.#contents.order.indexOf(channel) + paging;
+    const place = this.#contents.order.indexOf(channel ?? 0) + (paging ?? 0);
     const to = paging
       ? { channel: this.#contents.order[place] ?? channel, unit }
       : { channel, unit: movedBy(event, unit, this.#contents.maps.size) };
@@ -159,23 +153,19 @@ class LayerView {
 
   #show() {
     const { state } = this.#store;
-    const layer = state.layers.value?.[state.layer];
+    const layer = chosenLayer(state);
     this.#root.hidden = !layer;
     if (!layer) return;
     const maps = mapsOf(state);
     const { size, channels } = maps ?? expected(layer);
     const units = size.reduce((product, each) => product * each, 1);
-    this.#head.show(state.layers.value, state.layer);
-    const quiet =
-      maps === null && state.maps.status !== "loading" && state.prediction.status !== "loading";
-    this.#body.hidden = quiet;
-    this.#body.classList.toggle("stale", maps !== null && state.maps.status === "loading");
-    this.#body.classList.toggle("layer-waiting", maps === null);
-    this.#body.classList.toggle("layer-dense", units === 1);
-    this.#notice.replaceChildren(...this.#words(state, maps));
+    this.#head.show(state.layers.value ?? [], layer.index);
+    this.#showWaiting(maps, units);
+    const retry = () => this.#actions.retry();
+    this.#notice.replaceChildren(...noticesOf(state, maps, retry));
     const before = this.#contents;
     this.#contents = maps && this.#contentsOf(maps, state);
-    this.#showDepth(size);
+    this.#slices.show(size, this.#slice);
     const same = this.#contents === before;
     this.#tools.show({
       kind: this.#paletteKind(maps, size),
@@ -189,17 +179,28 @@ class LayerView {
       `${this.#caption.textContent} Arrow keys choose among them.`,
     );
     this.#sheet.show(this.#contents, size, channels);
-    this.#root.dataset.layer = maps ? String(state.layer) : "";
+    this.#root.dataset.layer = maps ? String(state.scene.layer) : "";
     if (!same) this.#enlargedChannel = null;
     if (maps === null) {
       this.#readout.clear();
       this.#enlarged.show(null, size);
     } else if (before?.maps !== maps) {
-      this.#strongest.show(maps, surveyOf(maps), this.#contents.labels);
+      this.#strongest.show(maps, statisticsOf(maps), this.#contents?.labels ?? null);
       this.#strongest.mark(state.channel, state.unit);
     }
     this.#strongest.element.classList.toggle("layer-unknown", maps === null);
     this.#showUnit();
+  }
+
+  /** Whether there is anything, whether it is old, and room for what will come. */
+  #showWaiting(maps, units) {
+    const { scene, prediction } = this.#store.state;
+    const loading = scene.maps.status === "loading";
+    const { classList } = this.#body;
+    this.#body.hidden = maps === null && !loading && prediction.status !== "loading";
+    classList.toggle("stale", maps !== null && loading);
+    classList.toggle("layer-waiting", maps === null);
+    classList.toggle("layer-dense", units === 1);
   }
 
   /** The same object as long as nothing changes that is painted. */
@@ -210,10 +211,10 @@ class LayerView {
     const made = { maps, slice: this.#slice, sort: this.#sort, colours, range };
     if (
       this.#contents &&
-      Object.entries(made).every(([key, value]) => this.#contents[key] === value)
+      Object.entries(made).every(([key, value]) => this.#contents?.[key] === value)
     )
       return this.#contents;
-    const order = orderOf(surveyOf(maps), this.#sort);
+    const order = orderOf(statisticsOf(maps), this.#sort);
     return {
       ...made,
       order,
@@ -222,34 +223,9 @@ class LayerView {
     };
   }
 
-  #showDepth(size) {
-    this.#slices.hidden = size.length < 3 || size[0] < 2;
-    if (this.#slices.hidden) return;
-    this.#depth.max = String(size[0] - 1);
-    this.#depth.value = String(this.#slice);
-    this.#depthSaid.textContent = `${this.#slice} of 0–${size[0] - 1}`;
-  }
-
   #paletteKind(maps, size) {
     if (size.length === 1 && !size.every((length) => length === 1)) return null;
-    return maps && this.#contents.scaleOf(0).low < 0 ? "diverging" : "sequential";
-  }
-
-  #words({ maps: { status, error }, input, prediction, fields }, maps) {
-    if (status === "failed") return [failure(error, () => this.#sources.retry())];
-    const told = (text) => element("p", { class: "notice small" }, text);
-    if (maps === null) {
-      const waiting = status === "loading" || prediction.status === "loading";
-      return input === null && !waiting
-        ? [told("No input yet: give the network one, and its maps appear here.")]
-        : [];
-    }
-    const { odd } = surveyOf(maps);
-    return [
-      odd > 0 && told(`Values that are not finite (NaN or infinite): ${odd}, pink on the maps.`),
-      fields.status === "failed" &&
-        told(`What the units see is not known here: ${fields.error.message}`),
-    ].filter(Boolean);
+    return maps && this.#contents && this.#contents.scaleOf(0).low < 0 ? "diverging" : "sequential";
   }
 
   /** Everything that follows the pointer; the sheet itself stays as it is painted. */
@@ -271,13 +247,13 @@ class LayerView {
       };
       this.#enlarged.show(maps.length > 1 ? map : null, maps.size);
     }
-    this.#readout.show(maps, surveyOf(maps), shown, labels);
-    const told = `${unitInWords(maps, shown, labels)}: ${valueInWords(maps.at(shown.channel, shown.unit), short)}`;
-    this.#enlarged.element.setAttribute("aria-label", `${told}. Arrow keys move the unit.`);
+    this.#readout.show(maps, statisticsOf(maps), shown, labels);
+    const unitText = `${unitInWords(maps, shown, labels)}: ${valueInWords(maps.at(shown.channel, shown.unit), short)}`;
+    this.#enlarged.element.setAttribute("aria-label", `${unitText}. Arrow keys move the unit.`);
     const lines = maps.size.length === 1 && maps.length > 1;
     this.#legend.show(
       scaleOf(shown.channel),
-      WHOSE[state.colours.scaling] ?? whoseMap(maps, shown),
+      whoseRange(state.colours.scaling, maps, shown.channel),
       lines,
     );
     Object.assign(this.#root.dataset, {
@@ -307,7 +283,7 @@ class LayerView {
     }
   }
 
-  #noteRange({ maps, model, layer }) {
+  #noteRange({ scene: { maps, model, layer } }) {
     if (maps.status !== "ready" || maps.value.layer !== layer) return;
     const now = this.#runningRange(model, maps.value);
     if (String(now) !== String(this.#store.state.seenRange)) this.#store.set({ seenRange: now });
@@ -317,43 +293,6 @@ class LayerView {
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export const mount = (root, store, sources) => new LayerView(root, store, sources);
-
-const shownUnit = ({ pointed, channel, unit }) =>
-  pointed ?? (unit === null ? null : { channel, unit });
-
-/** The maps of the chosen layer, also while they are fetched for another input; null if they are another layer's. */
-const mapsOf = ({ maps, layer }) => (maps.value?.layer === layer ? maps.value : null);
-
-function captionOf(channels, units) {
-  if (units === 1)
-    return channels === 1 ? "One number." : `${channels} numbers, one for each channel.`;
-  return channels === 1
-    ? "One map."
-    : `${channels} maps, one for each channel. Point at a unit to see what it sees.`;
-}
-
-const whoseMap = (maps, { channel }) =>
-  maps.length === 1
-    ? WHOSE.layer
-    : `each map by its own range, here channel ${maps.numbers[channel]}`;
-
-/** The unit, if these maps have it: another view may still speak of the former layer. */
-function fitting(found, { channels, size }) {
-  if (!found || !(found.channel < channels) || found.unit?.length !== size.length) return null;
-  return found.unit.every((index, axis) => index < size[axis]) ? found : null;
-}
-
-function litUnits({ pixel, pixelOn, fields }, maps) {
-  const key = pixelOn === "picture" ? "picture" : "clipped";
-  if (pixel === null || !fields.value?.axes.every((axis) => axis[key])) return null;
-  return seeing(fields.value, pixel, maps.size, key) ?? "none";
-}
-
-/** Of which size the maps will be, from what the API lists; an open length counts as 1. */
-function expected({ output_shape: shape, channel_axis: axis }) {
-  const size = shape.filter((_, each) => each !== axis).map((length) => length ?? 1);
-  return { size, channels: axis === null ? 1 : (shape[axis] ?? 1) };
-}
+export const mount = (root, store, actions) => new LayerView(root, store, actions);

@@ -5,20 +5,39 @@ import { failure } from "../dom.js";
 import { drawnOn, seeing, seenBy } from "../fields.js";
 import { Page } from "./picture/page.js";
 import { asMaps, asPicture, decoded } from "./picture/shown.js";
+import { chosenLayer } from "../state.js";
 import { eachFrame } from "../store.js";
-import { seenInWords, sentence } from "./picture/words.js";
+import { seenInWords, sentence } from "./picture/text.js";
 
-const SETTLED = ["ready", "failed"];
+const SETTLED = new Set(["ready", "failed"]);
+
+/**
+ * @typedef {object} LoadedInput
+ * @property {string} input
+ * @property {string | null} model
+ * @property {Blob} blob
+ * @property {ImageBitmap | null} posted As the browser reads it.
+ * @property {any} given What the network is given: a tensor or a picture; null while it is not needed.
+ */
 
 class PictureView {
-  #sources;
+  #actions;
   #state;
   #page;
-  /** What is loaded: {input, model, blob, posted: ImageBitmap | null, given: Tensor | ImageBitmap | null}. */
+  /**
+   * What is loaded: {input, model, blob, posted: ImageBitmap | null, given: Tensor | ImageBitmap | null}.
+   * @type {LoadedInput | null}
+   */
   #loaded = null;
-  /** What is on the page: {loaded, on, rank, size, paint}. It stays until another is ready. */
+  /**
+   * What is on the page: {loaded, on, rank, size, paint}. It stays until another is ready.
+   * @type {any}
+   */
   #shown = null;
-  /** The table that belongs to it. */
+  /**
+   * The table that belongs to it.
+   * @type {import("../state.js").FieldTables | null}
+   */
   #table = null;
   #wished = "picture";
   #controller = new AbortController();
@@ -27,7 +46,8 @@ class PictureView {
   });
   #update = eachFrame(() => {
     if (this.#shown === null) return;
-    const { fields, layers, layer, pixel, pixelOn } = this.#state;
+    const { scene, pixel, pixelOn } = this.#state;
+    const { fields } = scene;
     const unit = chosen(this.#state);
     const pointed = pixelOn === this.#shown.on ? pixel : null;
     if (fields.status === "failed") {
@@ -37,28 +57,30 @@ class PictureView {
       );
       return;
     }
+    const layer = chosenLayer(this.#state);
     if (fields.status !== "ready" || this.#table !== fields.value || unit === null) return;
+    if (this.#table === null || layer === null) return;
     const seen = seenBy(this.#table, unit.position);
     const drawn = drawnOn(this.#table, seen, this.#shown.on);
     this.#page.mark({ ...drawn, pixel: pointed }, seen, {
       ...unit,
-      layer: layers.value[layer],
+      layer,
       table: this.#table,
     });
     this.#page.tell(
       pointed
         ? this.#pixelSentence(pointed)
-        : sentence(this.#table, seen, layers.value[layer], drawn.solid === null),
+        : sentence(this.#table, seen, layer, drawn.solid === null),
     );
   });
 
   /**
    * @param {HTMLElement} root
    * @param {import("../store.js").Store} store
-   * @param {import("../sources.js").Sources} sources
+   * @param {import("../actions.js").Actions} actions
    */
-  constructor(root, store, sources) {
-    this.#sources = sources;
+  constructor(root, store, actions) {
+    this.#actions = actions;
     const { state } = store;
     this.#state = state;
     this.#page = new Page(root, (on) => this.#wish(on));
@@ -82,7 +104,10 @@ class PictureView {
     this.#controller.abort();
     this.#controller = new AbortController();
     const { signal } = this.#controller;
-    const { input, model, given } = this.#state;
+    const {
+      scene: { input, model },
+      given,
+    } = this.#state;
     if (input === null || given === null) return;
     try {
       const found = await loadedInput(
@@ -102,14 +127,16 @@ class PictureView {
 
   /** Show what is loaded once its table is here too, so that both always belong together. */
   #adopt() {
-    const { fields } = this.#state;
+    const {
+      scene: { fields },
+    } = this.#state;
     if (
       this.#loaded === null ||
-      this.#loaded.input !== this.#state.input ||
-      !SETTLED.includes(fields.status)
+      this.#loaded.input !== this.#state.scene.input ||
+      !SETTLED.has(fields.status)
     )
       return;
-    if (fields.status === "ready" && fields.value.input !== this.#loaded.input) return;
+    if (fields.status === "ready" && fields.value?.input !== this.#loaded.input) return;
     this.#table = fields.value;
     const next = asShown(this.#loaded, this.#wished, this.#table);
     if (next.key !== this.#shown?.key) {
@@ -122,13 +149,14 @@ class PictureView {
   }
 
   /** Where nothing is given any more nothing is shown; otherwise the old, paler, until the new is there. */
-  #wait({ input, given, prediction }) {
+  #wait({ scene: { input }, given, prediction }) {
     if (input === null && given === null) this.#shown = this.#loaded = null;
     this.#page.wait(this.#shown !== null, prediction.status === "loading", input === null);
   }
 
   #pixelSentence(pixel) {
-    const size = this.#state.maps.value?.size ?? [];
+    const size = this.#state.scene.maps.value?.size ?? [];
+    if (this.#table === null) return "";
     return seenInWords(
       pixel,
       seeing(this.#table, pixel, size, this.#shown.on === "picture" ? "picture" : "clipped"),
@@ -138,7 +166,7 @@ class PictureView {
 
   #point(pixel) {
     const now = this.#state.pixel;
-    if (String(pixel) !== String(now)) this.#sources.pointAtPixel(pixel, pixel && this.#shown.on);
+    if (String(pixel) !== String(now)) this.#actions.pointAtPixel(pixel, pixel && this.#shown.on);
   }
 
   #listen(target) {
@@ -193,18 +221,21 @@ class PictureView {
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export const mount = (root, store, sources) => new PictureView(root, store, sources);
+export const mount = (root, store, actions) => new PictureView(root, store, actions);
 
 /** The unit to show, and its value; null while there is none, or if the layer's map is another by now. */
-function chosen({ pointed, channel, unit, maps, layer }) {
+function chosen({ scene: { maps, layer }, pointed, channel, unit }) {
   const { channel: of, unit: position } = pointed ?? { channel, unit };
   if (position === null || position === undefined || maps.value?.layer !== layer) return null;
   return { channel: of, position, value: maps.value.at(of, position) };
 }
 
-/** Fetch and decode what is not there yet. */
+/**
+ * Fetch and decode what is not there yet.
+ * @returns {Promise<LoadedInput>}
+ */
 async function loadedInput(before, wanted, wished, signal) {
   const same = before?.input === wanted.input && before.model === wanted.model;
   const posted = same ? before.posted : await decoded(wanted.blob);
@@ -220,21 +251,19 @@ async function loadedInput(before, wanted, wished, signal) {
 function asShown({ input, model, posted, given }, wished, table) {
   const sizes = table?.axes.map((axis) => axis.size) ?? null;
   const on = posted !== null && (wished === "picture" || given === null) ? "picture" : "source";
-  const key = [model, input, on, sizes?.join(), table?.axes.map((axis) => axis.frame)].join(" ");
-  const about = {
-    key,
-    on,
-    choice: posted !== null,
-    readable: posted !== null || given?.shape !== undefined,
-  };
+  const frames = table?.axes.map((axis) => axis.frame);
+  const key = [model, input, on, sizes?.join(), frames].join(" ");
+  const readable = posted !== null || given?.shape !== undefined;
+  const about = { key, on, choice: posted !== null, readable };
   if (on === "picture") return { ...about, ...pictured(posted, frameOf(table, posted)) };
   if (given.shape === undefined) return { ...about, ...pictured(given, null) };
-  const maps = asMaps(given, sizes);
+  return { ...about, ...numbered(asMaps(given, sizes)) };
+}
+
+/** Numbers as a picture, or as maps of one or three axes. */
+function numbered(maps) {
   const rank = Math.min(Math.max(maps.size.length, 1), 3);
-  return {
-    ...about,
-    ...(rank === 2 ? pictured(asPicture(maps), null) : { rank, size: maps.size, content: maps }),
-  };
+  return rank === 2 ? pictured(asPicture(maps), null) : { rank, size: maps.size, content: maps };
 }
 
 function pictured(image, frame) {

@@ -1,6 +1,6 @@
 /** What the network says: the strongest classes as bars, and what it cost to ask. */
 
-import { chosenModel, refused } from "../accepted.js";
+import { chosenModel, refused } from "../media_types.js";
 import { amount, areProbabilities, nameOf, share } from "../classes.js";
 import { element, failure, short } from "../dom.js";
 
@@ -14,9 +14,9 @@ const TIMINGS = {
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export function mount(root, store, sources) {
+export function mount(root, store, actions) {
   const caption = element("p", { class: "soft small" });
   const list = element("ol", { class: "predictions-rows" });
   const note = element("div");
@@ -32,7 +32,10 @@ export function mount(root, store, sources) {
   );
 
   function show(state) {
-    const { prediction, model } = state;
+    const {
+      scene: { model },
+      prediction,
+    } = state;
     const found = prediction.value?.spec === model ? prediction.value : null;
     const classes = found?.predictions ?? [];
     root.dataset.status = prediction.status;
@@ -40,38 +43,43 @@ export function mount(root, store, sources) {
     list.hidden = classes.length === 0;
     showRows(list, classes);
     note.replaceChildren(...notes(state, found));
-    const labels = chosenModel(state)?.card?.labels?.length ?? 0;
-    const some =
-      labels > classes.length && classes.length > 0 ? [`the strongest of ${labels} classes`] : [];
-    caption.textContent = [
-      ...some,
-      ...(areProbabilities(classes) ? [] : ["scores, not probabilities"]),
-    ].join("; ");
-    timings.replaceChildren(...(found?.timings_ms ? costs(found) : []));
+    caption.textContent = captionOf(classes, chosenModel(state)?.card?.labels?.length ?? 0);
+    timings.replaceChildren(...costs(found));
     if (prediction.status === "ready" && classes.length > 0) say(inWords(classes));
   }
 
   function notes(state, found) {
     const { prediction } = state;
     const { status, error } = prediction;
-    if (status === "failed") return [failed(error, () => sources.retryInput())];
+    if (status === "failed") return [failed(error, () => actions.retryInput())];
     if (status === "loading")
-      return found ? [] : [said("Asking the network…", "predictions-asking")];
+      return found ? [] : [statusLine("Asking the network…", "predictions-asking")];
     if (found === null)
-      return [said("Nothing to predict: the network has been given nothing yet.")];
+      return [statusLine("Nothing to predict: the network has been given nothing yet.")];
     if (found.trouble)
-      return [said(`No classes: ${found.trouble.message}. The layers are shown all the same.`)];
-    return found.predictions.length === 0 ? [said("The network names no classes.")] : [];
+      return [
+        statusLine(`No classes: ${found.trouble.message}. The layers are shown all the same.`),
+      ];
+    return found.predictions.length === 0 ? [statusLine("The network names no classes.")] : [];
   }
 
   store.on(["prediction", "model", "models"], show);
 }
 
-const said = (text, name = "") => element("p", { class: `soft ${name}` }, text);
+/** Of how many classes these are the strongest, and whether they are scores. */
+function captionOf(classes, labels) {
+  const parts = [];
+  if (labels > classes.length && classes.length > 0)
+    parts.push(`the strongest of ${labels} classes`);
+  if (!areProbabilities(classes)) parts.push("scores, not probabilities");
+  return parts.join("; ");
+}
+
+const statusLine = (text, name = "") => element("p", { class: `soft ${name}` }, text);
 
 function failed(error, retry) {
   if (refused(error))
-    return said("No prediction: the input was not taken. The panel above says why.");
+    return statusLine("No prediction: the input was not taken. The panel above says why.");
   return failure(error, retry);
 }
 
@@ -108,8 +116,8 @@ function fillRow(row, found, classes) {
 
 const inWords = (classes) => `${nameOf(classes[0])}, ${amount(classes[0], classes)}`;
 
-function costs({ timings_ms: timings }) {
-  return Object.entries(timings).map(([name, value]) => {
+function costs(found) {
+  return Object.entries(found?.timings_ms ?? {}).map(([name, value]) => {
     const rounded = short(Number(value.toPrecision(2)));
     const title = `${TIMINGS[name] ?? name}: ${value} ms`;
     return element("span", { title }, `${name} `, element("b", {}, `${rounded} ms`));

@@ -1,13 +1,14 @@
 /** The nested patches of the chosen unit through all the layers before it, down to the input. */
 
 import * as api from "../api.js";
-import { element, failure, times } from "../dom.js";
+import { element, failure, times, watchView } from "../dom.js";
 import { asText } from "../fields.js";
 import { Maps } from "../maps.js";
 import { nestedFields, path, shownLevels } from "./pyramid/levels.js";
 import { drawNested } from "./pyramid/nested.js";
 import { drawStack } from "./pyramid/stack.js";
-import { IDLE, eachFrame, latest } from "../store.js";
+import { chosenLayer } from "../state.js";
+import { Latest, eachFrame } from "../store.js";
 
 const REST = 200;
 const MOST_PLANES = 8;
@@ -20,24 +21,25 @@ class PyramidView {
   #stack = element("canvas", { role: "img" });
   #nested = element("canvas", { role: "img" });
   #depth = element("input", { type: "range", min: 0, step: 1, id: "depth" });
-  #said = element("p", { class: "pyramid-said", "aria-live": "polite" });
+  #statusLine = element("p", { class: "pyramid-said", "aria-live": "polite" });
   #rows = element("tbody");
+  #growth = element(
+    "div",
+    { class: "pyramid-growth" },
+    this.#nested,
+    element(
+      "div",
+      {},
+      element("label", { for: "depth" }, "From layer to layer"),
+      this.#depth,
+      this.#statusLine,
+    ),
+  );
   #body = element(
     "div",
     { class: "pyramid-body" },
     element("div", { class: "pyramid-scroll" }, this.#stack),
-    element(
-      "div",
-      { class: "pyramid-growth" },
-      this.#nested,
-      element(
-        "div",
-        {},
-        element("label", { for: "depth" }, "From layer to layer"),
-        this.#depth,
-        this.#said,
-      ),
-    ),
+    this.#growth,
     element("details", {}, element("summary", {}, "Every layer on the way"), table(this.#rows)),
   );
   #message = element("div");
@@ -46,7 +48,11 @@ class PyramidView {
   #inView = false;
   #due = true;
   #repaint = eachFrame(() => {
-    const { pyramid, layers, input } = this.#store.state;
+    const {
+      scene: { input },
+      pyramid,
+      layers,
+    } = this.#store.state;
     if (pyramid.value === null || layers.value === null || this.#body.hidden) return;
     const { way, picture, model } = pyramid.value;
     const planes = shownLevels(
@@ -73,8 +79,7 @@ class PyramidView {
   constructor(root, store) {
     this.#root = root;
     this.#store = store;
-    store.set({ pyramid: IDLE });
-    this.#fetching = latest(store, "pyramid");
+    this.#fetching = new Latest(store, "pyramid");
     root.append(
       element(
         "div",
@@ -85,13 +90,10 @@ class PyramidView {
       this.#message,
       this.#body,
     );
-    new IntersectionObserver(
-      (entries) => {
-        this.#inView = entries.at(-1).isIntersecting;
-        if (this.#inView && this.#due) this.#ask();
-      },
-      { rootMargin: "200px" },
-    ).observe(root);
+    watchView(root, "200px", (inView) => {
+      this.#inView = inView;
+      if (inView && this.#due) this.#ask();
+    });
     new ResizeObserver(eachFrame(() => this.#repaint())).observe(root);
     this.#depth.addEventListener("input", this.#repaint);
     store.on(["model"], () => {
@@ -112,33 +114,37 @@ class PyramidView {
   }
 
   #ask() {
-    const { model, layers, layer, input, unit, maps } = this.#store.state;
-    if (maps.status !== "ready" || maps.value.layer !== layer || unit === null || input === null)
-      return;
+    const { scene, layers, unit } = this.#store.state;
+    const { model, layer, input, maps } = scene;
+    const chosen = chosenLayer(this.#store.state);
+    if (maps.status !== "ready" || maps.value?.layer !== layer) return;
+    if (chosen === null || unit === null || input === null) return;
     this.#due = false;
-    const chosen = layers.value[layer];
     const query = { unit: unit.length > 0 ? unit.join(",") : null, input_id: input };
     this.#fetching.load(async (signal) => {
       const { levels } = await api.pyramid(model, layer, query, signal);
       const picture = await this.#thumbnails.input(model, input, signal);
-      const way = path(chosen, unit, levels, layers.value, picture.size);
+      const way = path(chosen, unit, levels, layers.value ?? [], picture.size);
       return { way, picture, model, input };
     });
   }
 
   #tell(field, count) {
     if (!field) {
-      this.#said.textContent = "";
+      this.#statusLine.textContent = "";
       return;
     }
     const place = `${Number(this.#depth.value) + 1} of ${count}`;
     const sizes = times(field.interval.map(([start, stop]) => stop - start));
-    this.#said.textContent = `Layer ${field.level.index} ${field.level.name} (${place}): one of its units sees ${sizes} of the input.`;
-    this.#nested.setAttribute("aria-label", this.#said.textContent);
+    this.#statusLine.textContent = `Layer ${field.level.index} ${field.level.name} (${place}): one of its units sees ${sizes} of the input.`;
+    this.#nested.setAttribute("aria-label", this.#statusLine.textContent);
   }
 
   #show() {
-    const { pyramid, input } = this.#store.state;
+    const {
+      scene: { input },
+      pyramid,
+    } = this.#store.state;
     this.#body.hidden = pyramid.value === null;
     this.#body.classList.toggle("stale", pyramid.status === "loading");
     this.#message.replaceChildren(...this.#words(pyramid, input));
@@ -158,7 +164,7 @@ class PyramidView {
     const former = Number(this.#depth.max);
     this.#depth.max = String(Math.max(fields.length - 1, 0));
     if (former !== Number(this.#depth.max)) this.#depth.value = this.#depth.max;
-    this.#depth.parentElement.parentElement.hidden = fields.length === 0;
+    this.#growth.hidden = fields.length === 0;
     this.#rows.replaceChildren(...[...way].reverse().map(row));
     this.#repaint();
   }
@@ -251,7 +257,7 @@ function createThumbnails(arrived) {
           level.layer,
           input,
           { strongest: 1 },
-          AbortSignal.timeout(20_000),
+          /** @type {any} */ (AbortSignal).timeout(20_000),
         ),
       }));
     },

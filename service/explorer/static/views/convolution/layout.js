@@ -24,29 +24,34 @@ export function measure({ found, row, inputs, pre }, width) {
   const one = pre.length === 1;
   const maps = inputs.length + (one ? 0 : 1);
   const room = width - inputs.length * (GAP + SIGN / 2) - (one ? ROOM_OF_ONE : 0);
-  if (found.taps.length === 0) {
-    return sized(
-      { cell: 0, below: false, stacked: false, narrow: width < NARROW },
-      room / maps,
-      one,
-    );
-  }
   const narrow = width < NARROW;
+  if (found.taps.length === 0)
+    return sized({ cell: 0, below: false, stacked: false, narrow }, room / maps, one);
   const tight = narrow && 3 * widthOf(found.shape, LARGEST_CELL) + 2 * SIGN + 80 > width;
   const stacked = (tight || found.taps.length !== 2) && Boolean(row.weights);
   const several = row.weights && !stacked ? 3 : 1;
-  const besides = stacked ? SIGN + (narrow ? 0 : LABEL) : sideways(row, narrow);
-  for (let cell = LARGEST_CELL; cell >= LEAST_BESIDE && !narrow; cell -= 2) {
-    const left = room - several * widthOf(found.shape, cell) - besides - 2 * GAP;
-    if (left >= maps * SIDE_BESIDE)
-      return sized({ cell, below: false, stacked, narrow }, left / maps, one);
+  const besides = sideways(row, stacked, narrow);
+  const roomBeside = (cell) => room - several * widthOf(found.shape, cell) - besides - 2 * GAP;
+  const beside = narrow ? null : largestCell((cell) => roomBeside(cell) >= maps * SIDE_BESIDE);
+  if (beside !== null) {
+    const side = roomBeside(beside) / maps;
+    return sized({ cell: beside, below: false, stacked, narrow }, side, one);
   }
   const cell = cellFor(found.shape, (width - besides) / several, LARGEST_CELL);
   return sized({ cell, below: true, stacked, narrow }, room / maps, one);
 }
 
+/** The largest cell that fits between the maps; null if even the least does not. */
+function largestCell(fits) {
+  for (let cell = LARGEST_CELL; cell >= LEAST_BESIDE; cell -= 2) {
+    if (fits(cell)) return cell;
+  }
+  return null;
+}
+
 /** What stands beside the cells: signs and the total, which goes below them where it is narrow. */
-function sideways({ weights }, narrow) {
+function sideways({ weights }, stacked, narrow) {
+  if (stacked) return narrow ? SIGN : SIGN + LABEL;
   const signs = weights ? 3 : 1;
   return narrow ? (signs - 1) * SIGN + GAP : signs * SIGN + TOTAL;
 }

@@ -2,7 +2,7 @@
 
 import { element } from "../../dom.js";
 import { agrees } from "./arithmetic.js";
-import { exact, minus } from "./words.js";
+import { exact, minus } from "./text.js";
 
 export function createLedger() {
   const root = element("div", {

@@ -31,7 +31,7 @@ export function createNumbers() {
     /** The numbers, if all are here already; else null. */
     at(asked) {
       const { operands, kernel, pre } = partsOf(asked);
-      const found = [...operands, kernel, pre].filter(Boolean).map(({ key }) => take(key));
+      const found = present(operands, kernel, pre).map(({ key }) => take(key));
       return found.includes(undefined) ? null : put(operands, kernel, found);
     },
 
@@ -39,12 +39,15 @@ export function createNumbers() {
     async load(asked, signal) {
       const { operands, kernel, pre } = partsOf(asked);
       const found = await Promise.all(
-        [...operands, kernel, pre].filter(Boolean).map((part) => fetched(part, signal)),
+        present(operands, kernel, pre).map((part) => fetched(part, signal)),
       );
       return put(operands, kernel, found);
     },
   };
 }
+
+/** Those parts that there are. */
+const present = (operands, kernel, pre) => [...operands, ...(kernel ? [kernel] : []), pre];
 
 function put(operands, kernel, found) {
   const maps = [];
@@ -63,10 +66,13 @@ function partsOf({ model, layer, input, channel, unit }) {
       key: `${place} ${input} ${operand} ${channels ?? "all"}`,
       fetching: (signal) => operandOf(model, layer, input, operand, channels, signal),
     })),
-    kernel: wanted.kernel !== null && {
-      key: `${place} kernel ${wanted.kernel}`,
-      fetching: (signal) => kernelOf(model, layer, wanted.kernel, signal),
-    },
+    kernel:
+      wanted.kernel === null
+        ? null
+        : {
+            key: `${place} kernel ${wanted.kernel}`,
+            fetching: (signal) => kernelOf(model, layer, wanted.kernel, signal),
+          },
     pre: {
       key: `${place} ${input} pre ${channel}`,
       fetching: (signal) =>

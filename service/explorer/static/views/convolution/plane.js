@@ -11,7 +11,7 @@ const EDGE = 4;
 /**
  * @param {HTMLCanvasElement} canvas
  * @param {object} drawing
- * @param {ArrayLike<number>} drawing.values
+ * @param {import("../../npy.js").Values} drawing.values
  * @param {number[]} drawing.size
  * @param {import("../../palette.js").Scale} drawing.scale
  * @param {number} drawing.side How long the longer side is, in CSS pixels.
@@ -108,8 +108,9 @@ function holes(taps, size, box, slice) {
   return rows
     .flatMap((row) =>
       taps.at(-1).map((column) => {
+        /** @type {[number, number][]} */
         const own = [row, column].map(({ index }) => [index, index + 1]);
-        own.unshift(...taps.slice(0, -2).map(() => [slice, slice + 1]));
+        for (let axis = taps.length - 2; axis > 0; axis -= 1) own.unshift([slice, slice + 1]);
         return rectangle(own.slice(-size.length), size, box, { slice });
       }),
     )

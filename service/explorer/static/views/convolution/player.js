@@ -21,6 +21,7 @@ export class Player {
   #speed;
   #progress = element("p", { class: "convolution-progress small soft" });
   root;
+  /** @type {ReturnType<typeof setTimeout> | null} */
   #timer = null;
 
   /**

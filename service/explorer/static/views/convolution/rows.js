@@ -3,7 +3,7 @@
 import { element } from "../../dom.js";
 import { cssColour } from "../../palette.js";
 import { around, cellFor, drawCells } from "./cells.js";
-import { exact, told } from "./words.js";
+import { exact, rounded } from "./text.js";
 
 const FIRST = 6;
 const SMALL = 76;
@@ -94,7 +94,10 @@ function line(on) {
     figures.hidden = !patch;
     text.hidden = patch;
     if (patch) drawSmall(small, row, view.found.shape, scales);
-    else text.textContent = row.weights ? `${told(row.values[0])} × ${told(row.weights[0])}` : "";
+    else
+      text.textContent = row.weights
+        ? `${rounded(row.values[0])} × ${rounded(row.weights[0])}`
+        : "";
     const share = Math.abs(row.sum) / (scales.bar.high || 1);
     fill.style.width = `${share * 50}%`;
     fill.style.left = row.sum < 0 ? `${50 - share * 50}%` : "50%";
@@ -102,7 +105,7 @@ function line(on) {
       row.sum < 0 ? scales.bar.low * 0.55 : scales.bar.high * 0.55,
       scales.bar,
     );
-    sum.textContent = told(row.sum);
+    sum.textContent = rounded(row.sum);
     sum.title = exact(row.sum);
     button.disabled = dense;
     button.setAttribute(

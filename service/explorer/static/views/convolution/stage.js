@@ -6,7 +6,7 @@ import { rangeOf } from "../../maps.js";
 import { around, drawCells, placeAt, widthOf } from "./cells.js";
 import { CAPTION, measure, zoomLines } from "./layout.js";
 import { drawPlane, placeUnder } from "./plane.js";
-import { exact, minus, told } from "./words.js";
+import { exact, minus, rounded } from "./text.js";
 
 const NUMBERS_READ_ALOUD = 27;
 
@@ -19,6 +19,7 @@ export class Stage {
   #cells = Object.fromEntries(
     ["patch", "kernel", "products"].map((name) => [name, cellFigure(name)]),
   );
+  /** @type {Record<string, HTMLElement>} */
   #signs = { times: sign("×"), equals: sign("="), becomes: sign("→") };
   #total = element("span", { class: "number" });
   #calc;
@@ -26,8 +27,11 @@ export class Stage {
   #picker = element("select", { class: "convolution-channel", "aria-label": "Input channel" });
   #lines = svg("svg", { class: "convolution-lines", "aria-hidden": "true" });
   root;
+  /** @type {any} */
   #shown = null;
+  /** @type {number | null} */
   #pointed = null;
+  /** @type {ReturnType<typeof plane>[]} */
   #planes = [];
 
   /**
@@ -145,8 +149,7 @@ export class Stage {
 
   #drawMaps(view) {
     const { found, side } = view;
-    while (this.#planes.length < view.inputs.length)
-      this.#planes.push(plane("convolution-input", view.inputs.length > 1));
+    while (this.#planes.length < view.inputs.length) this.#planes.push(plane("convolution-input"));
     this.#planes.length = view.inputs.length;
     const text = found.how === "product" ? "×" : "+";
     const between = (place) => (place > 0 ? [(this.#signs[`${text}${place}`] ??= sign(text))] : []);
@@ -223,6 +226,16 @@ export class Stage {
     this.#calc.hidden = bare;
     this.readout.hidden = bare;
     this.root.classList.toggle("bare", bare);
+    this.#labelCells(found, row);
+    this.#offerChannels(view);
+    this.#drawMaps(this.#shown);
+    this.#drawNumbers();
+    this.#tell();
+    this.#drawZoom(layout.below, bare);
+  }
+
+  /** The signs between the cells, and what stands above them. */
+  #labelCells(found, row) {
     const weighed = [
       this.#signs.times,
       this.#cells.kernel.root,
@@ -231,19 +244,19 @@ export class Stage {
     ];
     for (const each of weighed) each.hidden = !row.weights;
     this.#signs.becomes.textContent = row.weights ? "Σ" : "→";
-    this.#total.textContent = minus(row.weights ? told(row.sum) : told(found.total));
+    this.#total.textContent = minus(row.weights ? rounded(row.sum) : rounded(found.total));
     this.#cells.patch.label.textContent = "patch";
     this.#cells.products.label.textContent = row.values.length > 1 ? "products" : "product";
-    this.#offerChannels(view);
-    this.#drawMaps(this.#shown);
-    this.#drawNumbers();
-    this.#tell();
+  }
+
+  /** Lines from the window on the first map to the patch. */
+  #drawZoom(below, bare) {
     const drawn = this.#planes[0]?.drawn;
     const zoom = {
       from: this.#planes[0]?.canvas,
       outline: drawn?.outline,
       to: this.#cells.patch.canvas,
-      below: layout.below,
+      below,
     };
     zoomLines(this.#lines, this.root, zoom.outline && !bare ? zoom : null);
   }
@@ -251,7 +264,7 @@ export class Stage {
 
 function spoken(name, values) {
   if (values.length > NUMBERS_READ_ALOUD) return `${name}: ${values.length} numbers`;
-  return `${name}: ${values.map(told).join(", ")}`;
+  return `${name}: ${values.map(rounded).join(", ")}`;
 }
 
 const slicing = ({ size }, { slice }) =>
@@ -259,6 +272,10 @@ const slicing = ({ size }, { slice }) =>
 
 const sign = (text) => element("span", { class: "convolution-sign", "aria-hidden": "true" }, text);
 
+/**
+ * @param {string} name Its class.
+ * @returns {{root: HTMLElement, canvas: HTMLCanvasElement, label: HTMLElement, drawn: any}}
+ */
 function plane(name) {
   const canvas = element("canvas", { role: "img", class: "convolution-map" });
   const label = element("figcaption", { class: "small soft" });

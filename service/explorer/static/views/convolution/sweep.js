@@ -2,10 +2,10 @@
 
 import { agrees, explain } from "./arithmetic.js";
 import { offset, positionOf } from "../../maps.js";
-import { minus } from "./words.js";
+import { minus } from "./text.js";
 
 export class Sweep {
-  /** @param {{size: number[], length: number}} maps The served map's, whose values are compared. */
+  /** `numbers.pre` are the served maps, whose values are compared. */
   constructor(key, layer, numbers, channel) {
     this.key = key;
     this.count = 0;

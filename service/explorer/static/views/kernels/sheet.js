@@ -12,7 +12,7 @@ const MOST_HEIGHT = 6000;
 
 /**
  * @typedef {object} Sheet What was drawn, for finding a weight again.
- * @property {{output: number, input: number | null, left: number, top: number, width: number, height: number}[]} tiles
+ * @property {any[]} tiles Boxes with `output` and `input`.
  * @property {import("../../palette.js").Scale} scale
  * @property {number[]} plane Rows and columns of a tile.
  */
@@ -119,7 +119,8 @@ function matrix(canvas, { shape, data, first }, { only, width, channel, colours 
 }
 
 /** The weight under a point: its indices as text, and its value; null beside the tiles. */
-export function kernelAt({ tiles, plane: [rows, columns] }, { shape, data, first }, { x, y }) {
+export function kernelAt({ tiles, plane }, { shape, data, first }, { x, y }) {
+  const [rows, columns] = plane;
   const tile = tiles.find(
     (each) =>
       each.left <= x && x < each.left + each.width && each.top <= y && y < each.top + each.height,
@@ -187,7 +188,8 @@ const scaleRange = (data, { shape, first }, channel, colours, whole) => {
 };
 
 /** Diverging about zero even where no weight is negative. */
-function symmetric([low, high], colours) {
+function symmetric(range, colours) {
+  const [low, high] = range;
   const top = Math.max(-low, high) || 1;
   return scaleFor([-top, top], colours);
 }
@@ -207,7 +209,8 @@ function insideKernel(row, column, kernel) {
   return Math.floor(column / columns) * rows * columns + row * columns + (column % columns);
 }
 
-function drawKernel(context, values, kernel, [, columns], box, scale) {
+function drawKernel(context, values, kernel, plane, box, scale) {
+  const columns = plane[1];
   if (kernel.length < 3) {
     const [rows, across] = kernel.length === 1 ? [1, kernel[0]] : kernel;
     paint(context, pixels(values, across, rows, scale), box.left, box.top, box.width, box.height);
@@ -240,7 +243,8 @@ function colourPixels(values, rows, columns, top) {
  * Where the tiles lie: in blocks of `across`, one for each output, as many blocks beside each other as fit; or, with
  * null, one after another.
  */
-function layout(across, count, [rows, columns], width) {
+function layout(across, count, plane, width) {
+  const [rows, columns] = plane;
   const wanted = Math.max(
     1,
     Math.floor(LARGEST_TILE / Math.max(rows, Math.min(columns, 3 * rows))),

@@ -10,8 +10,8 @@ const SIDE = 336;
 const UNMARKED = { unit: null, chosen: null, lit: null };
 
 /**
- * @typedef {object} Enlarged What is shown of which map.
- * @property {ArrayLike<number>} values
+ * @typedef {object} EnlargedMap What is shown of which map.
+ * @property {import("../../npy.js").Values} values
  * @property {number[]} size
  * @property {number} slice
  * @property {import("../../palette.js").Scale} scale
@@ -24,7 +24,7 @@ export class EnlargedView {
   #base = element("canvas");
   #over = element("canvas");
   element;
-  /** @type {Enlarged | null} */
+  /** @type {EnlargedMap | null} */
   #shown = null;
   #box = { left: 0, top: 0, width: SIDE, height: SIDE };
   #marks = UNMARKED;
@@ -119,6 +119,7 @@ export class EnlargedView {
   }
 
   #cell(context, unit, red) {
+    if (!this.#shown) return;
     const mark = rectangle(
       unit.map((index) => [index, index + 1]),
       this.#shown.size,
@@ -162,7 +163,7 @@ export class EnlargedView {
     );
   }
 
-  /** @param {Enlarged | null} now Null while it is fetched; of which size, `size` says. */
+  /** @param {EnlargedMap | null} now Null while it is fetched; of which size, `size` says. */
   show(now, size) {
     // The marks are those of a map of another shape, until `mark` says them anew.
     if (String(this.#shown?.size) !== String(size)) this.#marks = UNMARKED;

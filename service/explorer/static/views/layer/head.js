@@ -1,7 +1,7 @@
 /** The head of the layer view: which layer, what it does, what it costs, and the ways to its neighbours. */
 
 import { element } from "../../dom.js";
-import { facts } from "./words.js";
+import { facts } from "./text.js";
 
 /** @param {(index: number) => void} choose */
 export function createHead(choose) {

@@ -52,8 +52,10 @@ function gradient(scale) {
   return Array.from({ length: STOPS + 1 }, (_, place) => cssColour(at(place), scale));
 }
 
+/** @returns {[number, number][]} Values, and where they stand on the ramp. */
 function marks({ low, high }) {
   if (!(high > low)) return [[low, 0]];
+  /** @type {[number, number][]} */
   const found = [
     [low, 0],
     [high, 1],

@@ -1,7 +1,7 @@
 /** What is known of the unit that is shown, of its channel, and which units are the strongest. */
 
 import { element, short } from "../../dom.js";
-import { placeInWords, valueInWords } from "./words.js";
+import { placeInWords, valueInWords } from "./text.js";
 
 /** The unit under the pointer, or else the chosen one, with the statistics of its channel. */
 export function createReadout() {
@@ -20,8 +20,8 @@ export function createReadout() {
     element: root,
 
     /**
-     * @param {import("../../maps.js").Maps} maps
-     * @param {import("../../survey.js").Survey} found
+     * @param {import("../../maps.js").LayerMaps} maps
+     * @param {import("../../statistics.js").LayerStatistics} found
      * @param {{channel: number, unit: number[]}} unit
      * @param {string[] | null} labels
      */
@@ -57,11 +57,11 @@ export function unitInWords(maps, { channel, unit }, labels) {
   return labels[channel] === String(number) ? `Class ${number}` : `${labels[channel]} (${number})`;
 }
 
-function statistics({ low, high, mean, zeros, odd }) {
+function statistics({ low, high, mean, zeros, nonFinite }) {
   const values = { least: low, largest: high, mean };
   const pairs = Object.entries(values).map(([term, each]) => [term, short(each), String(each)]);
   pairs.push(["zeros", `${Number((100 * zeros).toFixed(1))} %`, String(zeros)]);
-  if (odd > 0) pairs.push(["not finite", String(odd), String(odd)]);
+  if (nonFinite > 0) pairs.push(["not finite", String(nonFinite), String(nonFinite)]);
   return pairs.map(([term, text, exact]) =>
     element(
       "div",
@@ -84,10 +84,10 @@ export function createStrongest({ onPoint, onChoose }) {
 
   const item = (maps, found, labels) => {
     const { channel, unit, value } = found;
-    const title = `${unitInWords(maps, found, labels)}: ${value}`;
+    const text = `${unitInWords(maps, found, labels)}: ${value}`;
     const made = element(
       "button",
-      { type: "button", title, onclick: () => onChoose({ channel, unit }) },
+      { type: "button", title: text, onclick: () => onChoose({ channel, unit }) },
       element("span", { class: "number" }, short(value)),
       element("span", { class: "soft small" }, brief(maps, found, labels)),
     );
@@ -100,7 +100,7 @@ export function createStrongest({ onPoint, onChoose }) {
   return {
     element: root,
 
-    /** @param {import("../../survey.js").Survey} found */
+    /** @param {import("../../statistics.js").LayerStatistics} found */
     show(maps, found, labels) {
       list.replaceChildren(...found.strongest.map((each) => item(maps, each, labels)));
     },

@@ -1,10 +1,11 @@
 /** All maps of a layer in one canvas that scrolls inside a box: only what is in sight is painted. */
 
-import { colour, element, sharpen } from "../../dom.js";
+import { colour, element, isCommand, sharpen } from "../../dom.js";
 import { rectangle, unitAt } from "../../figure.js";
 import { positionOf } from "../../maps.js";
 import { grown, outline } from "../../overlay.js";
 import { eachFrame } from "../../store.js";
+import { drawBadge, drawFrame, drawPlaceholder } from "./marks.js";
 import { boxOf, placeAt, planFor, visible } from "./tiling.js";
 import { colourAll, drawTile } from "./tiles.js";
 
@@ -36,11 +37,13 @@ export class MapSheet {
   #size = [];
   #channels = 0;
   #plan = planFor([], 0, 100);
+  /** @type {ReturnType<typeof colourAll> | null} */
   #coloured = null;
   #places = new Map();
   #marks = UNMARKED;
   repaint = eachFrame(() => this.#paint());
   #repaintOver = eachFrame(() => this.#paintOver());
+  /** @type {PointerEvent | null} */
   #last = null;
 
   /**
@@ -70,8 +73,7 @@ export class MapSheet {
       { passive: true },
     );
     this.element.addEventListener("keydown", (event) => {
-      if (!this.#contents || !this.#marks.chosen || event.altKey || event.ctrlKey || event.metaKey)
-        return;
+      if (!this.#contents || !this.#marks.chosen || isCommand(event)) return;
       const to = this.#moved(event.key, this.#places.get(this.#marks.chosen.channel));
       if (to === null) return;
       event.preventDefault();
@@ -113,7 +115,7 @@ export class MapSheet {
           this.#contents.order[place],
           this.#onScreen(place),
         );
-      else waiting(context, this.#onScreen(place));
+      else drawPlaceholder(context, this.#onScreen(place));
     }
     this.#paintOver();
   }
@@ -124,29 +126,29 @@ export class MapSheet {
     if (this.#marks.lit) this.#light(context);
     const { pointed, chosen } = this.#marks;
     const shown = pointed ?? chosen;
-    if (pointed) frame(context, this.#onScreen(this.#places.get(pointed.channel)), "--soft", 2);
-    if (chosen) frame(context, this.#onScreen(this.#places.get(chosen.channel)), "--accent", 3);
+    if (pointed) drawFrame(context, this.#onScreen(this.#places.get(pointed.channel)), "--soft", 2);
+    if (chosen) drawFrame(context, this.#onScreen(this.#places.get(chosen.channel)), "--accent", 3);
     if (shown && this.#plan.kind === "lines") this.#indexLines(context, shown);
     if (shown && this.#plan.kind === "pixels") this.#unitMark(context, shown);
-    if (pointed)
-      this.#badge(
-        context,
-        this.#onScreen(this.#places.get(pointed.channel)),
-        this.#contents.maps.numbers[pointed.channel],
-      );
+    if (pointed) this.#drawBadge(context, pointed.channel);
+  }
+
+  #drawBadge(context, channel) {
+    if (!this.#contents) return;
+    const tile = this.#onScreen(this.#places.get(channel));
+    drawBadge(context, tile, this.#contents.maps.numbers[channel], this.element.clientWidth);
   }
 
   #light(context) {
+    const { lit } = this.#marks;
+    if (!this.#contents || lit === null) return;
     const [first, last] = this.#inSight();
     context.fillStyle = colour("--shade");
     context.beginPath();
     for (let place = first; place < last; place += 1) {
       const tile = this.#onScreen(place);
       context.rect(tile.left, tile.top, tile.width, tile.height);
-      const hole =
-        this.#marks.lit === "none"
-          ? null
-          : rectangle(this.#marks.lit, this.#size, tile, this.#contents);
+      const hole = lit === "none" ? null : rectangle(lit, this.#size, tile, this.#contents);
       if (hole) context.rect(hole.left, hole.top, hole.width, hole.height);
     }
     context.fill("evenodd");
@@ -156,12 +158,14 @@ export class MapSheet {
     const [first, last] = this.#inSight();
     for (let place = first; place < last; place += 1) {
       const at = rectangle([[unit[0], unit[0] + 1]], this.#size, this.#onScreen(place));
+      if (!this.#contents || !at) continue;
       context.fillStyle = colour(this.#contents.order[place] === channel ? "--red" : "--line");
       context.fillRect(at.left + at.width / 2 - 0.75, at.top, 1.5, at.height);
     }
   }
 
   #unitMark(context, { channel, unit }) {
+    if (!this.#contents) return;
     const tile = this.#onScreen(this.#places.get(channel));
     const mark = rectangle(
       unit.map((index) => [index, index + 1]),
@@ -170,20 +174,6 @@ export class MapSheet {
       this.#contents,
     );
     if (mark) outline(context, grown(mark, Math.max(0, (5 - mark.width) / 2)));
-  }
-
-  #badge(context, tile, number) {
-    const text = String(number);
-    context.font = "600 11px system-ui, sans-serif";
-    context.textAlign = "left";
-    context.textBaseline = "middle";
-    const width = context.measureText(text).width + 8;
-    const top = tile.top >= 17 ? tile.top - 17 : tile.top + tile.height + 1;
-    const left = Math.min(tile.left, this.element.clientWidth - width);
-    context.fillStyle = colour("--ink");
-    context.fillRect(left, top, width, 16);
-    context.fillStyle = colour("--back");
-    context.fillText(text, left + 4, top + 8.5);
   }
 
   /** @returns {Unit | null} What lies under the pointer. */
@@ -256,7 +246,7 @@ export class MapSheet {
       this.#places.has(now.chosen.channel) &&
       now.chosen.channel !== this.#marks.chosen?.channel;
     this.#marks = now;
-    if (other) this.#reveal(now.chosen.channel);
+    if (now.chosen && other) this.#reveal(now.chosen.channel);
     this.#repaintOver();
   }
 
@@ -273,29 +263,10 @@ export class MapSheet {
     const context = canvas.getContext("2d");
     context.fillStyle = colour("--panel");
     context.fillRect(0, 0, canvas.width, canvas.height);
-    this.#contents?.order.forEach((channel, place) => {
-      drawTile(
-        context,
-        this.#plan,
-        this.#contents,
-        this.#coloured,
-        channel,
-        boxOf(this.#plan, place),
-      );
+    const [contents, coloured] = [this.#contents, this.#coloured];
+    contents?.order.forEach((channel, place) => {
+      drawTile(context, this.#plan, contents, coloured, channel, boxOf(this.#plan, place));
     });
     return canvas.convertToBlob({ type: "image/png" });
   }
-}
-
-/** Where a map will be: nothing jumps when it is there. */
-function waiting(context, tile) {
-  context.fillStyle = colour("--sunk");
-  context.fillRect(tile.left, tile.top, tile.width, tile.height);
-}
-
-function frame(context, tile, name, width) {
-  const { left, top, width: across, height } = grown(tile, width / 2);
-  context.lineWidth = width;
-  context.strokeStyle = colour(name);
-  context.strokeRect(left, top, across, height);
 }

@@ -10,7 +10,7 @@ const NUMBER = 76;
 /**
  * What a sheet shows.
  * @typedef {object} Contents
- * @property {import("../../maps.js").Maps} maps
+ * @property {import("../../maps.js").LayerMaps} maps
  * @property {number[]} order The channels in the order shown.
  * @property {number} slice Which slice of a volume.
  * @property {(channel: number) => import("../../palette.js").Scale} scaleOf
@@ -50,10 +50,21 @@ export function colourAll({ maps, slice, scaleOf }) {
 export function drawTile(context, plan, contents, coloured, channel, box) {
   const scale = contents.scaleOf(channel);
   if (plan.kind === "pixels") {
+    if (coloured === null) return;
     const [left, top] = coloured.at(channel);
     context.imageSmoothingEnabled = coloured.width > box.width;
     const { picture, width, height } = coloured;
-    context.drawImage(picture, left, top, width, height, box.left, box.top, box.width, box.height);
+    context.drawImage(
+      /** @type {any} */ (picture),
+      left,
+      top,
+      width,
+      height,
+      box.left,
+      box.top,
+      box.width,
+      box.height,
+    );
   } else if (plan.kind === "lines") {
     context.fillStyle = colour("--sunk");
     context.fillRect(box.left, box.top, box.width, box.height);

@@ -42,6 +42,7 @@ export function planFor(size, channels, room) {
   };
 }
 
+/** @returns {["pixels" | "lines" | "cells" | "bars", number, number, number]} Kind, width, height and gap. */
 function tile(size, channels, room) {
   if (size.every((length) => length === 1)) {
     return channels <= BARS ? ["bars", Math.min(room, 560), 24, 4] : ["cells", CELL, CELL, 2];

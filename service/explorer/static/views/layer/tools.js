@@ -3,6 +3,7 @@
 import * as api from "../../api.js";
 import { confirmOn, copyText, download, fileName, quoted } from "../../copy.js";
 import { element } from "../../dom.js";
+import { chosenLayer } from "../../state.js";
 import { DIVERGING, SCALINGS, SEQUENTIAL } from "../../palette.js";
 
 const UNITS = 8;
@@ -81,14 +82,14 @@ export class Tools {
   }
 
   #chosen() {
-    return this.#store.state.layers.value[this.#store.state.layer];
+    return /** @type {import("../../state.js").LayerSummary} */ (chosenLayer(this.#store.state));
   }
 
   #current() {
     return api.activationsAddress(
-      this.#store.state.model,
+      this.#store.state.scene.model,
       this.#chosen().index,
-      this.#store.state.input,
+      this.#store.state.scene.input,
       { units: UNITS },
     );
   }
@@ -101,7 +102,7 @@ export class Tools {
       text,
     );
     made.addEventListener("click", async () => {
-      const name = fileName(this.#store.state.model, this.#chosen(), end);
+      const name = fileName(this.#store.state.scene.model, this.#chosen(), end);
       made.disabled = true;
       try {
         download(await making(), name);
@@ -141,7 +142,13 @@ export class Tools {
 function choice(label, options, onChange) {
   const select = element("select", {}, ...options.map(([value, text]) => option(value, text)));
   select.addEventListener("change", () => onChange(select.value));
-  return { select, kind: null, element: element("label", { class: "field small" }, label, select) };
+  /** @type {{select: HTMLSelectElement, kind: string | null, element: HTMLElement}} */
+  const field = {
+    select,
+    kind: null,
+    element: element("label", { class: "field small" }, label, select),
+  };
+  return field;
 }
 
 const option = (value, text) => element("option", { value }, text);

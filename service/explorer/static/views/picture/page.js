@@ -5,7 +5,7 @@ import { asText } from "../../fields.js";
 import { Plane } from "./plane.js";
 import { SignalPlot } from "./signal_plot.js";
 import { VolumeViews } from "./volume_views.js";
-import { extent, paddingInWords } from "./words.js";
+import { extent, paddingInWords } from "./text.js";
 
 const LABEL = "The input. Arrow keys point at its pixels, Shift makes larger steps, Escape ends.";
 /** By the rank of what is shown. */
@@ -31,12 +31,16 @@ export class Page {
       "aria-label": title,
       title,
     };
-    return element("button", { ...about, onclick: () => this.#onWish(on) }, text);
+    return element(
+      "button",
+      { ...about, onclick: () => this.#onWish(/** @type {"picture" | "source"} */ (on)) },
+      text,
+    );
   });
   #views;
   host = element("div", { class: "picture-host" });
   #note = element("p", { class: "soft small" });
-  #told = element("p", { class: "picture-told" });
+  #statusLine = element("p", { class: "picture-told" });
   #spoken = element("p", { class: "unseen", "aria-live": "polite" });
   #trouble = element("div", {});
   #empty = element("p", { class: "notice" }, "No input yet: give one above, and it is shown here.");
@@ -45,6 +49,7 @@ export class Page {
   #body;
   #painters = {};
   #speak = quietly((text) => (this.#spoken.textContent = text));
+  /** @type {any} */
   painter = null;
 
   /**
@@ -69,7 +74,14 @@ export class Page {
       element("h2", {}, "The input"),
       this.#views,
     );
-    this.#body = element("div", { hidden: true }, this.host, this.#note, this.#told, this.#list);
+    this.#body = element(
+      "div",
+      { hidden: true },
+      this.host,
+      this.#note,
+      this.#statusLine,
+      this.#list,
+    );
     root.replaceChildren(head, this.#empty, this.#trouble, this.#body, this.#spoken);
   }
 
@@ -107,8 +119,8 @@ export class Page {
   }
 
   tell(text) {
-    if (this.#told.textContent === text) return;
-    this.#told.textContent = text;
+    if (this.#statusLine.textContent === text) return;
+    this.#statusLine.textContent = text;
     this.#speak(text);
     this.painter.describe(`${LABEL} ${text}`);
   }
@@ -134,15 +146,17 @@ function framed({ frame, size }) {
   return `Thin line: the network's input.${more.filter(Boolean).join("")}`;
 }
 
-const WORDED = ["Layer", "Padding"];
+const WORDED = new Set(["Layer", "Padding"]);
 const TERMS = ["Layer", "Unit", "Value", "Sees", "Picture", "Padding"];
+
+const emptyNumber = (term) => element("dd", { class: WORDED.has(term) ? "" : "number" }, "–");
 
 /** The exact numbers, a line each, so that nothing moves while they change. */
 function createCaption() {
-  const data = (term) => element("dd", { class: WORDED.includes(term) ? "" : "number" }, "–");
-  const rows = Object.fromEntries(TERMS.map((term) => [term, data(term)]));
+  const rows = Object.fromEntries(TERMS.map((term) => [term, emptyNumber(term)]));
   const list = element("dl", { class: "picture-numbers" });
-  for (const [term, data] of Object.entries(rows)) list.append(element("dt", {}, term), data);
+  const terms = Object.fromEntries(TERMS.map((term) => [term, element("dt", {}, term)]));
+  for (const term of TERMS) list.append(terms[term], rows[term]);
 
   function write(seen, about) {
     const texts = seen === null ? {} : textsOf(seen, about);
@@ -150,11 +164,11 @@ function createCaption() {
       const text = texts[term] ?? "–";
       if (data.textContent !== text) data.textContent = text;
     }
-    rows.Layer.title = rows.Layer.textContent;
+    rows.Layer.title = rows.Layer.textContent ?? "";
     rows.Value.title = seen === null ? "" : String(about.value);
     rows.Sees.title =
       seen === null ? "" : `${extent(seen.interval)} of the network's input, padding included`;
-    rows.Picture.hidden = rows.Picture.previousSibling.hidden = seen?.picture === null;
+    for (const node of [rows.Picture, terms.Picture]) node.hidden = seen?.picture === null;
   }
   return { list, write };
 }

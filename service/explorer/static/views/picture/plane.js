@@ -7,7 +7,7 @@ import { crosshair, dim, edge, grown, hatch, outline } from "../../overlay.js";
 /**
  * @typedef {object} Content
  * @property {import("./shown.js").Picture} image
- * @property {[number, number]} size Height and width in the pixels that marks count in.
+ * @property {number[]} size Height and width in the pixels that marks count in.
  * @property {Interval[] | null} frame Where the network's input lies, if that is not the whole picture.
  */
 /**
@@ -19,6 +19,8 @@ import { crosshair, dim, edge, grown, hatch, outline } from "../../overlay.js";
  * @property {[number, number] | null} [line] An axis, and where a line crosses it.
  */
 
+/** @type {Mark} */
+const UNMARKED = { solid: null, whole: null };
 const MARGIN = 0.1;
 const TALLEST = 1.05;
 const STEPS = 4;
@@ -27,10 +29,13 @@ export class Plane {
   #base;
   target;
   root;
-  #content = null;
+  /** @type {Content} */
+  #content;
+  /** @type {Mark | null} */
   #mark = null;
   #width = 0;
-  #place = null;
+  /** @type {{scale: number, left: number, top: number, height: number}} */
+  #place;
 
   /**
    * @param {{label: string, focusable?: boolean}} options
@@ -67,7 +72,10 @@ export class Plane {
     this.target.dataset.place = JSON.stringify([left, this.#place.top, scale]);
   }
 
-  /** Intervals of rows and columns as a box of the canvas. */
+  /**
+   * Intervals of rows and columns as a box of the canvas.
+   * @param {number[][]} intervals
+   */
   #box([rows, columns]) {
     const [top, left] = [
       this.#place.top + rows[0] * this.#place.scale,
@@ -91,7 +99,13 @@ export class Plane {
     context.imageSmoothingEnabled =
       this.#place.scale * (this.#content.size[1] / this.#content.image.width) < 2;
     context.imageSmoothingQuality = "high";
-    context.drawImage(this.#content.image, area.left, area.top, area.width, area.height);
+    context.drawImage(
+      /** @type {any} */ (this.#content.image),
+      area.left,
+      area.top,
+      area.width,
+      area.height,
+    );
     context.strokeStyle = colour("--line");
     const rim = grown(area, 0.5);
     context.strokeRect(rim.left, rim.top, rim.width, rim.height);
@@ -102,18 +116,20 @@ export class Plane {
   #paintOver() {
     const context = sharpen(this.target, this.#width, this.#place.height);
     const area = this.#all();
-    const { solid, whole, ghost, pixel, line } = this.#mark ?? {};
+    const { solid, whole, ghost, pixel, line } = this.#mark ?? UNMARKED;
     if (whole && !covers(solid, this.#content.size))
       dim(context, area, solid && !ghost ? this.#box(solid) : null);
     if (this.#content.frame) edge(context, this.#box(this.#content.frame));
-    if (whole) {
-      const dashed = ghost ? (solid ?? whole) : whole;
-      if (ghost || reachesBeyond(solid, whole))
-        outline(context, this.#box(dashed), { dashed: true });
-      if (solid && !ghost) outline(context, this.#box(solid));
-    }
+    if (whole) this.#outlineSeen(context, solid, whole, ghost);
     if (line) this.#crossing(context, area, line);
     if (pixel) crosshair(context, area, this.#box(pixel.map((index) => [index, index + 1])));
+  }
+
+  /** What is seen in full lines, what is padding or lies in another slice dashed. */
+  #outlineSeen(context, solid, whole, ghost) {
+    const dashed = ghost ? (solid ?? whole) : whole;
+    if (ghost || reachesBeyond(solid, whole)) outline(context, this.#box(dashed), { dashed: true });
+    if (solid && !ghost) outline(context, this.#box(solid));
   }
 
   /** A line across the picture. */

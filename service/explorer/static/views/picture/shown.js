@@ -3,7 +3,7 @@
 import { Maps } from "../../maps.js";
 
 /** @typedef {import("../../npy.js").Tensor} Tensor */
-/** @typedef {CanvasImageSource & {width: number, height: number}} Picture */
+/** @typedef {ImageBitmap | OffscreenCanvas} Picture */
 
 const MOST_COLOURS = 4;
 
@@ -14,7 +14,7 @@ const MOST_COLOURS = 4;
  */
 export async function decoded(blob) {
   try {
-    return await createImageBitmap(blob, { imageOrientation: "from-image" });
+    return await createImageBitmap(blob, /** @type {any} */ ({ imageOrientation: "from-image" }));
   } catch {
     return null;
   }
@@ -29,7 +29,7 @@ export async function decoded(blob) {
 export function channelAxisOf(shape, sizes) {
   if (shape.length < 2 || shape.length === sizes?.length) return null;
   const fits = (axis) =>
-    shape.toSpliced(axis, 1).every((size, place) => size === (sizes[place] ?? size));
+    shape.toSpliced(axis, 1).every((size, place) => size === (sizes?.[place] ?? size));
   const found = sizes?.length === shape.length - 1 ? shape.findIndex((_, axis) => fits(axis)) : -1;
   if (found >= 0) return found;
   return shape.length === 3 && shape[2] <= MOST_COLOURS && shape[0] > MOST_COLOURS ? 2 : 0;
@@ -67,10 +67,11 @@ export function asPicture(maps) {
  * @param {Maps} maps With three spatial axes.
  * @param {number} axis
  * @param {number | null} slice
- * @param {[number, number]} range
+ * @param {number[]} range Least and largest, black and white.
  * @returns {Picture} With the later of the two other axes across; `turned` of them, the earlier.
  */
-export function section(maps, channel, axis, slice, [low, high], turned = false) {
+export function section(maps, channel, axis, slice, range, turned = false) {
+  const [low, high] = range;
   const values = maps.map(channel);
   const [, rows, columns] = maps.size;
   const strides = [rows * columns, columns, 1];

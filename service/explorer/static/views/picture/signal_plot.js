@@ -21,14 +21,30 @@ export function ticks(length, width, room = 56) {
   return Array.from({ length: Math.ceil(length / step) }, (_, index) => index * step);
 }
 
+/**
+ * Where the plots lie on the canvas, in CSS pixels; `each` is the height of one.
+ * @typedef {object} Place
+ * @property {number} width
+ * @property {number} height
+ * @property {number} left
+ * @property {number} top
+ * @property {number} scale Of a sample.
+ * @property {number} plots
+ * @property {number} each
+ * @property {number} shown How many channels.
+ */
+
 /** A plot with the same methods as a plane: `show`, `mark`, `pixelAt`, `describe`. */
 export class SignalPlot {
   #base;
   target;
   root;
-  #maps = null;
+  /** @type {import("../../maps.js").Maps} */
+  #maps;
+  /** @type {import("./plane.js").Mark | null} */
   #mark = null;
-  #place = null;
+  /** @type {Place} */
+  #place;
 
   constructor({ label }) {
     this.#base = element("canvas", { role: "img", "aria-label": label });

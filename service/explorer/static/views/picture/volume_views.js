@@ -18,16 +18,17 @@ export class VolumeViews {
     "aria-label": "Slice",
     oninput: () => this.#turn(),
   });
-  #told = element("output", { class: "number small" });
+  #sliceLabel = element("output", { class: "number small" });
   #follow;
   root;
-  #maps = null;
+  /** @type {import("../../maps.js").Maps} */
+  #maps;
+  /** @type {import("./plane.js").Mark | null} */
   #mark = null;
   #slice = 0;
   #held = false;
   #width = 0;
   target;
-  describe;
 
   constructor({ label }) {
     this.#front = new Plane({ label, focusable: true });
@@ -44,7 +45,7 @@ export class VolumeViews {
       figure(
         this.#front,
         "One slice, from the front",
-        element("div", { class: "picture-slices" }, this.#slider, this.#told, this.#follow),
+        element("div", { class: "picture-slices" }, this.#slider, this.#sliceLabel, this.#follow),
       ),
       element(
         "div",
@@ -69,7 +70,11 @@ export class VolumeViews {
       }
     });
     this.target = this.#front.target;
-    this.describe = this.#front.describe;
+  }
+
+  /** @param {string} text */
+  describe(text) {
+    this.#front.describe(text);
   }
 
   #turn() {
@@ -98,8 +103,8 @@ export class VolumeViews {
   }
 
   #showSlice() {
-    this.#slider.value = this.#slice;
-    this.#told.textContent = `slice ${this.#slice} of 0–${this.#maps.size[0] - 1}`;
+    this.#slider.value = String(this.#slice);
+    this.#sliceLabel.textContent = `slice ${this.#slice} of 0–${this.#maps.size[0] - 1}`;
     const image = section(this.#maps, 0, 0, this.#slice, this.#maps.range(0));
     this.#front.show(
       { image, size: this.#maps.size.slice(1), frame: null },
@@ -139,14 +144,14 @@ export class VolumeViews {
     const other = this.#maps?.size.join() !== shown.size.join();
     this.#maps = shown;
     this.#width = across;
-    this.#slider.max = this.#maps.size[0] - 1;
+    this.#slider.max = String(this.#maps.size[0] - 1);
     this.#slice = other ? Math.floor(this.#maps.size[0] / 2) : this.#slice;
     this.#showSlice();
     const rest = Math.floor(this.#width * (1 - WIDE)) - 8;
-    for (const [plane, axis, turned] of [
+    for (const [plane, axis, turned] of /** @type {[Plane, number, boolean][]} */ ([
       [this.#above, 1, false],
       [this.#side, 2, true],
-    ]) {
+    ])) {
       const image = section(this.#maps, 0, axis, null, this.#maps.range(0), turned);
       plane.show({ image, size: [image.height, image.width], frame: null }, rest);
     }

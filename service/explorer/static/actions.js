@@ -3,11 +3,16 @@
 import * as api from "./api.js";
 import { Problem } from "./api.js";
 import { positionOf } from "./maps.js";
-import { latest } from "./store.js";
+import { chosenLayer } from "./state.js";
+import { Latest } from "./store.js";
 
-/** The parts of the state that are fetched here. */
+/**
+ * The parts of the state that are fetched here.
+ * @type {import("./store.js").Key[]}
+ */
 const FETCHED = ["models", "layers", "samples", "prediction", "maps", "fields"];
 const MAPS_KEPT = 12;
+const NOTHING_CHOSEN = { channel: null, unit: null, pointed: null, pixel: null };
 const GONE = 404;
 const IMPOSSIBLE = 422;
 
@@ -16,8 +21,11 @@ export class Actions {
   #fetching;
   /** @type {Map<string, import("./maps.js").Maps>} Least recently used first. */
   #kept = new Map();
-  /** Gives the network once more what was given last. */
-  #again = null;
+  /**
+   * Gives the network once more what was given last.
+   * @type {() => any}
+   */
+  #again = () => {};
   #shown = "";
 
   /**
@@ -25,24 +33,24 @@ export class Actions {
    */
   constructor(store) {
     this.#store = store;
-    this.#fetching = Object.fromEntries(FETCHED.map((key) => [key, latest(store, key)]));
+    this.#fetching = Object.fromEntries(FETCHED.map((key) => [key, new Latest(store, key)]));
     store.on(["prediction", "model"], (value) => this.#takeInput(value));
     store.on(["layers", "layer", "input"], () => this.#fetchLayer());
     store.on(["maps", "layer", "channel", "unit"], (value) => this.#chooseStrongest(value));
   }
 
-  #takeInput({ prediction, model, input }) {
+  #takeInput({ scene: { model, input }, prediction }) {
     const found =
       prediction.status === "ready" && prediction.value.spec === model
         ? prediction.value.input_id
         : null;
     if (prediction.status === "loading" && input !== null) return;
-    this.#store.set({ input: found });
+    this.#store.setScene({ input: found });
   }
 
   #fetchLayer() {
-    const { model, layers, layer, input } = this.#store.state;
-    const described = layers.value?.[layer];
+    const { model, input } = this.#store.state.scene;
+    const described = chosenLayer(this.#store.state);
     if (!described || input === null) {
       this.#fetching.maps.clear();
       this.#fetching.fields.clear();
@@ -57,7 +65,7 @@ export class Actions {
   }
 
   #sameLayer() {
-    const now = `${this.#store.state.model} ${this.#store.state.layer}`;
+    const now = `${this.#store.state.scene.model} ${this.#store.state.scene.layer}`;
     const same = now === this.#shown;
     this.#shown = now;
     return same;
@@ -73,7 +81,7 @@ export class Actions {
   }
 
   /** A unit is always chosen, so that there is something to see: at first the strongest one. */
-  #chooseStrongest({ maps, layer, channel, unit }) {
+  #chooseStrongest({ scene: { maps, layer }, channel, unit }) {
     if (maps.status !== "ready" || maps.value.layer !== layer) return;
     const found = maps.value;
     const fits =
@@ -95,26 +103,21 @@ export class Actions {
 
   /** @param {string} spec `NAME` or `NAME:VERSION`. */
   chooseModel(spec) {
-    if (this.#store.state.model === spec) return;
-    this.#store.set({
-      model: spec,
-      blank: false,
-      layer: null,
-      channel: null,
-      unit: null,
-      pointed: null,
-      pixel: null,
-    });
+    if (this.#store.state.scene.model === spec) return;
+    this.#store.setScene({ model: spec, layer: null });
+    this.#store.set({ ...NOTHING_CHOSEN, blank: false });
     this.#fetching.prediction.clear();
     this.#fetching.maps.clear();
     this.#fetching.fields.clear();
-    this.#again = null;
+    this.#again = () => {};
     this.describeModel();
   }
 
   /** Ask what the chosen model consists of, and which samples it brings. */
   describeModel() {
-    const { model } = this.#store.state;
+    const {
+      scene: { model },
+    } = this.#store.state;
     this.#fetching.layers.load(async (signal) => (await api.layers(model, signal)).layers, {
       keep: false,
     });
@@ -126,10 +129,12 @@ export class Actions {
   /**
    * Give the network something to see.
    * @param {Blob} blob
-   * @param {{name: string, own: boolean}} about What to call it; whether it is the user's and not a sample.
+   * @param {{name: string, own: boolean, drawn?: boolean}} about What to call it; whether it is the user's and not a sample.
    */
   offer(blob, about) {
-    const { model } = this.#store.state;
+    const {
+      scene: { model },
+    } = this.#store.state;
     this.#again = () => this.offer(blob, about);
     this.#store.set({ given: { blob, ...about }, blank: false });
     return this.#fetching.prediction.load((signal) => predictionOf(model, blob, signal));
@@ -143,7 +148,9 @@ export class Actions {
 
   /** Give it a sample of the model. */
   async offerSample(file) {
-    const { model } = this.#store.state;
+    const {
+      scene: { model },
+    } = this.#store.state;
     this.#again = () => this.offerSample(file);
     this.#store.set({ blank: false });
     await this.#fetching.prediction.load(async (signal) => {
@@ -155,7 +162,9 @@ export class Actions {
 
   /** Give it an input that was posted before. */
   async recall(id) {
-    const { model } = this.#store.state;
+    const {
+      scene: { model },
+    } = this.#store.state;
     this.#again = () => this.recall(id);
     this.#store.set({ blank: false });
     await this.#fetching.prediction.load(async (signal) => {
@@ -166,9 +175,9 @@ export class Actions {
   }
 
   chooseLayer(index) {
-    if (this.#store.state.layer !== index) {
-      this.#store.set({ layer: index, channel: null, unit: null, pointed: null, pixel: null });
-    }
+    if (this.#store.state.scene.layer === index) return;
+    this.#store.setScene({ layer: index });
+    this.#store.set(NOTHING_CHOSEN);
   }
 
   chooseUnit(channel, unit) {
@@ -186,12 +195,15 @@ export class Actions {
   }
 
   retryInput() {
-    return this.#again?.();
+    return this.#again();
   }
 
   /** The layer once more; an input that the service has forgotten is posted again before. */
   async retry() {
-    const { maps, given } = this.#store.state;
+    const {
+      scene: { maps },
+      given,
+    } = this.#store.state;
     if (maps.error?.status === GONE && given !== null) await this.offer(given.blob, given);
     this.#fetchLayer();
   }

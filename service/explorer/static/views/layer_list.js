@@ -1,48 +1,50 @@
 /** The layers from input to output as a strip of cards, branches drawn as branches. */
 
-import { MARGIN, Board } from "./strip/board.js";
-import { element, failure } from "../dom.js";
-import { showAnswer } from "./strip/ends.js";
-import { createFinder } from "./strip/finder.js";
-import { Thumbnails } from "./strip/glances.js";
-import { Minimap } from "./strip/skyline.js";
+import { MARGIN, Board } from "./layer_list/board.js";
+import { closest, element, failure, isCommand } from "../dom.js";
+import { showAnswer } from "./layer_list/input_output.js";
+import { createFinder } from "./layer_list/finder.js";
+import { Thumbnails } from "./layer_list/thumbnails.js";
+import { Minimap } from "./layer_list/minimap.js";
 
 /** From how many layers on there is a search field and an overview. */
 const MANY = 15;
 const REST_MS = 150;
+/** Of `scrollTo`; not known to TypeScript 4.8. */
+const INSTANT = /** @type {ScrollBehavior} */ (/** @type {string} */ ("instant"));
 
 class LayerListView {
   #root;
   #store;
-  #sources;
+  #actions;
   #head = element("div", { class: "head strip-head" });
   #scroller = element("div", { class: "strip-scroller" });
   #body = element("div", { class: "strip-body" });
-  #glances;
+  #thumbnails;
   /** @type {Board | null} */
   #built = null;
   /** @type {Minimap | null} */
-  #skyline = null;
+  #minimap = null;
   #moving = 0;
 
   /**
    * @param {HTMLElement} root
    * @param {import("../store.js").Store} store
-   * @param {import("../sources.js").Sources} sources
+   * @param {import("../actions.js").Actions} actions
    */
-  constructor(root, store, sources) {
+  constructor(root, store, actions) {
     this.#root = root;
     this.#store = store;
-    this.#sources = sources;
+    this.#actions = actions;
     root.append(this.#head, this.#body);
-    this.#glances = new Thumbnails(store, this.#scroller);
+    this.#thumbnails = new Thumbnails(store, this.#scroller);
     this.#scroller.addEventListener("keydown", (event) => this.#steer(event));
     this.#scroller.addEventListener("click", (event) => {
-      const card = event.target.closest("[data-index]");
+      const card = closest(event, "[data-index]");
       if (!card) return;
       this.#rove(Number(card.dataset.index));
       card.focus({ preventScroll: true });
-      this.#sources.chooseLayer(Number(card.dataset.index));
+      this.#actions.chooseLayer(Number(card.dataset.index));
     });
     store.on(["layers", "models"], (value) => this.#show(value));
     store.on(["layer"], (value) => this.#choose(value));
@@ -54,14 +56,14 @@ class LayerListView {
 
   #show({ layers, models }) {
     if (layers.status === "ready" && this.#built?.layers === layers.value) return;
-    this.#skyline?.end();
-    this.#skyline = null;
+    this.#minimap?.end();
+    this.#minimap = null;
     this.#built = null;
-    this.#glances.clear();
+    this.#thumbnails.clear();
     clearTimeout(this.#moving);
     this.#head.replaceChildren(element("h2", {}, "Layers"));
     if (layers.status === "failed")
-      this.#body.replaceChildren(failure(layers.error, () => this.#sources.describeModel()));
+      this.#body.replaceChildren(failure(layers.error, () => this.#actions.describeModel()));
     else if (layers.status === "idle" && models.value?.models.length === 0)
       this.#say("No model, no layers.");
     else if (layers.status !== "ready") this.#say("Loading the layers…");
@@ -76,7 +78,7 @@ class LayerListView {
   #draw(layers) {
     this.#built = new Board(layers);
     this.#scroller.replaceChildren(this.#built.node);
-    this.#scroller.scrollTo({ left: 0, top: 0, behavior: "instant" });
+    this.#scroller.scrollTo({ left: 0, top: 0, behavior: INSTANT });
     if (layers.length > MANY) {
       this.#head.append(
         createFinder(
@@ -85,24 +87,23 @@ class LayerListView {
           (found) => this.#mark(found),
         ).node,
       );
-      this.#skyline = new Minimap(this.#scroller, this.#built, (index) =>
-        this.#sources.chooseLayer(index),
+      this.#minimap = new Minimap(this.#scroller, this.#built, (index) =>
+        this.#actions.chooseLayer(index),
       );
     }
     this.#head.append(element("p", { class: "soft small" }, captionOf(layers)));
-    this.#body.replaceChildren(...[this.#skyline?.node, this.#scroller].filter(Boolean));
-    for (const glance of this.#built.glances) this.#glances.add(glance);
+    this.#body.replaceChildren(...(this.#minimap ? [this.#minimap.node] : []), this.#scroller);
+    for (const thumbnail of this.#built.thumbnails) this.#thumbnails.add(thumbnail);
     showAnswer(this.#built.output, this.#store.state.prediction);
     this.#choose(this.#store.state);
   }
 
   #mark(found) {
     const other = (index) => found !== null && !found.has(index);
-    for (const [index, card] of this.#built.cards.entries())
-      card.classList.toggle("other", other(index));
+    this.#built?.cards.forEach((card, index) => card.classList.toggle("other", other(index)));
   }
 
-  #choose({ layer }) {
+  #choose({ scene: { layer } }) {
     if (!this.#built) return;
     const chosen = layer === null ? null : this.#built.cards[layer];
     for (const card of this.#built.node.querySelectorAll('[aria-selected="true"]')) {
@@ -113,25 +114,27 @@ class LayerListView {
     chosen?.setAttribute("aria-current", "true");
     if (!this.#built.node.contains(document.activeElement)) this.#rove(layer ?? 0);
     this.#built.emphasise(layer);
-    this.#skyline?.choose(layer);
+    this.#minimap?.choose(layer);
     if (layer !== null) this.#reveal(layer);
   }
 
   /** One card can be reached by Tab; the arrow keys lead to the others. */
   #rove(index) {
+    if (!this.#built) return;
     this.#built.node.querySelector('[tabindex="0"]')?.setAttribute("tabindex", "-1");
     this.#built.cards[index].tabIndex = 0;
   }
 
   /** Scrolls the strip, never the page. */
   #reveal(index) {
+    if (!this.#built) return;
     const { left, top, width, height } = this.#built.boxes[index];
     const smooth =
       matchMedia("(prefers-reduced-motion: no-preference)").matches && this.#root.dataset.shown;
     this.#scroller.scrollTo({
       left: into(left + MARGIN, width, this.#scroller.scrollLeft, this.#scroller.clientWidth),
       top: into(top + MARGIN, height, this.#scroller.scrollTop, this.#scroller.clientHeight),
-      behavior: smooth ? "smooth" : "instant",
+      behavior: smooth ? "smooth" : INSTANT,
     });
     this.#root.dataset.shown = "yes";
   }
@@ -139,16 +142,15 @@ class LayerListView {
   /** To a card at once; its layer is chosen when the keys rest. */
   #go(index) {
     this.#rove(index);
-    this.#built.cards[index].focus({ preventScroll: true });
+    this.#built?.cards[index].focus({ preventScroll: true });
     this.#reveal(index);
     clearTimeout(this.#moving);
-    this.#moving = setTimeout(() => this.#sources.chooseLayer(index), REST_MS);
+    this.#moving = setTimeout(() => this.#actions.chooseLayer(index), REST_MS);
   }
 
   #steer(event) {
     const from = Number(event.target.dataset?.index ?? NaN);
-    if (!this.#built || Number.isNaN(from) || event.altKey || event.ctrlKey || event.metaKey)
-      return;
+    if (!this.#built || Number.isNaN(from) || isCommand(event)) return;
     const to = this.#built.step(from, event.key);
     if (to === undefined) return;
     event.preventDefault();
@@ -159,9 +161,9 @@ class LayerListView {
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export const mount = (root, store, sources) => new LayerListView(root, store, sources);
+export const mount = (root, store, actions) => new LayerListView(root, store, actions);
 
 const captionOf = (layers) =>
   layers.length > MANY

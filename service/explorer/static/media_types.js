@@ -2,14 +2,18 @@
 
 import { times } from "./dom.js";
 
-/** @typedef {{name: string, input: {kind: string | null, shape: (number | string)[]}, card: object | null}} Summary */
+/** @typedef {import("./state.js").ModelSummary} Summary */
 
 const ENDINGS = { npy: "application/x-npy", csv: "text/csv", json: "application/json" };
 const PICTURES = "image/*";
 const PLURALS = { image: "picture", signal: "signal", volume: "volume" };
 
-/** @returns {Summary | null} The chosen model as `GET /models` describes it. */
-export function chosenModel({ models, model }) {
+/**
+ * The chosen model as `GET /models` describes it.
+ * @param {import("./state.js").State} state
+ * @returns {Summary | null}
+ */
+export function chosenModel({ scene: { model }, models }) {
   return models.value?.models.find((each) => each.name === model?.split(":")[0]) ?? null;
 }
 

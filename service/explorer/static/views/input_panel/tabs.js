@@ -48,7 +48,8 @@ export function createTabs(label, entries) {
 
     /** Show a tab or not; where it was the chosen one, the first is chosen. */
     allow(id, allowed) {
-      tabs.find((each) => each.id === id).tab.hidden = !allowed;
+      const entry = tabs.find((each) => each.id === id);
+      if (entry) entry.tab.hidden = !allowed;
       if (!allowed && chosen === id) choose(entries[0].id);
     },
   };

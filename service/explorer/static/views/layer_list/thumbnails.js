@@ -1,7 +1,7 @@
-/** A glance at each layer in view: its strongest channels. Fetched when the input rests, few at a time. */
+/** A thumbnail at each layer in view: its strongest channels. Fetched when the input rests, few at a time. */
 
 import * as api from "../../api.js";
-import { paintGlance } from "./glance.js";
+import { paintThumbnail } from "./thumbnail.js";
 import { eachFrame } from "../../store.js";
 
 const STRONGEST = 4;
@@ -12,11 +12,11 @@ const MARGIN = "0px 160px";
 const GIVEN_UP = "AbortError";
 
 /**
- * @typedef {object} Glance
+ * @typedef {object} Thumbnail
  * @property {HTMLElement} figure Has `data-state`: none, ready, stale or failed.
  * @property {HTMLCanvasElement} canvas
  * @property {import("./wiring.js").Size} size Of the canvas, in CSS pixels.
- * @property {(model: string, input: string, signal: AbortSignal) => Promise<import("../../maps.js").Maps>} fetching
+ * @property {(model: string, input: string, signal: AbortSignal) => Promise<import("../../maps.js").Maps | ImageBitmap>} fetching
  */
 
 /** What fetches the strongest channels of a layer; all of them where a channel is one number. */
@@ -31,7 +31,7 @@ export class Thumbnails {
   /**
    * `maps` were fetched for `from`, a model and an input; `failed` is the same for what could not be fetched.
    * @typedef {{seen: boolean, dirty: boolean, maps: any, from: string, failed: string}} Fetched
-   * @type {Map<Element, Glance & Fetched & {controller: AbortController | null}>}
+   * @type {Map<Element, Thumbnail & Fetched & {controller: AbortController | null}>}
    */
   #slots = new Map();
   #resting = 0;
@@ -69,11 +69,11 @@ export class Thumbnails {
   }
 
   #wanted() {
-    return `${this.#store.state.model} ${this.#store.state.input}`;
+    return `${this.#store.state.scene.model} ${this.#store.state.scene.input}`;
   }
 
   #fetchNext() {
-    if (this.#store.state.input === null || this.#resting) return;
+    if (this.#store.state.scene.input === null || this.#resting) return;
     const all = [...this.#slots.values()];
     const known = ({ from, failed }) => from === this.#wanted() || failed === this.#wanted();
     const waiting = all.filter((slot) => slot.seen && !slot.controller && !known(slot));
@@ -87,8 +87,8 @@ export class Thumbnails {
     slot.controller = controller;
     try {
       const maps = await slot.fetching(
-        this.#store.state.model,
-        this.#store.state.input,
+        this.#store.state.scene.model,
+        this.#store.state.scene.input,
         controller.signal,
       );
       if (!controller.signal.aborted) this.#take(slot, maps, from);
@@ -125,7 +125,7 @@ export class Thumbnails {
 
   #draw(slot) {
     slot.dirty = false;
-    if (slot.maps) paintGlance(slot.canvas, slot.maps, slot.size, this.#store.state.colours);
+    if (slot.maps) paintThumbnail(slot.canvas, slot.maps, slot.size, this.#store.state.colours);
   }
 
   /** A new input: what was drawn stays until the new one is there; several a second are waited out. */
@@ -151,10 +151,10 @@ export class Thumbnails {
     this.#repaint();
   }
 
-  /** @param {Glance} glance */
-  add(glance) {
+  /** @param {Thumbnail} thumbnail */
+  add(thumbnail) {
     const slot = {
-      ...glance,
+      ...thumbnail,
       seen: false,
       dirty: false,
       maps: null,
@@ -162,9 +162,9 @@ export class Thumbnails {
       failed: "",
       controller: null,
     };
-    this.#slots.set(glance.figure, slot);
+    this.#slots.set(thumbnail.figure, slot);
     this.#mark(slot);
-    this.#observer.observe(glance.figure);
+    this.#observer.observe(thumbnail.figure);
   }
 
   /** Forget all of them. */

@@ -28,10 +28,10 @@
  */
 export function arrange(inputs) {
   const reads = inputs.map((each) => [...new Set(each)]);
-  const column = reads.reduce(
-    (found, each) => [...found, 1 + Math.max(-1, ...each.map((from) => found[from]))],
-    [],
-  );
+  /** @type {number[]} */
+  const column = [];
+  for (const sources of reads)
+    column.push(1 + Math.max(-1, ...sources.map((from) => column[from])));
   const heir = heirs(reads, column);
   const previous = reads.map((each, to) =>
     deepest(
@@ -42,6 +42,7 @@ export function arrange(inputs) {
   const chains = chainsOf(previous, heir, column);
   const taken = new Set();
   const { lane, lanes } = lanesOf(chains, column.length, taken);
+  /** @type {Edge[]} */
   const edges = reads.flatMap((each, to) => each.map((from) => ({ from, to, route: null })));
   for (const edge of edges) {
     edge.route = routeOf(
@@ -171,9 +172,11 @@ export function neighbour({ column, lane, next, previous }, node, direction) {
   const side = direction === "up" ? -1 : 1;
   const far = (other) =>
     Math.abs(column[other] - column[node]) * column.length + side * (lane[other] - lane[node]);
+  /** @type {number[]} */
   const candidates = [...lane.keys()].filter((other) => side * (lane[other] - lane[node]) > 0);
   return candidates.reduce(
-    (best, other) => (best === null || far(other) < far(best) ? other : best),
+    (/** @type {number | null} */ best, other) =>
+      best === null || far(other) < far(best) ? other : best,
     null,
   );
 }

@@ -1,28 +1,28 @@
 /** How the network is given something to see: a sample, a drawing, or a file of one's own. */
 
-import { accept, chosenModel, noun, refused, takes, typed } from "../accepted.js";
+import { accept, chosenModel, noun, refused, takes, typed } from "../media_types.js";
 import { element, failure } from "../dom.js";
-import { receiveFiles } from "./give/drop.js";
-import { Drawing } from "./give/drawing.js";
-import { createTabs } from "./give/tabs.js";
-import { thumbnail } from "./give/thumbnails.js";
+import { receiveFiles } from "./input_panel/drop.js";
+import { Drawing } from "./input_panel/drawing.js";
+import { createTabs } from "./input_panel/tabs.js";
+import { thumbnail } from "./input_panel/sample_thumbnail.js";
 
 const PASTE = /Mac|iPhone|iPad/.test(navigator.platform) ? "⌘V" : "Ctrl+V";
 
 /**
  * @param {HTMLElement} root
  * @param {import("../store.js").Store} store
- * @param {import("../sources.js").Sources} sources
+ * @param {import("../actions.js").Actions} actions
  */
-export function mount(root, store, sources) {
+export function mount(root, store, actions) {
   const what = element("p", { class: "soft small give-what" });
   const now = element("p", { class: "soft small give-now" });
   const reason = element("div");
   const aside = element("p", { class: "small", role: "status" });
-  const drawing = new Drawing(store, sources);
+  const drawing = new Drawing(store, actions);
   const own = ownPanel(take);
   const tabs = createTabs("Ways to give an input", [
-    { id: "samples", label: "Samples", panel: samplesPanel(store, sources) },
+    { id: "samples", label: "Samples", panel: samplesPanel(store, actions) },
     { id: "draw", label: "Draw", panel: drawing.panel },
     { id: "own", label: "Your own", panel: own.panel },
   ]);
@@ -40,7 +40,7 @@ export function mount(root, store, sources) {
 
   /** @param {File} file @param {string} name @param {number} others How many more came with it. */
   async function take(file, name, others = 0) {
-    if (store.state.model === null) return;
+    if (store.state.scene.model === null) return;
     drawing.stop();
     aside.textContent = others > 0 ? `Several files came; ${name} is the one that was taken.` : "";
     try {
@@ -50,7 +50,7 @@ export function mount(root, store, sources) {
       aside.textContent = `${name} cannot be read: it is a folder, or was moved. Give a single file.`;
       return;
     }
-    sources.offer(typed(file), { name, own: true });
+    actions.offer(typed(file), { name, own: true });
   }
 
   function showModel(state) {
@@ -83,14 +83,14 @@ function invitation(summary) {
 function refusalOf(error, given) {
   const named = given !== null && error.status !== 404;
   const begin = named ? [element("strong", {}, given.name), " was not taken"] : [error.title];
-  const said = [...begin, `: ${error.message}.`];
-  return element("p", { class: "notice failed small give-reason", role: "alert" }, ...said);
+  const parts = [...begin, `: ${error.message}.`];
+  return element("p", { class: "notice failed small give-reason", role: "alert" }, ...parts);
 }
 
 function ownPanel(take) {
   const input = element("input", { type: "file", hidden: true, "aria-label": "Choose a file" });
   input.addEventListener("change", () => {
-    const [file] = input.files;
+    const [file] = input.files ?? [];
     if (file) take(file, file.name);
     // The same file again, after a change to it, is a choice too.
     input.value = "";
@@ -112,12 +112,12 @@ function ownPanel(take) {
   return { panel, accept: (summary) => (input.accept = accept(summary)) };
 }
 
-function samplesPanel(store, sources) {
+function samplesPanel(store, actions) {
   const panel = element("div", { class: "give-samples" });
   let ending = new AbortController();
   let shown = [];
 
-  function list({ samples, model }) {
+  function list({ scene: { model }, samples }) {
     ending.abort();
     ending = new AbortController();
     const kind = chosenModel(store.state)?.input.kind ?? null;
@@ -127,14 +127,14 @@ function samplesPanel(store, sources) {
     }));
     panel.dataset.kind = kind ?? "numbers";
     panel.replaceChildren(
-      ...(shown.length > 0 ? shown.map(choice) : note(samples, () => sources.describeModel())),
+      ...(shown.length > 0 ? shown.map(choice) : note(samples, () => actions.describeModel())),
     );
     mark(store.state);
   }
 
   function choice(entry) {
     const { name, file } = entry.sample;
-    const onclick = () => sources.offerSample(file);
+    const onclick = () => actions.offerSample(file);
     entry.button = element(
       "button",
       { type: "button", title: name, "aria-label": name, onclick },

@@ -1,6 +1,6 @@
 /** The pad with its buttons: what is drawn is given to the network while it is drawn. */
 
-import { chosenModel, ofDigit } from "../../accepted.js";
+import { chosenModel, ofDigit } from "../../media_types.js";
 import { amount, nameOf } from "../../classes.js";
 import { element } from "../../dom.js";
 import { Pad } from "./pad.js";
@@ -14,7 +14,7 @@ const LINE = 0.025;
 
 export class Drawing {
   #store;
-  #sources;
+  #actions;
   #hint = element("p", { class: "give-hint", "aria-hidden": "true" });
   #pad = new Pad((drawing) => this.#changed(drawing));
   #undo = button("Undo", "Take the last stroke back (Ctrl+Z)", () => this.#pad.undo());
@@ -33,11 +33,11 @@ export class Drawing {
 
   /**
    * @param {import("../../store.js").Store} store
-   * @param {import("../../sources.js").Sources} sources
+   * @param {import("../../actions.js").Actions} actions
    */
-  constructor(store, sources) {
+  constructor(store, actions) {
     this.#store = store;
-    this.#sources = sources;
+    this.#actions = actions;
     const invert = button("Invert", "Light on dark, or dark on light", () => {
       this.#inverted = !this.#inverted;
       this.#style(this.#store.state);
@@ -85,7 +85,7 @@ export class Drawing {
     if (this.#pad.empty) {
       this.stop();
       this.#style(this.#store.state);
-      if (this.#store.state.given?.drawn) this.#sources.clear();
+      if (this.#store.state.given?.drawn) this.#actions.clear();
     } else {
       const overdue =
         performance.now() - this.#posted > OFTEN &&
@@ -101,7 +101,7 @@ export class Drawing {
     this.#posted = performance.now();
     const blob = await this.#pad.picture();
     if (mine === this.#turn)
-      this.#sources.offer(blob, { name: "your drawing", own: true, drawn: true });
+      this.#actions.offer(blob, { name: "your drawing", own: true, drawn: true });
   }
 
   #style(state) {

@@ -93,7 +93,7 @@ function swing(x, from, gap, to) {
   return from === to ? `H${x + gap}` : `C${half},${from} ${half},${to} ${x + gap},${to}`;
 }
 
-/** @param {number | null} height Of the lane between the two; null for neighbours. */
+/** `height` is that of the lane between the two; null for neighbours. */
 function alongLane({ from, to, gap }, level, edge, height) {
   const start = `M${from.left + from.width},${level.from}H${edge.from}`;
   const turn =

@@ -44,7 +44,7 @@ export function paddingInWords(table, seen) {
  * One plain sentence on what is outlined.
  * @param {{status: string, axes: AxisTable[]}} table
  * @param {Seen} seen
- * @param {{name: string, receptive_field: {operator?: string}}} layer
+ * @param {{name: string, receptive_field: {operator: string | null}}} layer
  * @param {boolean} beside Whether all of it lies beside the posted picture.
  */
 export function sentence(table, seen, layer, beside = false) {

@@ -2,8 +2,8 @@
 
 import { layerCard } from "./card.js";
 import { element, svg } from "../../dom.js";
-import { inputCard, networkInput, outputCard } from "./ends.js";
-import { strongestOf } from "./glances.js";
+import { inputCard, networkInput, outputCard } from "./input_output.js";
+import { strongestOf } from "./thumbnails.js";
 import { ancestors, arrange, neighbour } from "./graph.js";
 import { lay } from "./wiring.js";
 
@@ -46,7 +46,7 @@ export class Board {
   node;
   boxes;
   column;
-  glances;
+  thumbnails;
 
   /**
    * The input's and the output's cards stand at the ends; the layers between them are the options of a list.
@@ -95,7 +95,7 @@ export class Board {
     this.node.style.height = `${height + 2 * MARGIN}px`;
     this.boxes = boxes.slice(1, layers.length + 1);
     this.column = this.#arrangement.column.slice(1, layers.length + 1);
-    this.glances = [input, ...made].map(({ figure, canvas }, place) => {
+    this.thumbnails = [input, ...made].map(({ figure, canvas }, place) => {
       const [across, down] = this.#sizes[place].figure;
       figure.style.height = `${down}px`;
       const fetching = place === 0 ? networkInput : strongestOf(this.layers[place - 1]);

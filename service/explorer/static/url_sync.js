@@ -3,32 +3,58 @@
  * the address, and the browser's buttons lead through layers, inputs and models.
  */
 
-import { chosenModel, mayTake } from "./accepted.js";
+import { chosenModel, mayTake } from "./media_types.js";
 import { linkTo, readLink } from "./link.js";
+
+/**
+ * What of a link is still to be given. Each part is null from the moment that it is given, or turned out not to be
+ * there: the model once the models are listed, the input once a model is chosen, layer, channel and unit once the
+ * model's layers are listed.
+ * @typedef {import("./link.js").Place} Pending
+ */
+/**
+ * Between the page and the address. "arriving": the state comes from a link or from a button of the browser, so the
+ * address is replaced, even if not all could be given. "settled": the user chooses, and another model, input or layer
+ * is a new step of the history.
+ * @typedef {"arriving" | "settled"} Phase
+ */
+/**
+ * Where the input comes from. "free": from the user or the samples. "recalling": a link's input was asked for, and is
+ * not there yet. "replacing": the service has forgotten it, and the first sample stands in as soon as it is listed.
+ *
+ *     free -> recalling              a link names an input
+ *     recalling -> free              it is there, or it failed for another reason
+ *     recalling -> replacing -> free it is gone; a sample was given
+ * @typedef {"free" | "recalling" | "replacing"} InputPhase
+ */
+/** @typedef {import("./state.js").State} State */
 
 const GONE = 404;
 const NOTHING = { model: null, input: null, layer: null, channel: null, unit: null };
 
 export class UrlSync {
-  #sources;
+  #actions;
   #say;
   #state;
-  /** What the link asks for and has not been given yet. */
-  #wanted = readLink();
-  /** Coming from a link or a button of the browser: no new step in the history, even if not all could be given. */
-  #arriving = true;
-  /** The unit that the link names, to be looked for on maps that are not there yet. */
+  /** @type {Pending} */
+  #pending = readLink();
+  /** @type {Phase} */
+  #phase = "arriving";
+  /**
+   * The unit that the link names, to be looked for on maps that are not there yet.
+   * @type {{layer: number, channel: number, unit: number[] | null} | null}
+   */
   #unitAsked = null;
-  #recalling = false;
-  #wantsSample = false;
+  /** @type {InputPhase} */
+  #inputPhase = "free";
 
   /**
    * @param {import("./store.js").Store} store
-   * @param {import("./sources.js").Sources} sources
+   * @param {import("./actions.js").Actions} actions
    * @param {(text: string) => void} say What of a link could not be given.
    */
-  constructor(store, sources, say) {
-    this.#sources = sources;
+  constructor(store, actions, say) {
+    this.#actions = actions;
     this.#say = say;
     const { state } = store;
     this.#state = state;
@@ -44,41 +70,50 @@ export class UrlSync {
     window.addEventListener("popstate", () => this.#followLink());
   }
 
-  #chooseFirstModel({ models, model }) {
+  #chooseFirstModel({ scene: { model }, models }) {
     if (models.status !== "ready" || model !== null) return;
-    const asked = specOf(this.#wanted.model, models.value.models);
-    if (this.#wanted.model && !asked) {
-      this.#say(`The link's model ${this.#wanted.model} is not served here.`);
-      this.#wanted = NOTHING;
+    const asked = specOf(this.#pending.model, models.value.models);
+    if (this.#pending.model && !asked) {
+      this.#say(`The link's model ${this.#pending.model} is not served here.`);
+      this.#pending = NOTHING;
     }
     const served = models.value.models;
     const first = served.find((each) => each.default) ?? served[0];
-    if (asked ?? first) this.#sources.chooseModel(asked ?? `${first.name}:${first.version}`);
+    if (asked ?? first) this.#actions.chooseModel(asked ?? `${first.name}:${first.version}`);
   }
 
-  #chooseFirstLayer({ layers, layer }) {
+  #chooseFirstLayer({ scene: { layer }, layers }) {
     if (layers.status !== "ready" || layer !== null || layers.value.length === 0) return;
-    const place = this.#wanted;
-    this.#wanted = { ...NOTHING, input: this.#wanted.input };
+    const place = this.#pending;
+    this.#pending = { ...NOTHING, input: this.#pending.input };
     this.#chooseWanted(place, 0);
   }
 
   /** The layer and unit of a link, or another layer where it has none of that index. */
   #chooseWanted({ layer, channel, unit }, fallback) {
-    const count = this.#state.layers.value.length;
+    const count = this.#state.layers.value?.length ?? 0;
     if (layer !== null && layer >= count) {
       this.#say(`The link's layer ${layer} is not there: this model has layers 0 to ${count - 1}.`);
-      this.#sources.chooseLayer(fallback);
+      this.#actions.chooseLayer(fallback);
       return;
     }
-    this.#sources.chooseLayer(layer ?? fallback);
-    if (layer === null || (unit === null && channel === null)) return;
-    if (channel === this.#state.channel && String(unit) === String(this.#state.unit)) return;
-    this.#unitAsked = { layer, channel: channel ?? 0, unit };
-    this.#sources.chooseUnit(channel ?? 0, unit);
+    this.#actions.chooseLayer(layer ?? fallback);
+    if (layer !== null && (unit !== null || channel !== null))
+      this.#chooseUnit(layer, channel, unit);
   }
 
-  #missUnit({ maps, layer, channel, unit }) {
+  /**
+   * @param {number} layer
+   * @param {number | null} channel
+   * @param {number[] | null} unit
+   */
+  #chooseUnit(layer, channel, unit) {
+    if (channel === this.#state.channel && String(unit) === String(this.#state.unit)) return;
+    this.#unitAsked = { layer, channel: channel ?? 0, unit };
+    this.#actions.chooseUnit(channel ?? 0, unit);
+  }
+
+  #missUnit({ scene: { maps, layer }, channel, unit }) {
     if (
       this.#unitAsked === null ||
       maps.status !== "ready" ||
@@ -101,47 +136,58 @@ export class UrlSync {
     );
   }
 
-  /** Something to see at once: the link's input, what the user gave, or the first sample. */
-  #giveFirstInput({ model, prediction, given, blank, samples }) {
+  /**
+   * Something to see at once: the link's input, what the user gave, or the first sample.
+   * @param {State} state
+   */
+  #giveFirstInput({ scene: { model }, prediction, blank }) {
     if (model === null) return;
-    if (this.#wanted.input) {
+    const { input } = this.#pending;
+    if (input) {
       // Before all else, also before what is under way: a link is followed last.
-      const { input } = this.#wanted;
-      this.#wanted = { ...this.#wanted, input: null };
+      this.#pending = { ...this.#pending, input: null };
       this.#recall(input);
       return;
     }
     if (blank || prediction.status === "loading" || prediction.value?.spec === model) return;
-    if (this.#recalling && prediction.status === "failed") this.#forgive(prediction.error);
-    if (prediction.status !== "failed" || this.#wantsSample) {
-      if (!this.#wantsSample && given?.own && mayTake(chosenModel(this.#state), given.blob))
-        this.#sources.offer(given.blob, given);
-      else if (samples.status === "ready" && samples.value.length > 0) {
-        this.#wantsSample = false;
-        this.#sources.offerSample(samples.value[0].file);
-      }
+    if (prediction.status === "failed" && this.#inputPhase === "recalling")
+      this.#forgive(prediction.error);
+    if (prediction.status !== "failed" || this.#inputPhase === "replacing") this.#giveStandIn();
+  }
+
+  /** What the user gave another model, if this one may take it, or the first sample. */
+  #giveStandIn() {
+    const { given, samples } = this.#state;
+    const summary = chosenModel(this.#state);
+    const again = this.#inputPhase !== "replacing" && given?.own && summary;
+    if (again && mayTake(summary, given.blob)) {
+      this.#actions.offer(given.blob, given);
+      return;
     }
+    const sample = samples.status === "ready" ? samples.value?.[0] : undefined;
+    if (sample === undefined) return;
+    if (this.#inputPhase === "replacing") this.#inputPhase = "free";
+    this.#actions.offerSample(sample.file);
   }
 
   #recall(id) {
-    this.#recalling = true;
-    this.#sources.recall(id);
+    this.#inputPhase = "recalling";
+    this.#actions.recall(id);
   }
 
   /** An input that is no longer kept: say so, and show a sample instead. */
   #forgive(error) {
-    this.#recalling = false;
+    this.#inputPhase = error.status === GONE ? "replacing" : "free";
     if (error.status !== GONE) return;
     this.#say(`The link's input is not here any more: ${error.message}`);
-    this.#wantsSample = true;
   }
 
-  #isUnderWay({ model, input, layer, layers, samples, prediction }) {
+  #isUnderWay({ scene: { model, input, layer }, layers, samples, prediction }) {
     if (
       model === null ||
       layers.status !== "ready" ||
-      this.#wanted.layer !== null ||
-      this.#wanted.input !== null
+      this.#pending.layer !== null ||
+      this.#pending.input !== null
     )
       return true;
     if (layer === null && layers.value.length > 0) return true;
@@ -151,46 +197,51 @@ export class UrlSync {
   #writeLink() {
     // Browsers refuse more than some hundred changes of the address in a few seconds.
     if (this.#state.playing || this.#isUnderWay(this.#state)) return;
-    if (this.#state.prediction.status === "ready") this.#recalling = false;
-    const { model, input, layer, channel, unit } = this.#state;
+    if (this.#state.prediction.status === "ready" && this.#inputPhase === "recalling")
+      this.#inputPhase = "free";
+    const {
+      scene: { model, input, layer },
+      channel,
+      unit,
+    } = this.#state;
     const before = readLink();
     const elsewhere = before.model !== model || before.input !== input || before.layer !== layer;
-    const step = !this.#arriving && before.model !== null && elsewhere;
+    const step = this.#phase === "settled" && before.model !== null && elsewhere;
     const link = linkTo({ model, input, layer, channel, unit });
-    this.#arriving = false;
+    this.#phase = "settled";
     if (link !== location.hash) history[step ? "pushState" : "replaceState"](null, "", link);
   }
 
   /** The link's input, unless it is there already and nothing else is on its way. */
   #follow({ input }) {
-    if (input && (input !== this.#state.input || this.#state.prediction.status === "loading"))
+    if (input && (input !== this.#state.scene.input || this.#state.prediction.status === "loading"))
       this.#recall(input);
   }
 
   /** A model that was chosen meanwhile is not the link's: nothing of it holds any more. */
-  #forget({ models, model }) {
+  #forget({ scene: { model }, models }) {
     if (
       model !== null &&
-      this.#wanted.model &&
-      specOf(this.#wanted.model, models.value.models) !== model
+      this.#pending.model &&
+      specOf(this.#pending.model, models.value.models) !== model
     )
-      this.#wanted = NOTHING;
+      this.#pending = NOTHING;
   }
 
   #followLink() {
     const place = readLink();
-    this.#arriving = true;
+    this.#phase = "arriving";
     const spec = specOf(place.model, this.#state.models.value?.models ?? []);
     if (place.model && !spec) this.#say(`The link's model ${place.model} is not served here.`);
-    if (spec && spec !== this.#state.model) {
-      this.#wanted = place;
-      this.#sources.chooseModel(spec);
+    if (spec && spec !== this.#state.scene.model) {
+      this.#pending = place;
+      this.#actions.chooseModel(spec);
     } else if (spec && this.#state.layers.status === "ready") {
-      this.#wanted = NOTHING;
+      this.#pending = NOTHING;
       this.#follow(place);
-      this.#chooseWanted(place, this.#state.layer);
+      this.#chooseWanted(place, this.#state.scene.layer);
     } else if (spec) {
-      this.#wanted = { ...place, input: null };
+      this.#pending = { ...place, input: null };
       this.#follow(place);
     }
     this.#writeLink();

@@ -13,13 +13,15 @@ const WHITE = "#ffffff";
 export class Pad {
   #changed;
   canvas = element("canvas", { width: SIDE, height: SIDE, class: "give-pad", role: "img" });
-  #context = this.canvas.getContext("2d");
+  #context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
   /** @type {Place[][]} */
   #strokes = [];
   #width = 0.05;
   #dark = false;
+  /** @type {number | null} */
   #pen = null;
-  #sheet = null;
+  /** @type {DOMRect} */
+  #sheet;
   #soon = eachFrame(() => this.#repaint());
 
   /**
@@ -40,14 +42,13 @@ export class Pad {
     this.canvas.addEventListener("pointermove", (event) => {
       if (event.pointerId !== this.#pen) return;
       const passed = event.getCoalescedEvents?.() ?? [];
-      this.#strokes
-        .at(-1)
-        .push(...(passed.length > 0 ? passed : [event]).map((event) => this.#placeOf(event)));
+      const events = passed.length > 0 ? passed : [event];
+      this.#strokes.at(-1).push(...events.map((each) => this.#placeOf(each)));
       this.#soon();
       this.#changed(true);
     });
     // A stroke that the browser takes away, for a gesture of its own, ends there.
-    for (const end of ["pointerup", "pointercancel"]) {
+    for (const end of /** @type {const} */ (["pointerup", "pointercancel"])) {
       this.canvas.addEventListener(end, (event) => {
         if (event.pointerId !== this.#pen) return;
         this.#pen = null;
@@ -65,12 +66,13 @@ export class Pad {
     this.#context.strokeStyle = this.#dark ? WHITE : BLACK;
     this.#strokes.forEach((stroke) => this.#trace(stroke));
     this.canvas.dataset.strokes = String(this.#strokes.length);
-    this.canvas.setAttribute("aria-label", `Drawing pad, ${said(this.#strokes.length)}`);
+    this.canvas.setAttribute("aria-label", `Drawing pad, ${strokesInWords(this.#strokes.length)}`);
   }
 
   /** A curve through the middles between the points. @param {Place[]} stroke */
   #trace(stroke) {
-    const points = stroke.map((place) => place.map((part) => part * SIDE));
+    /** @type {Place[]} */
+    const points = stroke.map(([x, y]) => [x * SIDE, y * SIDE]);
     const [last] = points.slice(-1);
     this.#context.beginPath();
     this.#context.moveTo(...points[0]);
@@ -121,5 +123,5 @@ export class Pad {
   }
 }
 
-const said = (strokes) =>
+const strokesInWords = (strokes) =>
   strokes === 0 ? "empty" : strokes === 1 ? "1 stroke" : `${strokes} strokes`;

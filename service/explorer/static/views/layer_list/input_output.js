@@ -36,7 +36,7 @@ export function outputCard() {
 
 /**
  * @param {HTMLElement} card
- * @param {import("../../store.js").Loadable<any>} prediction
+ * @param {import("../../state.js").Loadable<any>} prediction
  */
 export function showAnswer(card, { status, value }) {
   const answers = value?.predictions?.slice(0, SHOWN) ?? [];

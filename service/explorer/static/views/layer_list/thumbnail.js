@@ -15,7 +15,7 @@ const MOST_BARS = 40;
  * @param {{width: number, height: number}} size In CSS pixels.
  * @param {{sequential: string, diverging: string, scaling: string}} colours
  */
-export function paintGlance(canvas, maps, { width, height }, colours) {
+export function paintThumbnail(canvas, maps, { width, height }, colours) {
   const context = sharpen(canvas, width, height);
   if (maps instanceof ImageBitmap) {
     const box = fitted([maps.height, maps.width], { left: 0, top: 0, width, height });

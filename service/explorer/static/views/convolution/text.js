@@ -7,7 +7,7 @@ const OFFSETS = [[], ["u"], ["u", "v"], ["t", "u", "v"]];
 
 /** A number with a proper minus sign; the exact one belongs into a title. */
 export const minus = (text) => String(text).replaceAll("-", "−");
-export const told = (value) => minus(short(value));
+export const rounded = (value) => minus(short(value));
 
 /** Seven digits: about what float32 holds. */
 export const exact = (value) => {
@@ -33,7 +33,7 @@ export function caption(layer, found) {
   }
   if (layer.kind === "convolution") return convolving(layer, cells, maps, added);
   const inside = found.rows[0].inside.filter(Boolean).length;
-  const uncounted = found.divisor < cells ? " Padding does not count." : "";
+  const uncounted = (found.divisor ?? cells) < cells ? " Padding does not count." : "";
   const captions = {
     maximum: `Of the ${inside} numbers under the window, only the largest is kept.`,
     mean: `The ${found.divisor} numbers under the window become one: their mean.${uncounted}`,
@@ -128,11 +128,13 @@ function indexed(layer, axis, offset, number) {
 }
 
 function spelled(found) {
-  const total = told(found.total);
-  const values = found.rows.map((row) => told(row.sum));
+  const total = rounded(found.total);
+  const values = found.rows.map((row) => rounded(row.sum));
   if (found.how === "weighted") {
-    const weighed = told(found.rows.reduce((all, row) => all + row.sum, 0));
-    return found.bias === null ? weighed : `${told(found.bias)} + ${bracketed(weighed)} = ${total}`;
+    const weighed = rounded(found.rows.reduce((all, row) => all + row.sum, 0));
+    return found.bias === null
+      ? weighed
+      : `${rounded(found.bias)} + ${bracketed(weighed)} = ${total}`;
   }
   if (found.how === "mean") return `${values[0]} / ${found.divisor} = ${total}`;
   if (found.how === "sum") {

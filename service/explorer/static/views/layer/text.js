@@ -93,9 +93,27 @@ function fieldInWords({ status, size, stride, padding, operator, reason }) {
  * Names of a layer's channels: the classes, where it is the last layer and gives one number for each.
  * @returns {string[] | null}
  */
-export function labelsOf({ models, model, layers, layer }, maps) {
+export function labelsOf({ scene: { model, layer }, models, layers }, maps) {
   const labels = models.value?.models.find((each) => each.name === model?.split(":")[0])?.card
     ?.labels;
   const last = !layers.value.some(({ inputs }) => inputs.includes(layers.value[layer].name));
   return last && maps.length === 1 && labels?.length === maps.channels ? labels : null;
+}
+
+/** What a sheet of maps is, in a line. */
+export function captionOf(channels, units) {
+  if (units === 1)
+    return channels === 1 ? "One number." : `${channels} numbers, one for each channel.`;
+  return channels === 1
+    ? "One map."
+    : `${channels} maps, one for each channel. Point at a unit to see what it sees.`;
+}
+
+const WHOSE = { layer: "the whole layer", all: "all layers shown so far for this input" };
+
+/** What the range of the colours is the range of. */
+export function whoseRange(scaling, maps, channel) {
+  if (scaling in WHOSE) return WHOSE[scaling];
+  if (maps.length === 1) return WHOSE.layer;
+  return `each map by its own range, here channel ${maps.numbers[channel]}`;
 }

@@ -5,45 +5,49 @@ import { positionOf } from "./maps.js";
 const STRONGEST = 8;
 
 /**
- * @typedef {{low: number, high: number, mean: number, zeros: number, odd: number}} Statistics Of the finite values: the
- * least (NaN if there is none), the largest, their mean; `zeros` is the fraction of zeros among all, `odd` counts
+ * @typedef {{low: number, high: number, mean: number, zeros: number, nonFinite: number}} ChannelStatistics Of the finite values: the
+ * least (NaN if there is none), the largest, their mean; `zeros` is the fraction of zeros among all, `nonFinite` counts
  * what is not finite.
  * @typedef {{channel: number, unit: number[], value: number}} Unit
- * @typedef {{channels: Statistics[], range: [number, number], odd: number, strongest: Unit[]}} Survey
+ * @typedef {{channels: ChannelStatistics[], range: [number, number], nonFinite: number, strongest: Unit[]}} LayerStatistics
  */
 
-/** @type {WeakMap<import("./maps.js").Maps, Survey>} */
+/** @type {WeakMap<import("./maps.js").Maps, LayerStatistics>} */
 const known = new WeakMap();
 
 /**
  * @param {import("./maps.js").Maps} maps
- * @returns {Survey} Computed once for the same maps.
+ * @returns {LayerStatistics} Computed once for the same maps.
  */
-export function surveyOf(maps) {
-  if (!known.has(maps)) known.set(maps, survey(maps));
-  return known.get(maps);
+export function statisticsOf(maps) {
+  const before = known.get(maps);
+  if (before) return before;
+  const statistics = layerStatistics(maps);
+  known.set(maps, statistics);
+  return statistics;
 }
 
-function survey(maps) {
+/** @returns {LayerStatistics} */
+function layerStatistics(maps) {
   const { data, length } = maps;
   const channels = Array.from({ length: maps.channels }, (_, channel) =>
-    statistics(data, channel * length, length),
+    channelStatistics(data, channel * length, length),
   );
-  let [low, high, odd] = [Infinity, -Infinity, 0];
+  let [low, high, nonFinite] = [Infinity, -Infinity, 0];
   for (const each of channels) {
     if (each.low < low) low = each.low;
     if (each.high > high) high = each.high;
-    odd += each.odd;
+    nonFinite += each.nonFinite;
   }
   return {
     channels,
     range: low <= high ? [low, high] : [0, 0],
-    odd,
+    nonFinite,
     strongest: strongest(maps, channels),
   };
 }
 
-function statistics(data, start, length) {
+function channelStatistics(data, start, length) {
   let [low, high, sum, zeros, finite] = [Infinity, -Infinity, 0, 0, 0];
   for (let place = start; place < start + length; place += 1) {
     const value = data[place];
@@ -60,7 +64,7 @@ function statistics(data, start, length) {
     high,
     mean: sum / finite,
     zeros: length > 0 ? zeros / length : NaN,
-    odd: length - finite,
+    nonFinite: length - finite,
   };
 }
 
@@ -90,7 +94,7 @@ function strongest(maps, channels) {
 
 /**
  * The channels in the order in which they are shown.
- * @param {Survey} found
+ * @param {LayerStatistics} found
  * @param {"number" | "largest"} by
  * @returns {number[]}
  */

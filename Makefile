@@ -68,11 +68,12 @@ $(VENV)/.gpu: $(STAMP) requirements/gpu.txt
 fuzz: $(STAMP) ## Ask every route for what the OpenAPI document allows and for what it does not, for SECONDS (300)
 	@FUZZ_SECONDS=$(or $(SECONDS),300) $(PY) -m pytest -q tests/e2e/test_openapi_fuzz.py
 
-lint: $(STAMP) ## Style, types and import contracts
+lint: $(STAMP) ## Style, types and import contracts, of Python and of the page's scripts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@$(BIN)/lint-imports
+	@BIN=$(BIN) .ci/lint-js
 
 shape: $(STAMP) ## Complexity and length of functions, and length of files
 	@$(PY) -m tests.code_shape
@@ -89,6 +90,7 @@ bench-explorer: $(STAMP) ## Frames a second of the explorer while the pointer mo
 format: $(STAMP) ## Bring the code into the house format
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+	@BIN=$(BIN) .ci/lint-js --fix
 
 lock: $(STAMP) ## Write requirements/*.txt anew from pyproject.toml, keeping versions that still fit
 	@$(COMPILE) --extra cpu --extra build --extra package --extra test --extra dev --output-file requirements/dev.txt

@@ -39,6 +39,7 @@ export class Actions {
     store.on(["maps", "layer", "channel", "unit"], (value) => this.#chooseStrongest(value));
   }
 
+  /** @param {import("./state.js").State} state */
   #takeInput({ scene: { model, input }, prediction }) {
     const found =
       prediction.status === "ready" && prediction.value.spec === model
@@ -71,6 +72,12 @@ export class Actions {
     return same;
   }
 
+  /**
+   * @param {string | null} model
+   * @param {import("./state.js").LayerSummary} layer
+   * @param {string} input
+   * @param {AbortSignal} signal
+   */
   async #mapsOf(model, layer, input, signal) {
     const key = `${model} ${layer.index} ${input}`;
     const maps = this.#kept.get(key) ?? (await api.activations(model, layer, input, {}, signal));
@@ -80,7 +87,10 @@ export class Actions {
     return Object.assign(maps, { layer: layer.index, input });
   }
 
-  /** A unit is always chosen, so that there is something to see: at first the strongest one. */
+  /**
+   * A unit is always chosen, so that there is something to see: at first the strongest one.
+   * @param {import("./state.js").State} state
+   */
   #chooseStrongest({ scene: { maps, layer }, channel, unit }) {
     if (maps.status !== "ready" || maps.value.layer !== layer) return;
     const found = maps.value;
@@ -146,7 +156,10 @@ export class Actions {
     this.#fetching.prediction.clear();
   }
 
-  /** Give it a sample of the model. */
+  /**
+   * Give it a sample of the model.
+   * @param {string} file
+   */
   async offerSample(file) {
     const {
       scene: { model },
@@ -160,7 +173,10 @@ export class Actions {
     });
   }
 
-  /** Give it an input that was posted before. */
+  /**
+   * Give it an input that was posted before.
+   * @param {string} id
+   */
   async recall(id) {
     const {
       scene: { model },
@@ -174,12 +190,17 @@ export class Actions {
     });
   }
 
+  /** @param {number} index */
   chooseLayer(index) {
     if (this.#store.state.scene.layer === index) return;
     this.#store.setScene({ layer: index });
     this.#store.set(NOTHING_CHOSEN);
   }
 
+  /**
+   * @param {number | null} channel
+   * @param {number[] | null} unit
+   */
   chooseUnit(channel, unit) {
     return this.#store.set({ channel, unit });
   }
@@ -189,7 +210,10 @@ export class Actions {
     return this.#store.set({ pointed });
   }
 
-  /** @param {number[] | null} pixel Of the source as it is shown: see `pixelOn` in the state. */
+  /**
+   * @param {number[] | null} pixel Of the source as it is shown: see `pixelOn` in the state.
+   * @param {"picture" | "source" | null} on
+   */
   pointAtPixel(pixel, on) {
     return this.#store.set({ pixel, pixelOn: on });
   }
@@ -209,6 +233,11 @@ export class Actions {
   }
 }
 
+/**
+ * @param {string | null} model
+ * @param {Blob} blob
+ * @param {AbortSignal} signal
+ */
 async function predictionOf(model, blob, signal) {
   try {
     const found = await api.predict(model, blob, signal);
@@ -221,12 +250,21 @@ async function predictionOf(model, blob, signal) {
   }
 }
 
+/**
+ * @param {string | null} model
+ * @param {import("./state.js").LayerSummary} layer
+ * @param {string | null} input
+ * @param {AbortSignal} signal
+ */
 async function tables(model, layer, input, signal) {
   const found = await api.receptiveFields(model, layer.index, { input_id: input }, signal);
   return { ...found, input };
 }
 
-/** Place of the largest number. */
+/**
+ * Place of the largest number.
+ * @param {ArrayLike<number>} values
+ */
 export function largest(values) {
   let best = 0;
   for (let place = 1; place < values.length; place += 1) {

@@ -17,12 +17,20 @@ export const nameOf = ({ label, index }) => label ?? `class ${index}`;
 export const areProbabilities = (classes) =>
   classes.every(({ probability: value }) => value === null || (value >= 0 && value <= MOST));
 
-/** Of one of these classes: 95.3 %, or its score. @param {Class} found @param {Class[]} classes */
+/**
+ * Of one of these classes: 95.3 %, or its score.
+ * @param {Class} found
+ * @param {Class[]} classes
+ */
 export function amount({ probability }, classes) {
   return areProbabilities(classes) ? percent(probability) : short(probability);
 }
 
-/** How long its bar is, from 0 to 1: of scores, the largest has the longest. */
+/**
+ * How long its bar is, from 0 to 1: of scores, the largest has the longest.
+ * @param {Class} found
+ * @param {Class[]} classes
+ */
 export function share({ probability }, classes) {
   const full = areProbabilities(classes)
     ? 1
@@ -30,7 +38,10 @@ export function share({ probability }, classes) {
   return full > 0 ? Math.min(Math.max((probability ?? 0) / full, 0), 1) : 0;
 }
 
-/** 95.3 %; what is there is not called nothing. @param {number | null} probability */
+/**
+ * 95.3 %; what is there is not called nothing.
+ * @param {number | null} probability
+ */
 export function percent(probability) {
   if (probability === null) return "not a number";
   return probability > 0 && probability < 0.0005

@@ -17,6 +17,7 @@ export async function copyText(text) {
   }
 }
 
+/** @param {string} text */
 function showText(text) {
   const area = element("textarea", {
     readOnly: true,
@@ -43,9 +44,13 @@ function showText(text) {
   area.select();
 }
 
-/** Say on the button itself what became of it, for a moment. */
+/**
+ * Say on the button itself what became of it, for a moment.
+ * @param {HTMLElement} button
+ * @param {string} text
+ */
 export function confirmOn(button, text) {
-  const before = button.dataset.label ?? button.textContent;
+  const before = button.dataset.label ?? button.textContent ?? "";
   button.dataset.label = before;
   button.textContent = text;
   setTimeout(() => {
@@ -54,7 +59,11 @@ export function confirmOn(button, text) {
   }, 1500);
 }
 
-/** Give a file to the user. */
+/**
+ * Give a file to the user.
+ * @param {Blob} blob
+ * @param {string} name
+ */
 export function download(blob, name) {
   const address = URL.createObjectURL(blob);
   const link = element("a", { href: address, download: name });
@@ -64,7 +73,12 @@ export function download(blob, name) {
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
 }
 
-/** A name for a file, from what it holds: `imagenet-1-layer-20-blocks.6.expand.npy`. */
+/**
+ * A name for a file, from what it holds: `imagenet-1-layer-20-blocks.6.expand.npy`.
+ * @param {string | null} model
+ * @param {import("./state.js").LayerSummary} layer
+ * @param {string} end
+ */
 export function fileName(model, layer, end) {
   const parts = [model, "layer", layer.index, layer.name].map((part) =>
     String(part).replace(/[^\w.]+/g, "-"),
@@ -72,5 +86,8 @@ export function fileName(model, layer, end) {
   return `${parts.join("-").replace(/^[-.]+|-+$/g, "")}${end}`;
 }
 
-/** A word that no POSIX shell reads anything into. */
+/**
+ * A word that no POSIX shell reads anything into.
+ * @param {string} text
+ */
 export const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

@@ -58,13 +58,18 @@ const isShown = (child) => child !== null && child !== undefined && child !== fa
 
 const SVG = "http://www.w3.org/2000/svg";
 
-/** The same for SVG: all keys are attributes. */
+/**
+ * The same for SVG: all keys are attributes.
+ * @param {string} tag
+ * @param {Record<string, any>} [attributes]
+ * @param {...Child} children
+ */
 export function svg(tag, attributes = {}, ...children) {
   const made = document.createElementNS(SVG, tag);
   for (const [key, value] of Object.entries(attributes)) {
     made.setAttribute(key, String(value));
   }
-  made.append(...children.filter(Boolean));
+  made.append(...children.filter(isShown));
   return made;
 }
 
@@ -82,7 +87,11 @@ function fill(made, properties) {
   }
 }
 
-/** What went wrong, in the API's own words, with a way to try again. */
+/**
+ * What went wrong, in the API's own words, with a way to try again.
+ * @param {any} error
+ * @param {() => void} [retry]
+ */
 export function failure(error, retry) {
   const text = [error.title, error.message]
     .filter((part, place, all) => part && all.indexOf(part) === place)
@@ -96,7 +105,10 @@ export function failure(error, retry) {
   );
 }
 
-/** A value for reading: four significant digits; the exact one belongs into a title. */
+/**
+ * A value for reading: four significant digits; the exact one belongs into a title.
+ * @param {number | null | undefined} value
+ */
 export function short(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "not a number";
   if (value === 0) return "0";
@@ -104,7 +116,10 @@ export function short(value) {
   return size >= 1e6 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
 }
 
-/** 4631000 as 4.63 M. */
+/**
+ * 4631000 as 4.63 M.
+ * @param {number | null} count
+ */
 export function many(count) {
   if (count === null) return "?";
   if (count < 1e4) return String(count);
@@ -112,7 +127,10 @@ export function many(count) {
   return `${Number((count / size).toPrecision(3))} ${unit}`;
 }
 
-/** Sizes as people write them: 32 × 112 × 112. */
+/**
+ * Sizes as people write them: 32 × 112 × 112.
+ * @param {(number | string | null)[]} sizes
+ */
 export function times(sizes) {
   return sizes.map((size) => size ?? "?").join(" × ");
 }
@@ -120,6 +138,8 @@ export function times(sizes) {
 /**
  * A canvas that is sharp on any screen: `width` and `height` in CSS pixels; its context draws in CSS pixels.
  * @param {HTMLCanvasElement} canvas
+ * @param {number} width
+ * @param {number} height
  */
 export function sharpen(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
@@ -136,7 +156,10 @@ export function sharpen(canvas, width, height) {
   return context;
 }
 
-/** The page's colours for painting, as they are now: `colour("--accent")`. */
+/**
+ * The page's colours for painting, as they are now: `colour("--accent")`.
+ * @param {string} name
+ */
 export function colour(name) {
   return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 }

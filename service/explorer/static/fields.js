@@ -19,6 +19,7 @@
  * @property {Interval[]} clipped
  * @property {Interval[] | null} picture
  * @property {boolean} nothing Whether it sees padding only.
+ * @param {Interval} interval
  */
 
 const isEmpty = ([start, stop]) => stop <= start;
@@ -29,6 +30,7 @@ const isEmpty = ([start, stop]) => stop <= start;
  * @returns {Seen}
  */
 export function seenBy(table, position) {
+  /** @param {"interval" | "clipped" | "picture"} key */
   const pick = (key) =>
     table.axes.map((axis) => axis[key][axis.follows === null ? 0 : position[axis.follows]]);
   const clipped = pick("clipped");
@@ -42,9 +44,12 @@ export function seenBy(table, position) {
   };
 }
 
-/** Empty along every axis if along one, as the API says it of a single unit. */
+/**
+ * Empty along every axis if along one, as the API says it of a single unit.
+ * @param {Interval[]} intervals
+ */
 const rectangle = (intervals) =>
-  intervals.some(isEmpty) ? intervals.map(() => [0, 0]) : intervals;
+  intervals.some(isEmpty) ? intervals.map(() => /** @type {Interval} */ ([0, 0])) : intervals;
 
 /**
  * The units that see a pixel: an interval for each axis of the layer's map, null if none does.
@@ -118,7 +123,12 @@ export function drawnOn(table, seen, on) {
   return { solid, whole };
 }
 
-/** Whether an interval begins before, and ends after, all that the picture gives: padding, or what fills it up. */
+/**
+ * Whether an interval begins before, and ends after, all that the picture gives: padding, or what fills it up.
+ * @param {AxisTable} axis
+ * @param {Interval} interval
+ * @param {Interval} interval
+ */
 function beyond(axis, interval, [first, stop]) {
   const [before, after] = padding(interval, axis.size);
   const [from, to] = inPicture(axis, interval);
@@ -126,7 +136,10 @@ function beyond(axis, interval, [first, stop]) {
   return [before > 0 || from < first - pixel, after > 0 || to > stop + pixel];
 }
 
-/** Intervals as text: `[166, 249) × [86, 169)`, half-open as the API gives them. */
+/**
+ * Intervals as text: `[166, 249) × [86, 169)`, half-open as the API gives them.
+ * @param {Interval[]} intervals
+ */
 export function asText(intervals) {
   return intervals.map(([start, stop]) => `[${start}, ${stop})`).join(" × ");
 }

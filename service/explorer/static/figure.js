@@ -10,7 +10,10 @@ import { NOT_FINITE, paint, pixels } from "./palette.js";
 /** @typedef {[number, number]} Interval Half-open. */
 /** @typedef {import("./npy.js").Values} Values */
 
-/** How wide a map is for one of its height: what its box should keep. */
+/**
+ * How wide a map is for one of its height: what its box should keep.
+ * @param {number[]} size
+ */
 export function aspect(size) {
   if (size.length === 0) return 1;
   if (size.length === 1) return 3;
@@ -37,11 +40,19 @@ export function drawMap(context, values, size, box, scale, { slice = 0 } = {}) {
   paint(context, pixels(plane, width, height, scale), box.left, box.top, box.width, box.height);
 }
 
-/** A signal as a line, on its zero line. */
+/**
+ * A signal as a line, on its zero line.
+ * @param {CanvasRenderingContext2D} context
+ * @param {import("./npy.js").Values} values
+ * @param {Box} box
+ * @param {import("./palette.js").Scale} scale
+ */
 function drawLine(context, values, box, { low, high }) {
   const bottom = Math.min(low, 0);
   const span = Math.max(high, 0) - bottom || 1;
+  /** @param {number} value */
   const y = (value) => box.top + 2 + (box.height - 4) * (1 - (value - bottom) / span);
+  /** @param {number} index */
   const x = (index) => box.left + ((index + 0.5) * box.width) / values.length;
   context.lineWidth = 1;
   context.strokeStyle = colour("--line");

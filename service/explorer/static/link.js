@@ -7,6 +7,7 @@
  * @property {number | null} layer
  * @property {number | null} channel
  * @property {number[] | null} unit
+ * @param {string | null} text
  */
 
 const number = (text) => (text !== null && /^\d+$/.test(text) ? Number(text) : null);
@@ -25,11 +26,15 @@ export function readLink(hash = location.hash) {
   };
 }
 
-/** `3,5` as [3, 5]; empty for a layer without axes; null for anything else. */
+/**
+ * `3,5` as [3, 5]; empty for a layer without axes; null for anything else.
+ * @param {string | null} text
+ */
 function positionIn(text) {
   if (!text) return text === "" ? [] : null;
   const position = text.split(",").map(number);
-  return position.every((index) => index !== null) ? position : null;
+  const known = position.every((index) => index !== null);
+  return known ? /** @type {number[]} */ (position) : null;
 }
 
 /** @param {Partial<Place>} place */
@@ -41,4 +46,5 @@ export function linkTo(place) {
   return `#${texts.join("&")}`;
 }
 
+/** @param {any} value */
 const readable = (value) => encodeURIComponent(value).replaceAll("%3A", ":");

@@ -1,6 +1,7 @@
 /** A layer's activations (or an input) as maps: one for each channel, of any rank. */
 
 /** @typedef {import("./npy.js").Tensor} Tensor */
+/** @typedef {import("./npy.js").Values} Values */
 
 /** @typedef {Maps & {layer: number, input: string}} LayerMaps Which layer's and for which input. */
 
@@ -20,29 +21,47 @@ export class Maps {
     this.numbers = numbers ?? Array.from({ length: this.channels }, (_, channel) => channel);
   }
 
-  /** The values of one map, C order; a view, not a copy. */
+  /**
+   * The values of one map, C order; a view, not a copy.
+   * @param {number} channel
+   */
   map(channel) {
     const place = channel * this.length;
     return this.data.subarray(place, place + this.length);
   }
 
-  /** The value of one unit. */
+  /**
+   * The value of one unit.
+   * @param {number} channel
+   * @param {number[]} position
+   */
   at(channel, position) {
     return this.data[channel * this.length + offset(position, this.size)];
   }
 
-  /** [least, largest] of a map, or of all; what is not finite does not count. */
+  /**
+   * [least, largest] of a map, or of all; what is not finite does not count.
+   * @param {number} [channel]
+   */
   range(channel) {
     return rangeOf(channel === undefined ? this.data : this.map(channel));
   }
 }
 
-/** Place of a position in C order. */
+/**
+ * Place of a position in C order.
+ * @param {number[]} position
+ * @param {number[]} size
+ */
 export function offset(position, size) {
   return position.reduce((place, index, axis) => place * size[axis] + index, 0);
 }
 
-/** Position of a place in C order. */
+/**
+ * Position of a place in C order.
+ * @param {number} place
+ * @param {number[]} size
+ */
 export function positionOf(place, size) {
   const position = new Array(size.length).fill(0);
   let rest = place;
@@ -53,7 +72,10 @@ export function positionOf(place, size) {
   return position;
 }
 
-/** [least, largest] of numbers, 0 and 0 if none is finite. */
+/**
+ * [least, largest] of numbers, 0 and 0 if none is finite.
+ * @param {Values} values
+ */
 export function rangeOf(values) {
   let low = Infinity;
   let high = -Infinity;
@@ -67,7 +89,11 @@ export function rangeOf(values) {
   return low <= high ? [low, high] : [0, 0];
 }
 
-/** @returns {Tensor} The same with the channel axis first. */
+/**
+ * @param {Tensor} tensor
+ * @param {number | null} axis
+ * @returns {Tensor} The same with the channel axis first.
+ */
 function channelsFirst(tensor, axis) {
   const { shape, data } = tensor;
   if (axis === null || shape.length === 0) {
@@ -79,7 +105,7 @@ function channelsFirst(tensor, axis) {
   const order = [shape[axis], ...shape.filter((_, each) => each !== axis)];
   const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1);
   const outer = shape.slice(0, axis).reduce((product, size) => product * size, 1);
-  const turned = new data.constructor(data.length);
+  const turned = new /** @type {any} */ (data.constructor)(data.length);
   let place = 0;
   for (let channel = 0; channel < shape[axis]; channel += 1) {
     for (let before = 0; before < outer; before += 1) {

@@ -4,8 +4,10 @@ import { times } from "./dom.js";
 
 /** @typedef {import("./state.js").ModelSummary} Summary */
 
+/** @type {Record<string, string>} */
 const ENDINGS = { npy: "application/x-npy", csv: "text/csv", json: "application/json" };
 const PICTURES = "image/*";
+/** @type {Record<string, string>} */
 const PLURALS = { image: "picture", signal: "signal", volume: "volume" };
 
 /**
@@ -17,7 +19,10 @@ export function chosenModel({ scene: { model }, models }) {
   return models.value?.models.find((each) => each.name === model?.split(":")[0]) ?? null;
 }
 
-/** What the model takes, in one line. @param {Summary} summary */
+/**
+ * What the model takes, in one line.
+ * @param {Summary} summary
+ */
 export function takes({ input, card }) {
   const [, ...sizes] = input.shape.map((size) => (typeof size === "number" ? size : "any"));
   switch (input.kind) {
@@ -32,23 +37,36 @@ export function takes({ input, card }) {
   }
 }
 
-/** Whether the network is given the ink of one digit, wherever it lies in the picture. */
+/**
+ * Whether the network is given the ink of one digit, wherever it lies in the picture.
+ * @param {import("./state.js").Card | null | undefined} card
+ */
 export const ofDigit = (card) => card?.input?.resize?.rule === "digit";
 
-/** What the model takes, in a word. */
-export const noun = ({ input }) => PLURALS[input.kind] ?? "file of numbers";
+/**
+ * What the model takes, in a word.
+ * @param {Summary} summary
+ */
+export const noun = ({ input }) => PLURALS[input.kind ?? ""] ?? "file of numbers";
 
-/** For the `accept` of a file picker. @param {Summary} summary */
+/**
+ * For the `accept` of a file picker.
+ * @param {Summary} summary
+ */
 export function accept({ input }) {
   const endings = input.kind === "signal" ? [".csv", ".json", ".npy"] : [".npy", ".json"];
   return [...(input.kind === "image" ? [PICTURES] : []), ...endings].join(",");
 }
 
-/** The same bytes with the media type that the API knows them by. @param {File} file */
+/**
+ * The same bytes with the media type that the API knows them by.
+ * @param {File} file
+ */
 export function typed(file) {
   const ending = /\.([^.]+)$/.exec(file.name ?? "")?.[1].toLowerCase();
   const known =
-    ENDINGS[ending] ?? (file.type.startsWith("image/") ? file.type : "application/octet-stream");
+    ENDINGS[ending ?? ""] ??
+    (file.type.startsWith("image/") ? file.type : "application/octet-stream");
   return file.slice(0, file.size, known);
 }
 
@@ -60,5 +78,8 @@ export function typed(file) {
 export const mayTake = ({ input }, blob) =>
   blob.type.startsWith("image/") === (input.kind === "image");
 
-/** Whether the API says that what was given is at fault, and no other input would be. @param {Error | null} error */
+/**
+ * Whether the API says that what was given is at fault, and no other input would be.
+ * @param {any} error
+ */
 export const refused = (error) => [400, 404, 413, 415, 422].includes(error?.status);

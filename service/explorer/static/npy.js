@@ -4,6 +4,7 @@
 
 const MAGIC = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 
+/** @type {Record<string, any>} */
 const READERS = {
   "|b1": Uint8Array,
   "|u1": Uint8Array,

@@ -7,7 +7,11 @@ import { colour } from "./dom.js";
 const LINE = 2;
 const DASH = [5, 4];
 
-/** The box grown by `by` on each side. */
+/**
+ * The box grown by `by` on each side.
+ * @param {Box} box
+ * @param {number} by
+ */
 export const grown = ({ left, top, width, height }, by) => ({
   left: left - by,
   top: top - by,
@@ -15,7 +19,12 @@ export const grown = ({ left, top, width, height }, by) => ({
   height: height + 2 * by,
 });
 
-/** Dim an area but for a hole in it; all of it without one. */
+/**
+ * Dim an area but for a hole in it; all of it without one.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} area
+ * @param {Box | null} hole
+ */
 export function dim(context, area, hole) {
   context.beginPath();
   context.rect(area.left, area.top, area.width, area.height);
@@ -24,7 +33,11 @@ export function dim(context, area, hole) {
   context.fill("evenodd");
 }
 
-/** A red line around a box, outside of it: what is seen stays clear, and one pixel is found too. */
+/**
+ * A red line around a box, outside of it: what is seen stays clear, and one pixel is found too.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} box
+ */
 export function outline(context, box, { dashed = false } = {}) {
   const { left, top, width, height } = grown(box, LINE / 2);
   context.save();
@@ -40,7 +53,11 @@ export function outline(context, box, { dashed = false } = {}) {
   context.restore();
 }
 
-/** A thin line around a box: the edge of what the network is given. */
+/**
+ * A thin line around a box: the edge of what the network is given.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} box
+ */
 export function edge(context, { left, top, width, height }) {
   context.save();
   for (const [lineWidth, strokeStyle] of [
@@ -53,7 +70,12 @@ export function edge(context, { left, top, width, height }) {
   context.restore();
 }
 
-/** Hatch an area but for a hole in it: pixels that the network is never given. */
+/**
+ * Hatch an area but for a hole in it: pixels that the network is never given.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} area
+ * @param {Box} hole
+ */
 export function hatch(context, area, hole) {
   context.save();
   context.beginPath();
@@ -75,7 +97,12 @@ export function hatch(context, area, hole) {
   context.restore();
 }
 
-/** A cross through a cell, and the cell itself, within an area. */
+/**
+ * A cross through a cell, and the cell itself, within an area.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Box} area
+ * @param {Box} cell
+ */
 export function crosshair(context, area, cell) {
   const [x, y] = [cell.left + cell.width / 2, cell.top + cell.height / 2];
   context.save();

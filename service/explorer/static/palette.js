@@ -58,6 +58,7 @@ const WORDS = Object.fromEntries(
 );
 const NOT_FINITE_WORD = words(table([NOT_FINITE, NOT_FINITE]))[0];
 
+/** @param {Uint8ClampedArray} colours */
 function words(colours) {
   const bytes = new Uint8Array(STEPS * 4).fill(255);
   for (let index = 0; index < STEPS; index += 1) {
@@ -83,7 +84,11 @@ export function scaleFor(range, chosen, signed = range[0] < 0) {
 
 /** @typedef {ReturnType<typeof scaleFor>} Scale */
 
-/** A colour as CSS text. */
+/**
+ * A colour as CSS text.
+ * @param {number} value
+ * @param {Scale} scale
+ */
 export function cssColour(value, scale) {
   if (!Number.isFinite(value)) return NOT_FINITE;
   const place = step(value, scale) * 3;
@@ -91,7 +96,11 @@ export function cssColour(value, scale) {
   return `rgb(${colours[place]} ${colours[place + 1]} ${colours[place + 2]})`;
 }
 
-/** Black or white, whichever is read more easily on that colour (relative luminance after WCAG 2). */
+/**
+ * Black or white, whichever is read more easily on that colour (relative luminance after WCAG 2).
+ * @param {number} value
+ * @param {Scale} scale
+ */
 export function inkOn(value, scale) {
   if (!Number.isFinite(value)) return "#000";
   const place = step(value, scale) * 3;
@@ -101,8 +110,13 @@ export function inkOn(value, scale) {
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }
 
+/** @param {number} part */
 const linear = (part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
 
+/**
+ * @param {number} value
+ * @param {{low: number, high: number}} range
+ */
 function step(value, { low, high }) {
   const place = high > low ? (value - low) / (high - low) : 0;
   return Math.round(Math.min(Math.max(place, 0), 1) * (STEPS - 1));
@@ -147,12 +161,20 @@ export function tint(target, to, values, from, count, { palette, low, high }) {
 
 const scratch = typeof OffscreenCanvas === "undefined" ? null : new OffscreenCanvas(1, 1);
 
-/** Paint pixels into a rectangle of a context, enlarged without smoothing. */
+/**
+ * Paint pixels into a rectangle of a context, enlarged without smoothing.
+ * @param {CanvasRenderingContext2D} context
+ * @param {ImageData} image
+ * @param {number} left
+ * @param {number} top
+ * @param {number} width
+ * @param {number} height
+ */
 export function paint(context, image, left, top, width, height) {
   if (scratch === null) return;
   scratch.width = image.width;
   scratch.height = image.height;
   scratch.getContext("2d").putImageData(image, 0, 0);
   context.imageSmoothingEnabled = image.width > width;
-  context.drawImage(scratch, left, top, width, height);
+  context.drawImage(/** @type {any} */ (scratch), left, top, width, height);
 }

@@ -30,6 +30,11 @@ export function createRunningRange() {
   let about = "";
   /** @type {[number, number] | null} */
   let range = null;
+  /**
+   * @param {string | null} model
+   * @param {import("./maps.js").LayerMaps} maps
+   * @returns {[number, number]}
+   */
   return (model, maps) => {
     const now = `${model} ${maps.input}`;
     const [low, high] = statisticsOf(maps).range;
@@ -42,14 +47,20 @@ export function createRunningRange() {
   };
 }
 
-/** The colours that were chosen last time, where they are still known. */
+/**
+ * The colours that were chosen last time, where they are still known.
+ * @param {Record<string, string>} fallback
+ * @param {Record<string, string[]>} known
+ */
 export function storedColours(fallback, known) {
+  /** @type {Record<string, string>} */
   let stored = {};
   try {
     stored = JSON.parse(localStorage.getItem(KEY) ?? "{}");
   } catch {
     // Not ours, or no storage: as if nothing had been chosen.
   }
+  /** @param {[string, string]} entry */
   const pick = ([key, value]) => [key, known[key].includes(stored[key]) ? stored[key] : value];
   return Object.fromEntries(Object.entries(fallback).map(pick));
 }

@@ -1,12 +1,10 @@
 /** The whole state of the page: its shape, and what it is before anything is fetched. */
 
 /**
- * Something that is fetched. While it is fetched anew, `value` is the one before.
+ * Something that is fetched. While it is fetched anew, `value` is the one before; `error` is null unless it failed.
  * @template Value
- * @typedef {object} Loadable
- * @property {"idle" | "loading" | "ready" | "failed"} status
- * @property {Value | null} value
- * @property {any} error An `Error`, mostly a `Problem` of the API; null unless it failed.
+ * @typedef {{status: "ready", value: Value, error: null} |
+ *   {status: "idle" | "loading" | "failed", value: Value | null, error: any}} Loadable
  */
 
 /**

@@ -27,7 +27,10 @@ export function statisticsOf(maps) {
   return statistics;
 }
 
-/** @returns {LayerStatistics} */
+/**
+ * @param {import("./maps.js").Maps} maps
+ * @returns {LayerStatistics}
+ */
 function layerStatistics(maps) {
   const { data, length } = maps;
   const channels = Array.from({ length: maps.channels }, (_, channel) =>
@@ -47,6 +50,11 @@ function layerStatistics(maps) {
   };
 }
 
+/**
+ * @param {import("./npy.js").Values} data
+ * @param {number} start
+ * @param {number} length
+ */
 function channelStatistics(data, start, length) {
   let [low, high, sum, zeros, finite] = [Infinity, -Infinity, 0, 0, 0];
   for (let place = start; place < start + length; place += 1) {
@@ -68,7 +76,11 @@ function channelStatistics(data, start, length) {
   };
 }
 
-/** The largest finite values, largest first; of equal ones the earlier. */
+/**
+ * The largest finite values, largest first; of equal ones the earlier.
+ * @param {import("./maps.js").Maps} maps
+ * @param {ChannelStatistics[]} channels
+ */
 function strongest(maps, channels) {
   /** @type {{place: number, value: number}[]} */
   const found = [];
@@ -101,6 +113,7 @@ function strongest(maps, channels) {
 export function orderOf(found, by) {
   const order = found.channels.map((_, channel) => channel);
   if (by === "number") return order;
+  /** @param {number} channel */
   const peak = (channel) =>
     Number.isNaN(found.channels[channel].high) ? -Infinity : found.channels[channel].high;
   const peaks = order.map(peak);

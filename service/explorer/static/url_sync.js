@@ -70,6 +70,7 @@ export class UrlSync {
     window.addEventListener("popstate", () => this.#followLink());
   }
 
+  /** @param {State} state */
   #chooseFirstModel({ scene: { model }, models }) {
     if (models.status !== "ready" || model !== null) return;
     const asked = specOf(this.#pending.model, models.value.models);
@@ -82,6 +83,7 @@ export class UrlSync {
     if (asked ?? first) this.#actions.chooseModel(asked ?? `${first.name}:${first.version}`);
   }
 
+  /** @param {State} state */
   #chooseFirstLayer({ scene: { layer }, layers }) {
     if (layers.status !== "ready" || layer !== null || layers.value.length === 0) return;
     const place = this.#pending;
@@ -89,7 +91,11 @@ export class UrlSync {
     this.#chooseWanted(place, 0);
   }
 
-  /** The layer and unit of a link, or another layer where it has none of that index. */
+  /**
+   * The layer and unit of a link, or another layer where it has none of that index.
+   * @param {Pending} pending
+   * @param {number} fallback
+   */
   #chooseWanted({ layer, channel, unit }, fallback) {
     const count = this.#state.layers.value?.length ?? 0;
     if (layer !== null && layer >= count) {
@@ -113,6 +119,7 @@ export class UrlSync {
     this.#actions.chooseUnit(channel ?? 0, unit);
   }
 
+  /** @param {State} state */
   #missUnit({ scene: { maps, layer }, channel, unit }) {
     if (
       this.#unitAsked === null ||
@@ -170,18 +177,23 @@ export class UrlSync {
     this.#actions.offerSample(sample.file);
   }
 
+  /** @param {string} id */
   #recall(id) {
     this.#inputPhase = "recalling";
     this.#actions.recall(id);
   }
 
-  /** An input that is no longer kept: say so, and show a sample instead. */
+  /**
+   * An input that is no longer kept: say so, and show a sample instead.
+   * @param {any} error
+   */
   #forgive(error) {
     this.#inputPhase = error.status === GONE ? "replacing" : "free";
     if (error.status !== GONE) return;
     this.#say(`The link's input is not here any more: ${error.message}`);
   }
 
+  /** @param {State} state */
   #isUnderWay({ scene: { model, input, layer }, layers, samples, prediction }) {
     if (
       model === null ||
@@ -212,18 +224,24 @@ export class UrlSync {
     if (link !== location.hash) history[step ? "pushState" : "replaceState"](null, "", link);
   }
 
-  /** The link's input, unless it is there already and nothing else is on its way. */
+  /**
+   * The link's input, unless it is there already and nothing else is on its way.
+   * @param {Pending} pending
+   */
   #follow({ input }) {
     if (input && (input !== this.#state.scene.input || this.#state.prediction.status === "loading"))
       this.#recall(input);
   }
 
-  /** A model that was chosen meanwhile is not the link's: nothing of it holds any more. */
+  /**
+   * A model that was chosen meanwhile is not the link's: nothing of it holds any more.
+   * @param {State} state
+   */
   #forget({ scene: { model }, models }) {
     if (
       model !== null &&
       this.#pending.model &&
-      specOf(this.#pending.model, models.value.models) !== model
+      specOf(this.#pending.model, models.value?.models ?? []) !== model
     )
       this.#pending = NOTHING;
   }
@@ -239,7 +257,7 @@ export class UrlSync {
     } else if (spec && this.#state.layers.status === "ready") {
       this.#pending = NOTHING;
       this.#follow(place);
-      this.#chooseWanted(place, this.#state.scene.layer);
+      this.#chooseWanted(place, this.#state.scene.layer ?? 0);
     } else if (spec) {
       this.#pending = { ...place, input: null };
       this.#follow(place);

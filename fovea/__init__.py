@@ -48,7 +48,9 @@ except PackageNotFoundError:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the client when it is first asked for: `fovea probe` runs every few seconds without."""
+    """Import the client when it is first asked for: `fovea probe` runs every few seconds
+    without.
+    """
     if name not in __all__:
         raise AttributeError(f"module 'fovea' has no attribute {name!r}")
     return getattr(import_module("service.client"), name)

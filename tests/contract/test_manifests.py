@@ -109,7 +109,9 @@ def test_the_inference_service_is_valid_by_what_kserve_takes() -> None:
 
 
 def broken(manifest: Manifest) -> Iterator[Manifest]:
-    """The manifest with one thing wrong at a time, which a cluster would refuse or silently drop."""
+    """The manifest with one thing wrong at a time, which a cluster would refuse or silently
+    drop.
+    """
     for path, value in (
         (("spec", "predictor", "containers", 0, "name"), "fovea"),
         (("spec", "predictor", "containers", 0, "env", 0, "value"), "v3"),

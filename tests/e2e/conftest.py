@@ -1,4 +1,6 @@
-"""The models as the README's command builds them, and one service that the tests of answers share."""
+"""The models as the README's command builds them, and one service that the tests of answers
+share.
+"""
 
 import subprocess
 import sys

@@ -1,4 +1,6 @@
-"""Starting, refusing to start, losing a worker, and ending: what an operator sees of the process."""
+"""Starting, refusing to start, losing a worker, and ending: what an operator sees of the
+process.
+"""
 
 import os
 import signal

@@ -93,7 +93,9 @@ class Stream:
 
 @contextmanager
 def streams(address: str, pictures: dict[str, bytes], callers: int = 2) -> Iterator[list[Stream]]:
-    """Callers of each of these models, all of whom have been answered once when the block begins."""
+    """Callers of each of these models, all of whom have been answered once when the block
+    begins.
+    """
     found = [
         Stream(address, model, picture)
         for model, picture in pictures.items()

@@ -15,7 +15,9 @@ Json = dict[str, Any]
 def answered(
     layer: Json, operands: Sequence[Array], kernels: Json | None, shape: Sequence[int]
 ) -> Array:
-    """What the operator of a layer makes of its operands, [channels, *map] as it is of this shape."""
+    """What the operator of a layer makes of its operands, [channels, *map] as it is of this
+    shape.
+    """
     x = operands[0].astype(np.float64)
     match layer["kind"]:
         case "convolution" | "transposed_convolution":

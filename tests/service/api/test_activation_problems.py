@@ -86,7 +86,7 @@ def test_a_parameter_that_is_not_what_it_should_be_is_named(
     body = assert_problem(
         client.post(f"{PATH}?{query}", content=picture), 422, "invalid-parameter", parameter
     )
-    assert [each["parameter"] for each in body["errors"]] == [parameter]
+    assert [error["parameter"] for error in body["errors"]] == [parameter]
 
 
 @pytest.mark.parametrize("input_id", ["0" * 64, "cat.jpg", "..%2F..%2Fetc%2Fpasswd", "", "F" * 64])

@@ -56,7 +56,7 @@ def test_units_says_how_many_and_a_layer_may_have_fewer(
 def test_equal_values_come_in_the_order_of_the_array(client: httpx.Client) -> None:
     black = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     positions = [
-        (each["channel"], each["position"]) for each in units_of(client, 0, black, "&units=3")
+        (item["channel"], item["position"]) for item in units_of(client, 0, black, "&units=3")
     ]
     assert positions == [(0, [0, 0]), (0, [0, 1]), (0, [0, 2])]
 
@@ -80,9 +80,9 @@ def test_nothing_outside_the_rectangle_changes_the_unit_and_what_is_inside_does(
         inside = (slice(top, bottom), slice(left, right))
         around, within = noise.copy(), pixels.copy()
         around[inside], within[inside] = pixels[inside], noise[inside]
-        place = (unit["channel"], *unit["position"])
-        assert array_of(client, layer, around)[place] == before[place]
-        assert array_of(client, layer, within)[place] != before[place]
+        unit_index = (unit["channel"], *unit["position"])
+        assert array_of(client, layer, around)[unit_index] == before[unit_index]
+        assert array_of(client, layer, within)[unit_index] != before[unit_index]
 
 
 def test_a_unit_of_a_pool_over_the_whole_map_sees_the_whole_input(
@@ -104,11 +104,11 @@ def test_a_unit_of_a_dense_layer_has_no_position_and_sees_everything(
 
 
 def test_a_signal_has_an_interval_and_no_picture(client: httpx.Client) -> None:
-    given = np.zeros((2, 30), np.float32)
-    given[:, 12] = 1
+    source = np.zeros((2, 30), np.float32)
+    source[:, 12] = 1
     path = "/layers/0/activations?model=signals&tap=pre&units=1"
     [unit] = client.post(
-        path, content=npy(given), headers={"Content-Type": "application/x-npy"}
+        path, content=npy(source), headers={"Content-Type": "application/x-npy"}
     ).json()["units"]
     field, [position] = unit["receptive_field"], unit["position"]
     around = [[position - 2, position + 3]]

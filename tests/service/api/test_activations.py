@@ -74,7 +74,7 @@ def test_the_statistics_are_those_of_each_channel(
         "zeros": (maps == 0).mean(axis=1),
     }.items():
         np.testing.assert_allclose(
-            [each[name] for each in body["channels"]], values, rtol=1e-5, atol=1e-6
+            [channel[name] for channel in body["channels"]], values, rtol=1e-5, atol=1e-6
         )
     assert body["layer"]["output_shape"] == list(expected[0].shape)
     assert "values" not in body
@@ -118,12 +118,12 @@ def test_channels_are_picked_in_the_order_asked_for_and_once(
     client: httpx.Client, picture: bytes
 ) -> None:
     path = "/layers/0/activations?channel=5&channel=2&channel=5"
-    whole = loaded(client.post("/layers/0/activations", content=picture, headers=NPY).content)
+    complete = loaded(client.post("/layers/0/activations", content=picture, headers=NPY).content)
     part = loaded(client.post(path, content=picture, headers=NPY).content)
-    assert np.array_equal(part, whole[[5, 2]])
+    assert np.array_equal(part, complete[[5, 2]])
     body = client.post(path + "&full=true", content=picture).json()
-    assert [each["channel"] for each in body["channels"]] == [5, 2]
-    assert {each["channel"] for each in body["units"]} <= {5, 2}
+    assert [channel["channel"] for channel in body["channels"]] == [5, 2]
+    assert {unit["channel"] for unit in body["units"]} <= {5, 2}
     assert np.array_equal(np.array(body["values"], np.float32), part)
     assert body["layer"]["output_shape"] == [8, 16, 16]
 
@@ -187,41 +187,41 @@ def test_signals_and_volumes_are_posted_as_arrays_or_lists(
     client: httpx.Client, text: str, shape: Any
 ) -> None:
     model = parsed(text)
-    given = np.random.default_rng(3).normal(size=shape).astype(np.float32)
-    [expected] = tensors(model, ["y"], given)
+    source = np.random.default_rng(3).normal(size=shape).astype(np.float32)
+    [expected] = tensors(model, ["y"], source)
     last = len(client.get("/layers", params={"model": model.graph.name}).json()["layers"]) - 1
     path = f"/layers/{last}/activations?model={model.graph.name}"
     answers = [
-        client.post(path, content=npy(given), headers=NPY | ARRAY),
-        client.post(path, content=npy(given[0]), headers=NPY | ARRAY),
-        client.post(path, json={"inputs": given.tolist()}, headers=NPY),
+        client.post(path, content=npy(source), headers=NPY | ARRAY),
+        client.post(path, content=npy(source[0]), headers=NPY | ARRAY),
+        client.post(path, json={"inputs": source.tolist()}, headers=NPY),
     ]
     for answer in answers:
         np.testing.assert_allclose(loaded(answer.content), expected[0], rtol=1e-5, atol=1e-6)
-    body = client.post(path, content=npy(given), headers=ARRAY).json()
+    body = client.post(path, content=npy(source), headers=ARRAY).json()
     Activations.model_validate(body)
     assert len(body["units"][0]["position"]) == len(shape) - 2
     assert (
-        client.post(path, content=npy(given), headers=PNG | ARRAY).headers["content-type"]
+        client.post(path, content=npy(source), headers=PNG | ARRAY).headers["content-type"]
         == "image/png"
     )
 
 
 def test_what_is_not_finite_is_null_in_json(client: httpx.Client) -> None:
-    given = np.ones((2, 40), np.float32)
-    given[0, 5], given[0, 30] = np.nan, np.inf
+    source = np.ones((2, 40), np.float32)
+    source[0, 5], source[0, 30] = np.nan, np.inf
     path = "/layers/0/activations?model=signals&full=true&tap=pre&units=1000"
-    response = client.post(path, content=npy(given), headers=ARRAY)
+    response = client.post(path, content=npy(source), headers=ARRAY)
     assert "NaN" not in response.text
     assert "Infinity" not in response.text
     body = response.json()
     Activations.model_validate(body)
-    array = loaded(client.post(path, content=npy(given), headers=NPY | ARRAY).content)
+    array = loaded(client.post(path, content=npy(source), headers=NPY | ARRAY).content)
     finite = np.isfinite(array)
     assert 0 < finite.sum() < array.size
     assert [[value is not None for value in row] for row in body["values"]] == finite.tolist()
     assert body["channels"][0]["mean"] is None
-    assert sum(each["value"] is None for each in body["units"]) == array.size - finite.sum()
+    assert sum(unit["value"] is None for unit in body["units"]) == array.size - finite.sum()
 
 
 def test_a_graph_read_from_the_folder_is_left_as_it_was(

@@ -27,8 +27,8 @@ class References(HTMLParser):
         self.feed(page)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        wanted = {"src", "href", "action", "data", "poster", "srcset"}
-        self.addresses += [value for name, value in attrs if name in wanted and value]
+        linking = {"src", "href", "action", "data", "poster", "srcset"}
+        self.addresses += [value for name, value in attrs if name in linking and value]
 
 
 @pytest.mark.parametrize("path", ["/", "/docs"])
@@ -37,7 +37,9 @@ def test_a_page_refers_to_no_other_host_and_all_it_refers_to_is_there(
 ) -> None:
     page = client.get(path)
     assert page.headers["content-type"].startswith("text/html")
-    addresses = [each for each in References(page.text).addresses if not each.startswith("data:")]
+    addresses = [
+        entry for entry in References(page.text).addresses if not entry.startswith("data:")
+    ]
     assert addresses
     for address in addresses:
         target = urljoin(OWN + path, address)
@@ -52,8 +54,8 @@ def test_a_page_names_no_other_host_in_scripts_and_styles_either(
     client: httpx.Client, path: str
 ) -> None:
     hosts = {
-        urlsplit(each).hostname
-        for each in re.findall(r"https?://[^\s'\"<>)]+", client.get(path).text)
+        urlsplit(url).hostname
+        for url in re.findall(r"https?://[^\s'\"<>)]+", client.get(path).text)
     }
     # The namespace of SVG is a name, not an address.
     assert hosts <= {"testserver", "www.w3.org"}
@@ -74,9 +76,11 @@ def test_a_page_may_live_behind_a_prefix_that_the_service_does_not_know(
     client: httpx.Client, path: str
 ) -> None:
     addresses = [
-        each for each in References(client.get(path).text).addresses if not each.startswith("data:")
+        address
+        for address in References(client.get(path).text).addresses
+        if not address.startswith("data:")
     ]
-    assert not [each for each in addresses if each.startswith("/")]
+    assert not [address for address in addresses if address.startswith("/")]
 
 
 def test_the_documentation_shows_the_document_of_this_service(client: httpx.Client) -> None:
@@ -89,7 +93,7 @@ def test_the_explorer_runs_its_own_scripts_only_and_may_be_framed_by_nobody(
 ) -> None:
     for path in ("/", "/explorer/main.js", "/explorer/style.css"):
         policy = client.get(path).headers["content-security-policy"]
-        directives = dict(each.strip().split(" ", 1) for each in policy.split(";"))
+        directives = dict(part.strip().split(" ", 1) for part in policy.split(";"))
         assert directives["default-src"] == "'none'"
         assert (
             directives["script-src"]
@@ -114,7 +118,9 @@ def test_what_the_page_itself_loads_may_be_kept_for_ever_for_its_address_changes
     client: httpx.Client,
 ) -> None:
     addresses = [
-        each for each in References(client.get("/").text).addresses if each.startswith("explorer/")
+        entry
+        for entry in References(client.get("/").text).addresses
+        if entry.startswith("explorer/")
     ]
     assert addresses
     for address in addresses:
@@ -143,8 +149,8 @@ def test_the_modules_of_the_explorer_load_only_modules_that_are_there(client: ht
         script = client.get(path)
         assert script.headers["content-type"].startswith("text/javascript"), path
         found = re.findall(r"""(?:from|import)\s*\(?\s*["']([^"']+)["']""", script.text)
-        assert all(each.startswith(".") for each in found), path
-        waiting += [target for each in found if (target := urljoin(path, each)) not in seen]
+        assert all(item.startswith(".") for item in found), path
+        waiting += [target for item in found if (target := urljoin(path, item)) not in seen]
     assert len(seen) > 10
 
 
@@ -152,7 +158,7 @@ def test_nothing_of_the_explorer_names_another_host(client: httpx.Client) -> Non
     for file in STATIC.rglob("*.*"):
         text = client.get(f"/explorer/{file.relative_to(STATIC).as_posix()}").text
         code = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
-        hosts = {urlsplit(each).hostname for each in re.findall(r"https?://[^\s'\"<>)]+", code)}
+        hosts = {urlsplit(url).hostname for url in re.findall(r"https?://[^\s'\"<>)]+", code)}
         assert hosts <= {"www.w3.org"}, file
 
 

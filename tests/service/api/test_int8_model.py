@@ -32,16 +32,16 @@ def digit(int8_folder: Path) -> bytes:
 
 def asked(service: httpx.Client, address: str, **query: Any) -> list[Any]:
     """What both models answer, as JSON, without what is theirs alone."""
-    found = [service.get(address, params={"model": name, **query}) for name in NAMES]
-    for each in found:
-        assert each.status_code == 200, each.text
-    return [{k: v for k, v in each.json().items() if k != "model"} for each in found]
+    answers = [service.get(address, params={"model": name, **query}) for name in NAMES]
+    for item in answers:
+        assert item.status_code == 200, item.text
+    return [{k: v for k, v in item.json().items() if k != "model"} for item in answers]
 
 
 def arrays(
     service: httpx.Client, address: str, digit: bytes | None = None, **query: Any
 ) -> list[np.ndarray]:
-    found = []
+    answers = []
     for name in NAMES:
         params = {"model": name, **query}
         answer = (
@@ -50,12 +50,12 @@ def arrays(
             else service.post(address, params=params, headers=NPY, content=digit)
         )
         assert answer.status_code == 200, answer.text
-        found.append(np.load(io.BytesIO(answer.content)))
-    return found
+        answers.append(np.load(io.BytesIO(answer.content)))
+    return answers
 
 
 def test_the_float_model_answers_unless_the_other_is_named(both: httpx.Client) -> None:
-    listed = {each["name"]: each for each in both.get("/models").json()["models"]}
+    listed = {model["name"]: model for model in both.get("/models").json()["models"]}
     assert set(listed) == set(NAMES)
     assert listed["digits"]["default"]
     assert not listed["digits-int8"]["default"]
@@ -70,36 +70,36 @@ def test_they_name_the_same_digit_with_nearly_the_same_probability(
     first = [
         both.post(f"/predict?model={name}", content=digit, headers=header).json() for name in NAMES
     ]
-    (ours, theirs) = (each["predictions"][0] for each in first)
+    (ours, theirs) = (answer["predictions"][0] for answer in first)
     assert ours["label"] == theirs["label"] == "3"
     assert ours["probability"] != theirs["probability"]
     assert abs(ours["probability"] - theirs["probability"]) < 0.05
 
 
 def test_layers_differ_by_their_tensors_names_alone(both: httpx.Client) -> None:
-    before, after = (each["layers"] for each in asked(both, "/layers"))
+    before, after = (item["layers"] for item in asked(both, "/layers"))
     for ours, theirs in zip(before, after, strict=True):
         assert {key for key in ours if ours[key] != theirs[key]} <= {"tensor", "operands"}
 
 
 def test_what_units_see_is_the_same(both: httpx.Client) -> None:
-    for place in range(6):
-        sizes = both.get("/layers?model=digits").json()["layers"][place]["output_shape"][1:]
+    for index in range(6):
+        sizes = both.get("/layers?model=digits").json()["layers"][index]["output_shape"][1:]
         unit = ",".join(str(size // 2) for size in sizes)
         for address, query in (
             ("receptive-field", {}),
             ("receptive-field", {"unit": unit}),
             ("receptive-fields", {}),
         ):
-            ours, theirs = asked(both, f"/layers/{place}/{address}", **query)
-            for each in (ours, theirs):
-                each.pop("tensor", None)
+            ours, theirs = asked(both, f"/layers/{index}/{address}", **query)
+            for item in (ours, theirs):
+                item.pop("tensor", None)
             assert ours == theirs
 
 
 def test_kernels_are_numbers_at_most_half_a_step_from_the_float_ones(both: httpx.Client) -> None:
-    for place in range(7):
-        ours, theirs = arrays(both, f"/layers/{place}/kernels")
+    for index in range(7):
+        ours, theirs = arrays(both, f"/layers/{index}/kernels")
         steps = np.abs(ours).reshape(len(ours), -1).max(axis=1) / 127
         distance = np.abs(ours - theirs).reshape(len(ours), -1).max(axis=1)
         assert theirs.dtype == np.float32
@@ -107,9 +107,9 @@ def test_kernels_are_numbers_at_most_half_a_step_from_the_float_ones(both: httpx
 
 
 def test_activations_are_numbers_close_to_the_float_ones(both: httpx.Client, digit: bytes) -> None:
-    for place in range(7):
+    for index in range(7):
         for tap in ("post", "pre", "input"):
-            ours, theirs = arrays(both, f"/layers/{place}/activations", digit, tap=tap)
+            ours, theirs = arrays(both, f"/layers/{index}/activations", digit, tap=tap)
             assert ours.dtype == theirs.dtype == np.float32
             assert np.linalg.norm(ours - theirs) < 0.05 * np.linalg.norm(ours)
 

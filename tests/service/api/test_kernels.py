@@ -57,8 +57,8 @@ def test_a_transposed_convolution_spreads_each_input_by_its_kernels(client: http
 
 
 def test_a_dense_layer_is_its_matrix_times_what_it_reads(client: httpx.Client) -> None:
-    given = np.random.default_rng(6).normal(size=(1, 4, 3, 3)).astype(np.float32)
-    flat, hidden, y = tensors(parsed(DECODER), ["flat", "hidden", "y"], given)
+    source = np.random.default_rng(6).normal(size=(1, 4, 3, 3)).astype(np.float32)
+    flat, hidden, y = tensors(parsed(DECODER), ["flat", "hidden", "y"], source)
     inner, outer = kernels(client, 1, "decoder"), kernels(client, 2, "decoder")
     assert (inner.shape, outer.shape) == ((5, 216), (2, 5))
     np.testing.assert_allclose(inner @ flat[0], hidden[0], rtol=1e-4, atol=1e-4)

@@ -47,7 +47,7 @@ def test_the_body_is_what_anatomy_computes(
 def test_the_layers_are_those_written_in_the_graph(client: httpx.Client) -> None:
     body = client.get("/layers").json()
     assert body["input"] == {"name": "image", "shape": ["N", 32, 32, 3]}
-    shown = [(each["kind"], each["tensor"], each["output_shape"]) for each in body["layers"]]
+    shown = [(layer["kind"], layer["tensor"], layer["output_shape"]) for layer in body["layers"]]
     assert shown == [
         ("convolution", "rectified", [8, 16, 16]),
         ("pool", "pooled", [8, 8, 8]),
@@ -72,7 +72,7 @@ def test_the_model_and_its_version_are_chosen_by_name(client: httpx.Client) -> N
     answers = [
         client.get("/layers", params=params).json() for params in ({}, {"model": "photos:1"})
     ]
-    assert [(each["model"], each["version"]) for each in answers] == [
+    assert [(answer["model"], answer["version"]) for answer in answers] == [
         ("photos", "2"),
         ("photos", "1"),
     ]
@@ -126,7 +126,8 @@ def test_attributes_and_the_axis_of_the_channels_are_listed_as_the_file_has_them
     )
     Layers.model_validate(layers)
     shown = [
-        (each["operator"], each["channel_axis"], each["attributes"]) for each in layers["layers"]
+        (layer["operator"], layer["channel_axis"], layer["attributes"])
+        for layer in layers["layers"]
     ]
     assert shown == [
         ("Conv", 0, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}),

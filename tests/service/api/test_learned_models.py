@@ -61,31 +61,37 @@ def test_photographed_digits_are_named(
     learned: httpx.Client, digit_examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     pictures, labels = digit_examples
-    found = named(learned, "digits", [photograph(each) for each in pictures[:COUNT]], "image/jpeg")
-    assert right(found, labels) >= COUNT - 1
+    names = named(
+        learned, "digits", [photograph(picture) for picture in pictures[:COUNT]], "image/jpeg"
+    )
+    assert right(names, labels) >= COUNT - 1
 
 
 def test_signals_are_named_however_they_are_sent(
     learned: httpx.Client, signal_examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     signals, labels = signal_examples
-    found = named(learned, "digits1d", [npy(each) for each in signals[:COUNT]], "application/x-npy")
-    assert right(found, labels) >= 0.93 * COUNT
+    names = named(
+        learned, "digits1d", [npy(signal) for signal in signals[:COUNT]], "application/x-npy"
+    )
+    assert right(names, labels) >= 0.93 * COUNT
     first = signals[0]
     as_json = learned.post("/predict?model=digits1d", json={"inputs": first[0].tolist()})
     row = ",".join(repr(float(value)) for value in first[0])
     as_csv = learned.post(
         "/predict?model=digits1d", content=row, headers={"Content-Type": "text/csv"}
     )
-    assert {strongest(as_json), strongest(as_csv)} == {found[0]}
+    assert {strongest(as_json), strongest(as_csv)} == {names[0]}
 
 
 def test_volumes_are_named(
     learned: httpx.Client, volume_examples: tuple[np.ndarray, np.ndarray]
 ) -> None:
     volumes, labels = volume_examples
-    found = named(learned, "voxels", [npy(each) for each in volumes[:COUNT]], "application/x-npy")
-    assert right(found, labels) >= 0.93 * COUNT
+    names = named(
+        learned, "voxels", [npy(volume) for volume in volumes[:COUNT]], "application/x-npy"
+    )
+    assert right(names, labels) >= 0.93 * COUNT
 
 
 @pytest.mark.parametrize(("model", "axes"), [("digits", 2), ("digits1d", 1), ("voxels", 3)])
@@ -109,14 +115,14 @@ def test_samples_are_named_rightly_except_for_the_hard_ones(
     learned: httpx.Client, model: str
 ) -> None:
     listed = learned.get(f"/models/{model}/samples").json()["samples"]
-    assert {each["name"] for each in listed} >= set("0123456789")
-    for each in listed:
-        data = learned.get(f"/models/{model}/samples/{each['file']}").content
+    assert {entry["name"] for entry in listed} >= set("0123456789")
+    for entry in listed:
+        data = learned.get(f"/models/{model}/samples/{entry['file']}").content
         response = learned.post(
-            f"/predict?model={model}", content=data, headers={"Content-Type": each["media_type"]}
+            f"/predict?model={model}", content=data, headers={"Content-Type": entry["media_type"]}
         )
-        hard, label = each["name"].startswith("hard"), each["name"][-1]
-        assert (strongest(response) == label) != hard, each["name"]
+        hard, label = entry["name"].startswith("hard"), entry["name"][-1]
+        assert (strongest(response) == label) != hard, entry["name"]
 
 
 @pytest.mark.parametrize("model", ["digits", "digits1d", "voxels"])
@@ -133,5 +139,5 @@ def test_the_digits_are_pictures_of_the_test_under_their_labels(
     assert len(files) == 12
     for file in files:
         pixels = np.asarray(Image.open(file))
-        [place] = np.flatnonzero((pictures == pixels).all(axis=(1, 2)))
-        assert file.stem[-1] == str(labels[place])
+        [index] = np.flatnonzero((pictures == pixels).all(axis=(1, 2)))
+        assert file.stem[-1] == str(labels[index])

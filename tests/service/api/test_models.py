@@ -17,7 +17,7 @@ Check = Callable[..., dict[str, Any]]
 def test_every_model_is_listed_once_with_all_its_versions(client: httpx.Client) -> None:
     body = client.get("/models").json()
     Models.model_validate(body)
-    listed = {each["name"]: each["versions"] for each in body["models"]}
+    listed = {model["name"]: model["versions"] for model in body["models"]}
     assert listed == {"decoder": ["1"], "photos": ["1", "2"], "signals": ["1"], "volumes": ["1"]}
 
 
@@ -54,15 +54,15 @@ def test_on_a_gpu_it_is_told_what_is_in_force_and_what_fell_back(
     }
     body = started(settings.model_copy(update=chosen)).get("/models").json()
     Models.model_validate(body)
-    found = {each["name"]: each for each in body["models"]}
-    assert found["photos"]["gpu"] == {
+    models = {model["name"]: model for model in body["models"]}
+    assert models["photos"]["gpu"] == {
         "device": 1,
         "tf32": True,
         "memory_limit_bytes": 10**9,
         "cudnn_search": "heuristic",
         "batch_sizes": [1, 2, 3],
     }
-    assert found["decoder"]["nodes"] == {
+    assert models["decoder"]["nodes"] == {
         "by_provider": {"CUDAExecutionProvider": 0, "CPUExecutionProvider": 4},
         "fallen_back": ["ConvTranspose", "Flatten", "Gemm", "MatMul"],
     }
@@ -80,9 +80,9 @@ def test_the_card_comes_with_the_model(client: httpx.Client) -> None:
 
 
 def test_one_model_is_the_default(client: httpx.Client) -> None:
-    assert [each["name"] for each in client.get("/models").json()["models"] if each["default"]] == [
-        "photos"
-    ]
+    assert [
+        model["name"] for model in client.get("/models").json()["models"] if model["default"]
+    ] == ["photos"]
 
 
 def test_a_version_of_a_model_can_be_asked_for(client: httpx.Client) -> None:
@@ -102,7 +102,9 @@ def test_a_default_with_a_version_is_that_version(
 
 
 def test_refused_models_are_named_with_the_reason(client: httpx.Client) -> None:
-    refused = {each["name"]: each["reason"] for each in client.get("/models").json()["refused"]}
+    refused = {
+        refusal["name"]: refusal["reason"] for refusal in client.get("/models").json()["refused"]
+    }
     assert refused.keys() == {"corrupt", "matrix", "outside"}
     assert "not an ONNX model" in refused["corrupt"]
     assert "not a CNN" in refused["matrix"]

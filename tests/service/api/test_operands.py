@@ -125,7 +125,7 @@ def text(name: str) -> str:
     used = ", ".join(
         [
             weights,
-            *(each for each in fixed.replace("}, ", "};").split(";") if each.split()[1] in nodes),
+            *(part for part in fixed.replace("}, ", "};").split(";") if part.split()[1] in nodes),
         ]
     )
     signature = f"(float[1,{sizes}] x) => (float[{made}] y)"
@@ -149,22 +149,22 @@ def given_to(name: str) -> Array:
     return np.random.default_rng(7).normal(size=sizes).astype(np.float32)
 
 
-def tapped(client: httpx.Client, index: int, params: dict[str, Any], given: Array) -> Array:
+def tapped(client: httpx.Client, index: int, params: dict[str, Any], source: Array) -> Array:
     response = client.post(
-        f"/layers/{index}/activations", params=params, content=npy(given), headers=NPY | ARRAY
+        f"/layers/{index}/activations", params=params, content=npy(source), headers=NPY | ARRAY
     )
     assert response.status_code == 200, response.text
     return loaded(response.content)
 
 
-def check_by_hand(client: httpx.Client, layer: dict[str, Any], model: str, given: Array) -> None:
+def check_by_hand(client: httpx.Client, layer: dict[str, Any], model: str, source: Array) -> None:
     """What the layer reads through its kernels is what `tap=pre` gives."""
     index = layer["index"]
     operands = [
-        tapped(client, index, {"model": model, "tap": "input", "operand": number}, given)
+        tapped(client, index, {"model": model, "tap": "input", "operand": number}, source)
         for number in range(len(layer["operands"]))
     ]
-    pre = tapped(client, index, {"model": model, "tap": "pre"}, given)
+    pre = tapped(client, index, {"model": model, "tap": "pre"}, source)
     has_kernels = layer["kind"] not in ("pool", "merge")
     kernels = (
         client.get(f"/layers/{index}/kernels", params={"model": model}).json()
@@ -223,25 +223,26 @@ def test_so_it_is_in_the_imagenet_model(
 def test_it_is_the_tensor_that_the_operator_reads_after_what_belongs_to_no_layer(
     client: httpx.Client,
 ) -> None:
-    given = given_to("padded_before")
-    [padded] = tensors(parsed(text("padded_before")), ["p"], given[None])
+    source = given_to("padded_before")
+    [padded] = tensors(parsed(text("padded_before")), ["p"], source[None])
     assert padded.shape == (1, 2, 7, 9)
     params = {"model": "padded_before", "tap": "input"}
-    np.testing.assert_allclose(tapped(client, 0, params, given), padded[0], rtol=1e-5)
+    np.testing.assert_allclose(tapped(client, 0, params, source), padded[0], rtol=1e-5)
     [listed] = client.get("/layers?model=padded_before").json()["layers"][0]["operands"]
     assert listed == {"name": "p", "shape": [2, 7, 9], "channel_axis": 0}
 
 
 def test_the_operands_of_a_merge_are_counted_in_its_own_order(client: httpx.Client) -> None:
-    given = given_to("merged")
+    source = given_to("merged")
     names = ["m", "c", "s"]
-    for number, expected in enumerate(tensors(parsed(text("merged")), names, given[None])):
+    for number, expected in enumerate(tensors(parsed(text("merged")), names, source[None])):
         params: dict[str, Any] = {"model": "merged", "tap": "input", "operand": number}
         np.testing.assert_allclose(
-            tapped(client, 4, params, given), expected[0], rtol=1e-4, atol=1e-5
+            tapped(client, 4, params, source), expected[0], rtol=1e-4, atol=1e-5
         )
     assert [
-        each["name"] for each in client.get("/layers?model=merged").json()["layers"][4]["operands"]
+        operand["name"]
+        for operand in client.get("/layers?model=merged").json()["layers"][4]["operands"]
     ] == names
 
 
@@ -264,12 +265,12 @@ def test_an_operand_that_there_is_not_is_told_how_many_there_are(
 
 
 def test_its_channels_are_those_of_the_tensor_read(client: httpx.Client) -> None:
-    given = given_to("grouped")
+    source = given_to("grouped")
     path = "/layers/0/activations?model=grouped&tap=input&channel=5&channel=0&units=3"
-    body = client.post(path, content=npy(given), headers=ARRAY).json()
+    body = client.post(path, content=npy(source), headers=ARRAY).json()
     Activations.model_validate(body)
-    assert [each["channel"] for each in body["channels"]] == [5, 0]
-    assert body["channels"][0]["max"] == given[5].max()
+    assert [channel["channel"] for channel in body["channels"]] == [5, 0]
+    assert body["channels"][0]["max"] == source[5].max()
     assert (body["tensor"]["name"], body["tensor"]["shape"]) == ("x", [6, 7, 7])
     assert body["layer"]["output_shape"] == [9, 7, 7]
 
@@ -291,55 +292,55 @@ def test_a_unit_of_the_input_sees_itself_and_one_of_a_layer_what_that_layer_sees
 
 
 def test_nothing_outside_the_field_changes_a_unit_of_what_is_read(client: httpx.Client) -> None:
-    given, noise = (
+    source, noise = (
         given_to("resized_before"),
         np.random.default_rng(8).normal(size=(1, 4, 5)).astype(np.float32),
     )
     params = {"model": "resized_before", "tap": "input"}
-    before = tapped(client, 0, params, given)
+    before = tapped(client, 0, params, source)
     for unit in units(client, "resized_before", 0, "tap=input")[::9]:
         (top, bottom), (left, right) = unit["receptive_field"]["clipped"]
-        assert (bottom - top) * (right - left) < given.size
-        inside, place = np.s_[:, top:bottom, left:right], (unit["channel"], *unit["position"])
-        around, within = noise.copy(), given.copy()
-        around[inside], within[inside] = given[inside], noise[inside]
-        assert tapped(client, 0, params, around)[place] == before[place]
-        assert tapped(client, 0, params, within)[place] != before[place]
+        assert (bottom - top) * (right - left) < source.size
+        inside, unit_index = np.s_[:, top:bottom, left:right], (unit["channel"], *unit["position"])
+        around, within = noise.copy(), source.copy()
+        around[inside], within[inside] = source[inside], noise[inside]
+        assert tapped(client, 0, params, around)[unit_index] == before[unit_index]
+        assert tapped(client, 0, params, within)[unit_index] != before[unit_index]
 
 
 @pytest.mark.parametrize(("name", "index"), [("dense", 1), ("summed_before", 0)])
 def test_where_the_field_cannot_be_told_it_is_null(
     client: httpx.Client, name: str, index: int
 ) -> None:
-    found = units(client, name, index, "tap=input")
-    assert len(found) == np.prod(given_to(name).shape)
-    assert {unit["receptive_field"] is None for unit in found} == {True}
+    listed_units = units(client, name, index, "tap=input")
+    assert len(listed_units) == np.prod(given_to(name).shape)
+    assert {unit["receptive_field"] is None for unit in listed_units} == {True}
     assert units(client, "strided", 0, "tap=input")[0]["receptive_field"] is not None
 
 
 def test_the_strongest_channels_come_in_the_order_of_their_largest_values(
     client: httpx.Client,
 ) -> None:
-    given = given_to("grouped")
-    whole = tapped(client, 0, {"model": "grouped"}, given)
-    order = np.argsort(-whole.max(axis=(1, 2)), kind="stable")[:4]
+    source = given_to("grouped")
+    complete = tapped(client, 0, {"model": "grouped"}, source)
+    order = np.argsort(-complete.max(axis=(1, 2)), kind="stable")[:4]
     path = "/layers/0/activations?model=grouped&strongest=4"
-    response = client.post(path, content=npy(given), headers=NPY | ARRAY)
+    response = client.post(path, content=npy(source), headers=NPY | ARRAY)
     assert response.headers["x-channels"] == ",".join(map(str, order))
-    assert np.array_equal(loaded(response.content), whole[order])
-    body = client.post(path, content=npy(given), headers=ARRAY).json()
-    assert [each["channel"] for each in body["channels"]] == order.tolist()
-    picture = client.post(path, content=npy(given), headers=ARRAY | {"Accept": "image/png"})
+    assert np.array_equal(loaded(response.content), complete[order])
+    body = client.post(path, content=npy(source), headers=ARRAY).json()
+    assert [channel["channel"] for channel in body["channels"]] == order.tolist()
+    picture = client.post(path, content=npy(source), headers=ARRAY | {"Accept": "image/png"})
     assert picture.headers["x-channels"] == response.headers["x-channels"]
 
 
 def test_equal_channels_come_by_number_and_those_without_numbers_last(client: httpx.Client) -> None:
-    given = np.zeros((6, 7, 7), np.float32)
-    given[3], given[1, 2, 2], given[5] = np.nan, 2, -1
-    given[4, 0] = np.nan
+    source = np.zeros((6, 7, 7), np.float32)
+    source[3], source[1, 2, 2], source[5] = np.nan, 2, -1
+    source[4, 0] = np.nan
     query = "model=grouped&tap=input&strongest=1000"
     response = client.post(
-        f"/layers/0/activations?{query}", content=npy(given), headers=NPY | ARRAY
+        f"/layers/0/activations?{query}", content=npy(source), headers=NPY | ARRAY
     )
     assert response.headers["x-channels"] == "1,0,2,4,5,3"
 

@@ -37,10 +37,10 @@ def test_a_raw_picture_gives_the_classes_strongest_first(
         "2",
         "CPUExecutionProvider",
     )
-    probabilities = [each["probability"] for each in strongest(body)]
+    probabilities = [item["probability"] for item in strongest(body)]
     assert probabilities == sorted(probabilities, reverse=True)
     assert sum(probabilities) == pytest.approx(1, abs=1e-6)
-    assert {each["label"] for each in strongest(body)} == {"cat", "dog", "bird", "fish"}
+    assert {item["label"] for item in strongest(body)} == {"cat", "dog", "bird", "fish"}
     assert len(body["input_id"]) == 64
 
 
@@ -329,7 +329,7 @@ def test_the_stages_are_in_the_server_timing_header_too(
     client: httpx.Client, picture: bytes
 ) -> None:
     response = client.post("/predict", content=picture)
-    stages = dict(each.split(";dur=") for each in response.headers["server-timing"].split(", "))
+    stages = dict(part.split(";dur=") for part in response.headers["server-timing"].split(", "))
     assert {name: float(ms) for name, ms in stages.items()} == pytest.approx(
         response.json()["timings_ms"], abs=1e-3
     )
@@ -345,13 +345,13 @@ def test_the_way_past_the_framework_answers_as_the_framework_does(
     body = picture[:50] if broken else picture
     # A page of another origin is left to the framework.
     past, through = (
-        client.post(f"/predict{query}", content=body, headers=each)
-        for each in ({}, {"Origin": "http://x"})
+        client.post(f"/predict{query}", content=body, headers=item)
+        for item in ({}, {"Origin": "http://x"})
     )
     assert past.status_code == through.status_code
     differing = {"timings_ms", "request_id"}
     first, second = (
-        {k: v for k, v in each.json().items() if k not in differing} for each in (past, through)
+        {k: v for k, v in item.json().items() if k not in differing} for item in (past, through)
     )
     assert first == second
     assert past.headers["content-type"] == through.headers["content-type"]

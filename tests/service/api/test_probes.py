@@ -23,9 +23,9 @@ Check = Callable[..., dict[str, Any]]
 def samples(client: httpx.Client) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
     families = text_string_to_metric_families(client.get("/metrics").text)
     return {
-        (each.name, frozenset(each.labels.items())): each.value
+        (sample.name, frozenset(sample.labels.items())): sample.value
         for family in families
-        for each in family.samples
+        for sample in family.samples
     }
 
 
@@ -80,7 +80,7 @@ def test_without_its_default_model_it_is_ready_says_so_and_answers_for_the_other
     )
     assert client.post("/predict?model=photos", content=picture).status_code == 200
     assert [
-        each["name"] for each in client.get("/models").json()["models"] if each["default"]
+        model["name"] for model in client.get("/models").json()["models"] if model["default"]
     ] == []
 
 
@@ -90,12 +90,12 @@ def test_requests_are_counted_by_route_not_by_path(client: httpx.Client, picture
     client.get("/layers/1/receptive-field")
     client.get("/layers/99/receptive-field")
     client.get("/nowhere/at/all")
-    found = {
+    values = {
         dict(labels)["route"]: value
         for (name, labels), value in samples(client).items()
         if name == "fovea_requests_total" and ("status", "200") in labels
     }
-    assert found == {"/predict": 1, "/layers/{n:path}/receptive-field": 2}
+    assert values == {"/predict": 1, "/layers/{n:path}/receptive-field": 2}
     missed = {
         dict(labels)["route"] for (name, labels) in samples(client) if ("status", "404") in labels
     }
@@ -107,15 +107,15 @@ def test_metrics_say_what_runs_the_networks_and_how_long_each_stage_took(
 ) -> None:
     client.post("/predict", content=picture)
     client.post("/layers/0/activations", content=picture)
-    found = samples(client)
-    info = next(dict(labels) for name, labels in found if name == "fovea_engine_info")
+    values = samples(client)
+    info = next(dict(labels) for name, labels in values if name == "fovea_engine_info")
     assert info["provider"] == "CPUExecutionProvider"
-    assert found["fovea_models", frozenset({("state", "served")})] == 5
-    assert found["fovea_models", frozenset({("state", "refused")})] == 3
+    assert values["fovea_models", frozenset({("state", "served")})] == 5
+    assert values["fovea_models", frozenset({("state", "refused")})] == 3
     for stage in ("decode", "queue", "run"):
         labels = {"stage": stage, "model": "photos", "version": "2"}
-        assert found["fovea_stage_seconds_count", frozenset(labels.items())] == 1
-    assert found["fovea_sessions_built_total", frozenset()] == 6
+        assert values["fovea_stage_seconds_count", frozenset(labels.items())] == 1
+    assert values["fovea_sessions_built_total", frozenset()] == 6
 
 
 def test_while_draining_probes_are_answered_and_work_is_refused(
@@ -159,11 +159,11 @@ def test_the_log_names_the_folder_in_which_no_model_was_found(
 
 
 def test_a_request_without_a_fit_id_gets_one_of_its_own(client: httpx.Client) -> None:
-    given = [
+    ids = [
         client.get("/livez", headers=headers).headers["x-request-id"]
         for headers in ({}, {"X-Request-ID": "a b"})
     ]
-    assert len({*given, "a b"}) == 3
+    assert len({*ids, "a b"}) == 3
 
 
 def test_a_failure_of_the_service_is_logged_and_tells_nothing_else(

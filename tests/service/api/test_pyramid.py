@@ -65,11 +65,11 @@ def test_the_picture_is_on_the_level_of_the_input(client: httpx.Client, input_id
     assert [level["picture"] is None for level in levels] == [True, False]
 
 
-@pytest.mark.parametrize("given", ["", "unit="])
+@pytest.mark.parametrize("parameter", ["", "unit="])
 def test_a_dense_layer_needs_no_unit_and_sees_all_of_everything(
-    client: httpx.Client, input_id: str, given: str
+    client: httpx.Client, input_id: str, parameter: str
 ) -> None:
-    body = pyramid(client, f"/layers/3/pyramid?{given}&input_id={input_id}")
+    body = pyramid(client, f"/layers/3/pyramid?{parameter}&input_id={input_id}")
     assert (body["unit"], {level["status"] for level in body["levels"]}) == ([], {"whole_input"})
     assert [level["clipped"] for level in body["levels"]] == [
         [[0, 1], [0, 1]],
@@ -77,10 +77,10 @@ def test_a_dense_layer_needs_no_unit_and_sees_all_of_everything(
         [[0, 16], [0, 16]],
         [[0, 32], [0, 32]],
     ]
-    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
+    field = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
         "receptive_field"
     ]
-    assert body["levels"][-1]["picture"] == whole["picture"]
+    assert body["levels"][-1]["picture"] == field["picture"]
 
 
 def test_a_dense_layer_before_has_no_axes(client: httpx.Client) -> None:
@@ -112,9 +112,9 @@ def test_every_level_of_the_learned_models(started: Start, tmp_path: Path, name:
         Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
     )
     layers = [
-        each
-        for each in service.get(f"/layers?model={name}").json()["layers"]
-        if len(each["output_shape"]) > 1
+        entry
+        for entry in service.get(f"/layers?model={name}").json()["layers"]
+        if len(entry["output_shape"]) > 1
     ]
     for layer in layers[-2:]:
         unit = ",".join(str(size // 3) for size in layer["output_shape"][1:])

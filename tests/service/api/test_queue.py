@@ -97,7 +97,7 @@ def test_only_requests_of_a_quick_model_share_a_run(
             time.sleep(0.01)
         model.lean.shortest = seconds
         release.set()
-        assert [each.result(20).status_code for each in waiting] == [200] * 5
+        assert [future.result(20).status_code for future in waiting] == [200] * 5
     client.post("/predict", content=picture)
-    found = services.statistics.of(model.name, model.version)
-    assert {each.batch_size for each in found.batch_stats} == sizes
+    counted = services.statistics.of(model.name, model.version)
+    assert {batch.batch_size for batch in counted.batch_stats} == sizes

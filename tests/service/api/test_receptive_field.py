@@ -71,9 +71,9 @@ def test_both_directions_agree_on_every_pixel_of_a_row(client: httpx.Client) -> 
 
 
 def test_the_field_on_an_earlier_layer_counts_its_units(client: httpx.Client) -> None:
-    whole = client.get(f"{POOL}?of=0").json()
-    WholeField.model_validate(whole)
-    assert (whole["size"], whole["stride"], whole["of"]["index"]) == ([2, 2], [2, 2], 0)
+    field = client.get(f"{POOL}?of=0").json()
+    WholeField.model_validate(field)
+    assert (field["size"], field["stride"], field["of"]["index"]) == ([2, 2], [2, 2], 0)
     unit = client.get(f"{POOL}?of=0&unit=3,5").json()
     UnitField.model_validate(unit)
     assert unit["interval"] == [[6, 8], [10, 12]]

@@ -49,11 +49,11 @@ def told(body: dict[str, Any], unit: Sequence[int]) -> dict[str, Any]:
     entries = [
         (axis, 0 if axis["follows"] is None else unit[axis["follows"]]) for axis in body["axes"]
     ]
-    found = {
-        name: [axis[name][place] for axis, place in entries] for name in ("interval", "clipped")
+    intervals = {
+        name: [axis[name][index] for axis, index in entries] for name in ("interval", "clipped")
     }
-    pictures = [axis["picture"] and axis["picture"][place] for axis, place in entries]
-    return {**found, "picture": pictures if any(pictures) else None}
+    pictures = [axis["picture"] and axis["picture"][index] for axis, index in entries]
+    return {**intervals, "picture": pictures if any(pictures) else None}
 
 
 def check(client: httpx.Client, layer: int, query: str, units: Sequence[Sequence[int]]) -> None:
@@ -108,14 +108,14 @@ def test_a_layer_without_spatial_axes_sees_the_whole_input(
     client: httpx.Client, input_id: str
 ) -> None:
     body = table(client, f"/layers/3/receptive-fields?input_id={input_id}")
-    whole = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
+    unit = client.get(f"/layers/3/activations?input_id={input_id}").json()["units"][0][
         "receptive_field"
     ]
     assert (body["status"], [axis["follows"] for axis in body["axes"]]) == (
         "whole_input",
         [None, None],
     )
-    assert told(body, ()) == whole
+    assert told(body, ()) == unit
 
 
 def test_fields_that_are_no_product_are_refused_and_those_of_single_units_answered(
@@ -141,9 +141,9 @@ def test_units_of_the_learned_models_are_in_the_table(
         Settings(models=ROOT / "models", device="cpu", threads=1, input_store=tmp_path / "inputs")
     )
     layers = [
-        each
-        for each in service.get(f"/layers?model={name}").json()["layers"]
-        if len(each["output_shape"]) > 1
+        entry
+        for entry in service.get(f"/layers?model={name}").json()["layers"]
+        if len(entry["output_shape"]) > 1
     ]
     for layer in layers[:: len(layers) // 3]:
         ends = [{0, size // 2, size - 1} for size in layer["output_shape"][1:]]

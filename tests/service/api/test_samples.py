@@ -26,9 +26,9 @@ def folder(tmp_path: Path) -> Path:
     model, card = photo_model()
     for version in ("1", "2"):
         model_file.write(model, tmp_path / f"models/photos/{version}/model.onnx", card)
-    found = tmp_path / "models/photos/2/samples"
-    found.mkdir()
-    return found
+    samples = tmp_path / "models/photos/2/samples"
+    samples.mkdir()
+    return samples
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def client(settings: Settings, folder: Path, started: Start) -> httpx.Client:
 def files(client: httpx.Client, name: str = "photos") -> list[str]:
     body = client.get(f"/models/{name}/samples").json()
     Samples.model_validate(body)
-    return [each["file"] for each in body["samples"]]
+    return [sample["file"] for sample in body["samples"]]
 
 
 def test_samples_are_listed_by_file_name_with_what_they_are(
@@ -63,18 +63,18 @@ def test_samples_are_listed_by_file_name_with_what_they_are(
         for file, (data, name, kind) in kinds.items()
     ]
     for file, (data, _, kind) in kinds.items():
-        given = client.get(f"/models/photos/samples/{file}")
-        assert given.content == data
-        assert given.headers["content-type"] == kind
-        assert given.headers["x-content-type-options"] == "nosniff"
-        assert given.headers["content-security-policy"] == "default-src 'none'; sandbox"
+        answer = client.get(f"/models/photos/samples/{file}")
+        assert answer.content == data
+        assert answer.headers["content-type"] == kind
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["content-security-policy"] == "default-src 'none'; sandbox"
 
 
 def test_a_sample_is_posted_as_it_is(client: httpx.Client, folder: Path) -> None:
     (folder / "grey.png").write_bytes(encoded(GREY))
-    given = client.get("/models/photos/samples/grey.png")
-    headers = {"Content-Type": given.headers["content-type"]}
-    assert client.post("/predict", content=given.content, headers=headers).status_code == 200
+    answer = client.get("/models/photos/samples/grey.png")
+    headers = {"Content-Type": answer.headers["content-type"]}
+    assert client.post("/predict", content=answer.content, headers=headers).status_code == 200
 
 
 def test_credits_hidden_files_folders_and_other_kinds_are_not_served(

@@ -64,27 +64,29 @@ def table(array: Array, header: str = "") -> bytes:
 
 def scores(body: dict[str, Any]) -> list[float]:
     return [
-        each["probability"]
-        for each in sorted(body["predictions"], key=lambda each: int(each["index"]))
+        prediction["probability"]
+        for prediction in sorted(
+            body["predictions"], key=lambda prediction: int(prediction["index"])
+        )
     ]
 
 
-@pytest.mark.parametrize(("name", "text", "given"), CASES)
+@pytest.mark.parametrize(("name", "text", "source"), CASES)
 def test_an_array_is_classified_however_it_is_sent(
-    client: httpx.Client, name: str, text: str, given: Array
+    client: httpx.Client, name: str, text: str, source: Array
 ) -> None:
     path = f"/predict?model={name}"
     answers = [
-        client.post(path, content=npy(given), headers=NPY),
-        client.post(path, content=npy(given[None]), headers=NPY),
-        client.post(path, content=npy(given)),
-        client.post(path, json={"inputs": given.tolist()}),
-        client.post(path, files={"file": ("input", npy(given))}),
+        client.post(path, content=npy(source), headers=NPY),
+        client.post(path, content=npy(source[None]), headers=NPY),
+        client.post(path, content=npy(source)),
+        client.post(path, json={"inputs": source.tolist()}),
+        client.post(path, files={"file": ("input", npy(source))}),
         client.post(
-            path, files={"file": ("input.json", json.dumps({"inputs": given.tolist()}).encode())}
+            path, files={"file": ("input.json", json.dumps({"inputs": source.tolist()}).encode())}
         ),
     ]
-    [expected] = tensors(parsed(text), ["scores"], given[None])
+    [expected] = tensors(parsed(text), ["scores"], source[None])
     for answer in answers:
         Prediction.model_validate(answer.json())
         np.testing.assert_allclose(scores(answer.json()), expected[0], rtol=1e-5)
@@ -94,17 +96,17 @@ def test_an_array_is_classified_however_it_is_sent(
 def test_a_signal_is_classified_from_csv(client: httpx.Client) -> None:
     path = "/predict?model=waves"
     expected = client.post(path, content=npy(WAVE), headers=NPY).json()["predictions"]
-    given = table(WAVE)
+    source = table(WAVE)
     ways: list[dict[str, Any]] = [
-        {"content": given, "headers": CSV},
+        {"content": source, "headers": CSV},
         {
             "content": b"\xef\xbb\xbf" + table(WAVE, "left,right\r\n"),
             "headers": {"Content-Type": "text/csv; header=present"},
         },
-        {"content": given + b"\n\n", "headers": CSV},
-        {"files": {"file": ("a.csv", given)}},
-        {"files": {"file": ("a", given, "text/csv")}},
-        {"files": {"file": ("a.CSV", given, "application/vnd.ms-excel")}},
+        {"content": source + b"\n\n", "headers": CSV},
+        {"files": {"file": ("a.csv", source)}},
+        {"files": {"file": ("a", source, "text/csv")}},
+        {"files": {"file": ("a.CSV", source, "application/vnd.ms-excel")}},
     ]
     for way in ways:
         assert client.post(path, **way).json()["predictions"] == expected
@@ -130,8 +132,8 @@ def test_of_one_channel_a_row_a_column_or_a_plain_list_will_do(client: httpx.Cli
 def test_a_volume_of_one_channel_needs_no_axis_for_it(client: httpx.Client) -> None:
     path = "/predict?model=solids"
     answers = [
-        client.post(path, content=npy(each), headers=NPY).json()
-        for each in (SOLID[0], SOLID, SOLID[None])
+        client.post(path, content=npy(item), headers=NPY).json()
+        for item in (SOLID[0], SOLID, SOLID[None])
     ]
     assert scores(answers[0]) == scores(answers[1]) == scores(answers[2])
 
@@ -191,47 +193,47 @@ def test_the_same_bytes_are_the_same_input_if_they_are_of_the_same_type(
     assert ids[0] != hashlib.sha256(data).hexdigest()
 
 
-@pytest.mark.parametrize(("name", "text", "given"), CASES)
+@pytest.mark.parametrize(("name", "text", "source"), CASES)
 def test_activations_of_every_layer_are_those_of_the_runtime(
-    client: httpx.Client, name: str, text: str, given: Array
+    client: httpx.Client, name: str, text: str, source: Array
 ) -> None:
     listed = client.get("/layers", params={"model": name}).json()["layers"]
-    assert [each["kind"] for each in listed] == ["convolution", "pool", "pool", "dense"]
-    expected = tensors(parsed(text), [each["tensor"] for each in listed], given[None])
+    assert [entry["kind"] for entry in listed] == ["convolution", "pool", "pool", "dense"]
+    expected = tensors(parsed(text), [entry["tensor"] for entry in listed], source[None])
     for layer, tensor in zip(listed, expected, strict=True):
         path = f"/layers/{layer['index']}/activations?model={name}"
-        array = loaded(client.post(path, content=npy(given), headers=NPY | ARRAY).content)
+        array = loaded(client.post(path, content=npy(source), headers=NPY | ARRAY).content)
         np.testing.assert_allclose(array, tensor[0], rtol=1e-4, atol=1e-5)
-        body = client.post(path + "&units=3", content=npy(given), headers=NPY).json()
+        body = client.post(path + "&units=3", content=npy(source), headers=NPY).json()
         Activations.model_validate(body)
         assert body["units"][0]["value"] == pytest.approx(float(tensor.max()), rel=1e-4)
         assert body["units"][0]["receptive_field"]["picture"] is None
-        assert len(body["units"][0]["receptive_field"]["clipped"]) == given.ndim - 1
+        assert len(body["units"][0]["receptive_field"]["clipped"]) == source.ndim - 1
 
 
-@pytest.mark.parametrize(("name", "text", "given"), CASES)
+@pytest.mark.parametrize(("name", "text", "source"), CASES)
 def test_the_field_of_a_unit_is_all_that_it_sees(
-    client: httpx.Client, name: str, text: str, given: Array
+    client: httpx.Client, name: str, text: str, source: Array
 ) -> None:
     path = f"/layers/1/activations?model={name}&units=4"
-    units = client.post(path, content=npy(given), headers=NPY).json()["units"]
-    noise: Array = np.asarray(RANDOM.normal(size=given.shape), np.float32)
+    units = client.post(path, content=npy(source), headers=NPY).json()["units"]
+    noise: Array = np.asarray(RANDOM.normal(size=source.shape), np.float32)
     for unit in units:
-        inside = (slice(None), *(slice(*each) for each in unit["receptive_field"]["clipped"]))
+        inside = (slice(None), *(slice(*item) for item in unit["receptive_field"]["clipped"]))
         outside = noise.copy()
-        outside[inside] = given[inside]
-        changed = given.copy()
+        outside[inside] = source[inside]
+        changed = source.copy()
         changed[inside] = noise[inside]
-        place = (0, unit["channel"], *unit["position"])
+        unit_index = (0, unit["channel"], *unit["position"])
         [same], [other] = (
-            tensors(parsed(text), ["pooled"], each[None]) for each in (outside, changed)
+            tensors(parsed(text), ["pooled"], item[None]) for item in (outside, changed)
         )
-        assert same[place] == pytest.approx(unit["value"], rel=1e-6)
-        assert other[place] != pytest.approx(unit["value"], rel=1e-6)
+        assert same[unit_index] == pytest.approx(unit["value"], rel=1e-6)
+        assert other[unit_index] != pytest.approx(unit["value"], rel=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("name", "given", "unit", "size", "interval"),
+    ("name", "source", "unit", "size", "interval"),
     [
         ("waves", WAVE, "9", [7], [[34, 41]]),
         ("solids", SOLID, "0,1,3", [4, 4, 4], [[-1, 3], [1, 5], [5, 9]]),
@@ -240,16 +242,16 @@ def test_the_field_of_a_unit_is_all_that_it_sees(
 def test_receptive_fields_have_an_interval_for_each_axis(
     client: httpx.Client,
     name: str,
-    given: Array,
+    source: Array,
     unit: str,
     size: list[int],
     interval: list[list[int]],
 ) -> None:
     path = f"/layers/1/receptive-field?model={name}"
-    whole = client.get(path).json()
-    WholeField.model_validate(whole)
-    assert (whole["status"], whole["size"]) == ("exact", size)
-    input_id = client.post(f"/predict?model={name}", content=npy(given), headers=NPY).json()[
+    field = client.get(path).json()
+    WholeField.model_validate(field)
+    assert (field["status"], field["size"]) == ("exact", size)
+    input_id = client.post(f"/predict?model={name}", content=npy(source), headers=NPY).json()[
         "input_id"
     ]
     body = client.get(f"{path}&unit={unit}&input_id={input_id}").json()
@@ -261,9 +263,9 @@ def test_receptive_fields_have_an_interval_for_each_axis(
         assert start <= int(index) < stop
 
 
-@pytest.mark.parametrize(("name", "text", "given"), CASES)
+@pytest.mark.parametrize(("name", "text", "source"), CASES)
 def test_kernels_and_maps_are_arrays_and_pictures(
-    client: httpx.Client, name: str, text: str, given: Array
+    client: httpx.Client, name: str, text: str, source: Array
 ) -> None:
     path = f"/layers/0/kernels?model={name}"
     weights = weights_of(parsed(text), "w")
@@ -271,13 +273,15 @@ def test_kernels_and_maps_are_arrays_and_pictures(
     assert np.array_equal(loaded(client.get(path, headers=ARRAY).content), weights)
     assert pixels_of(client.get(path, headers=SHEET).content).ndim == 2
     maps = client.post(
-        f"/layers/0/activations?model={name}", content=npy(given), headers=NPY | SHEET
+        f"/layers/0/activations?model={name}", content=npy(source), headers=NPY | SHEET
     )
     assert min(pixels_of(maps.content).shape) >= 4 * 8
 
 
 def test_the_kind_of_input_is_shown(client: httpx.Client) -> None:
-    kinds = {each["name"]: each["input"]["kind"] for each in client.get("/models").json()["models"]}
+    kinds = {
+        model["name"]: model["input"]["kind"] for model in client.get("/models").json()["models"]
+    }
     assert kinds == {"digits": "image", "pulses": "signal", "solids": "volume", "waves": "signal"}
     assert (
         "text/csv"

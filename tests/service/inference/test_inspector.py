@@ -38,10 +38,12 @@ def model_of(folder: Path, proto: onnx.ModelProto) -> Model:
     return catalogue_of(folder, Engine("cpu", 1)).get()
 
 
-def activations(model: Model, given: Array, channels: tuple[int, ...] = ()) -> Activations:
-    feed = preprocess(model, Tensor(given), 1000)
+def activations(model: Model, source: Array, channels: tuple[int, ...] = ()) -> Activations:
+    model_input = preprocess(model, Tensor(source), 1000)
     layer, part = model.layers[-1], TensorSelection(channels=channels)
-    return select(layer, part, Inspector().run(model, layer, feed, time.monotonic() + 5, part))
+    return select(
+        layer, part, Inspector().run(model, layer, model_input, time.monotonic() + 5, part)
+    )
 
 
 @pytest.mark.parametrize(
@@ -53,11 +55,11 @@ def test_weights_on_the_left_are_shown_outputs_first_too(
 ) -> None:
     proto = parsed(DENSE.format(shape=shape, result=result))
     model = model_of(tmp_path, proto)
-    given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
-    [y] = tensors(proto, ["y"], given)
+    source = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
+    [y] = tensors(proto, ["y"], source)
     shown = kernels(model.layers[-1], model).weights
     assert shown.shape == (5, 6)
-    np.testing.assert_allclose(shown @ given.reshape(6, 1), y, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(shown @ source.reshape(6, 1), y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -81,13 +83,13 @@ def test_a_gemm_is_its_kernels_times_what_it_reads_and_its_bias(
         else text.replace("[5,1] y", "[1,5] y")
     )
     model = model_of(tmp_path, proto)
-    given = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
-    [y] = tensors(proto, ["y"], given)
-    found = kernels(model.layers[-1], model, [4, 1])
-    assert (found.bias is not None) == bias
-    shown = found.weights @ given.reshape(6) + (0 if found.bias is None else found.bias)
+    source = np.random.default_rng(1).normal(size=(1, 2, 3)).astype(np.float32)
+    [y] = tensors(proto, ["y"], source)
+    selected = kernels(model.layers[-1], model, [4, 1])
+    assert (selected.bias is not None) == bias
+    shown = selected.weights @ source.reshape(6) + (0 if selected.bias is None else selected.bias)
     np.testing.assert_allclose(shown, y.reshape(5)[[4, 1]], rtol=1e-4, atol=1e-5)
-    assert found.weights.dtype == np.float32
+    assert selected.weights.dtype == np.float32
 
 
 def test_a_matrix_that_a_gemm_adds_is_no_bias(tmp_path: Path) -> None:
@@ -115,22 +117,22 @@ def test_a_pool_has_no_kernels(tmp_path: Path) -> None:
 
 def test_channels_are_picked_and_checked(tmp_path: Path) -> None:
     model = model_of(tmp_path, parsed(QUANTISED))
-    given = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(np.float32)
-    whole, part = activations(model, given), activations(model, given, (2, 0))
-    assert np.array_equal(part.values, whole.values[[2, 0]])
-    assert [each["channel"] for each in statistics(part)] == [2, 0]
-    assert statistics(part)[0] == statistics(whole)[2]
+    source = np.random.default_rng(2).normal(size=(1, 2, 6)).astype(np.float32)
+    complete, part = activations(model, source), activations(model, source, (2, 0))
+    assert np.array_equal(part.values, complete.values[[2, 0]])
+    assert [item["channel"] for item in statistics(part)] == [2, 0]
+    assert statistics(part)[0] == statistics(complete)[2]
     with pytest.raises(UnknownChannel, match="0 to 2"):
-        activations(model, given, (3,))
+        activations(model, source, (3,))
 
 
 def test_what_is_not_a_number_is_never_among_the_strongest_before_numbers(tmp_path: Path) -> None:
     model = model_of(tmp_path, parsed(QUANTISED))
-    given = np.zeros((1, 2, 6), np.float32)
-    given[0, 0, 0], given[0, 0, 5] = np.nan, np.inf
-    feed = preprocess(model, Tensor(given), 1000)
-    found = activations(model, given)
-    values = [unit.value for unit in Inspector().strongest(model, found, feed, 12)]
+    source = np.zeros((1, 2, 6), np.float32)
+    source[0, 0, 0], source[0, 0, 5] = np.nan, np.inf
+    model_input = preprocess(model, Tensor(source), 1000)
+    selected = activations(model, source)
+    values = [unit.value for unit in Inspector().strongest(model, selected, model_input, 12)]
     assert values[:3] == [np.inf] * 3
     assert values[3:9] == [0.0] * 6
     assert np.isnan(values[9:]).all()

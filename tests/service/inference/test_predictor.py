@@ -51,7 +51,7 @@ def predicted(
 @pytest.mark.parametrize("kind", [np.float32, np.uint8, np.int8])
 def test_the_strongest_come_first_whatever_the_type(tmp_path: Path, kind: type[np.generic]) -> None:
     classes = predicted(tmp_path, np.array([0, 3, 120, 7, 3]).astype(kind))
-    assert [(each.index, each.probability) for each in classes] == [
+    assert [(best.index, best.probability) for best in classes] == [
         (2, 120),
         (3, 7),
         (1, 3),
@@ -62,15 +62,15 @@ def test_the_strongest_come_first_whatever_the_type(tmp_path: Path, kind: type[n
 
 def test_what_is_not_a_number_comes_last(tmp_path: Path) -> None:
     classes = predicted(tmp_path, np.array([np.nan, -np.inf, 0.5, np.inf, -1], np.float32))
-    assert [each.index for each in classes] == [3, 2, 4, 1, 0]
+    assert [best.index for best in classes] == [3, 2, 4, 1, 0]
 
 
 def test_a_class_beyond_the_labels_has_none(tmp_path: Path) -> None:
     classes = predicted(
         tmp_path, np.arange(5, dtype=np.float32), top_k=5, labels=("a", "b", "c", "d", "e")
     )
-    assert [each.label for each in classes] == ["e", "d", "c", "b", "a"]
-    assert {each.label for each in predicted(tmp_path, np.arange(5, dtype=np.float32))} == {None}
+    assert [best.label for best in classes] == ["e", "d", "c", "b", "a"]
+    assert {item.label for item in predicted(tmp_path, np.arange(5, dtype=np.float32))} == {None}
 
 
 def test_an_output_that_is_a_map_is_no_list_of_classes(tmp_path: Path) -> None:

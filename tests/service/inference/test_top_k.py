@@ -19,10 +19,10 @@ def sorted_whole(values: Array, k: int) -> Array:
 @pytest.mark.parametrize("kind", [np.float32, np.uint8, np.int8, np.bool_])
 def test_it_is_the_beginning_of_a_stable_sort(size: int, k: int, kind: type[np.generic]) -> None:
     values = np.random.default_rng(size + k).integers(-100, 100, (3, size)).astype(kind)
-    for given in (values, values[0], values[:, None]):
-        ranked = top_k(given, k)
-        assert ranked.shape == (*given.shape[:-1], min(k, size))
-        assert np.array_equal(ranked, sorted_whole(given, k))
+    for array in (values, values[0], values[:, None]):
+        ranked = top_k(array, k)
+        assert ranked.shape == (*array.shape[:-1], min(k, size))
+        assert np.array_equal(ranked, sorted_whole(array, k))
 
 
 @pytest.mark.parametrize("numbers", [0, 3, 100])

@@ -74,13 +74,13 @@ def in_binary(
 def with_size(
     size: Any, blob: bytes, shape: Any = (1, 2, 3), datatype: str = "FP32"
 ) -> dict[str, Any]:
-    given = {
+    declared = {
         "name": "x",
         "datatype": datatype,
         "shape": shape,
         "parameters": {"binary_data_size": size},
     }
-    head = json.dumps({"inputs": [given]}).encode()
+    head = json.dumps({"inputs": [declared]}).encode()
     return {"content": head + blob, "headers": {HEAD: str(len(head))}}
 
 

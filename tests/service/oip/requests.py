@@ -77,7 +77,7 @@ def tensor(name: str, datatype: str, array: Array, **parameters: Any) -> dict[st
 def in_bytes(array: Array) -> bytes:
     """A tensor's bytes: little-endian and row-major, texts behind their lengths."""
     if array.dtype.kind == "O":
-        return b"".join(struct.pack("<I", len(each)) + each for each in array.reshape(-1))
+        return b"".join(struct.pack("<I", len(item)) + item for item in array.reshape(-1))
     return np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<")).tobytes()
 
 
@@ -104,16 +104,16 @@ def outputs(response: httpx.Response) -> dict[str, Array]:
     assert response.status_code == 200, response.text
     length = response.headers.get(HEAD)
     head, rest = (response.content, b"") if length is None else _cut(response.content, int(length))
-    found: dict[str, Array] = {}
-    for each in json.loads(head)["outputs"]:
-        size = each.get("parameters", {}).get("binary_data_size")
+    values: dict[str, Array] = {}
+    for output in json.loads(head)["outputs"]:
+        size = output.get("parameters", {}).get("binary_data_size")
         if size is None:
-            found[each["name"]] = _from_json(each)
+            values[output["name"]] = _from_json(output)
         else:
             blob, rest = _cut(rest, size)
-            found[each["name"]] = _from_bytes(each, blob)
+            values[output["name"]] = _from_bytes(output, blob)
     assert rest == b""
-    return found
+    return values
 
 
 def _cut(data: bytes, length: int) -> tuple[bytes, bytes]:
@@ -122,16 +122,16 @@ def _cut(data: bytes, length: int) -> tuple[bytes, bytes]:
 
 def _from_json(output: Mapping[str, Any]) -> Array:
     if output["datatype"] == "BYTES":
-        return np.array([each.encode() for each in output["data"]], object).reshape(output["shape"])
+        return np.array([item.encode() for item in output["data"]], object).reshape(output["shape"])
     return np.array(output["data"], DTYPES[output["datatype"]]).reshape(output["shape"])
 
 
 def _from_bytes(output: Mapping[str, Any], blob: bytes) -> Array:
     if output["datatype"] != "BYTES":
         return np.frombuffer(blob, DTYPES[output["datatype"]]).reshape(output["shape"])
-    found = []
+    values = []
     while blob:
         (length,) = struct.unpack_from("<I", blob)
-        found.append(blob[4 : 4 + length])
+        values.append(blob[4 : 4 + length])
         blob = blob[4 + length :]
-    return np.array(found, object).reshape(output["shape"])
+    return np.array(values, object).reshape(output["shape"])

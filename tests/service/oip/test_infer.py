@@ -91,10 +91,10 @@ def test_json_and_bytes_are_one_tensor_to_the_last_bit_both_ways(
     )
 )
 def test_texts_come_back_in_both_forms(served: httpx.Client, rows: list[list[str]]) -> None:
-    texts = np.array([[[each.encode() for each in row]] for row in rows], object)
+    texts = np.array([[[text.encode() for text in row]] for row in rows], object)
     body, headers = binary([("x", "BYTES", texts)], parameters={"binary_data_output": True})
-    found = outputs(served.post("/v2/models/bytes/infer", content=body, headers=headers))["y"]
-    assert found.tolist() == texts.tolist()
+    values = outputs(served.post("/v2/models/bytes/infer", content=body, headers=headers))["y"]
+    assert values.tolist() == texts.tolist()
     given_in_json = {
         "name": "x",
         "datatype": "BYTES",
@@ -125,7 +125,7 @@ def test_the_answer_is_that_of_the_network_and_echoes_the_request(served: httpx.
     assert answer.headers["content-type"] == "application/json"
     body = answer.json()
     assert (body["id"], body["model_name"], body["model_version"]) == ("a 42", "photos", "2")
-    assert [each["name"] for each in body["outputs"]] == ["scores"]
+    assert [output["name"] for output in body["outputs"]] == ["scores"]
     (oracle,) = networks.tensors(networks.photo_model()[0], ["scores"], PIXELS)
     np.testing.assert_allclose(outputs(answer)["scores"], oracle, rtol=1e-5)
 
@@ -135,7 +135,7 @@ def test_no_id_is_made_up_and_an_empty_list_of_outputs_means_all(served: httpx.C
         URL, json={"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": []}
     ).json()
     assert "id" not in body
-    assert [each["name"] for each in body["outputs"]] == ["scores"]
+    assert [output["name"] for output in body["outputs"]] == ["scores"]
 
 
 def test_a_version_is_asked_for_by_its_number(served: httpx.Client) -> None:
@@ -161,9 +161,9 @@ def test_outputs_choose_their_form_each_and_come_in_the_order_asked_for(
     answer = served.post(URL, content=body, headers=headers)
     assert answer.headers["content-type"] == "application/octet-stream"
     document = json.loads(answer.content[: int(answer.headers[HEAD])])
-    assert [each["name"] for each in document["outputs"]] == ["layer:1", "scores", "layer:0"]
-    assert ["data" in each for each in document["outputs"]] == [False, True, False]
-    assert [each.shape for each in outputs(answer).values()] == [
+    assert [output["name"] for output in document["outputs"]] == ["layer:1", "scores", "layer:0"]
+    assert ["data" in output for output in document["outputs"]] == [False, True, False]
+    assert [item.shape for item in outputs(answer).values()] == [
         (3, 8, 8, 8),
         (3, 4),
         (3, 8, 16, 16),
@@ -174,24 +174,24 @@ def test_a_layer_by_number_and_by_name_is_what_the_network_computes(served: http
     names = ["layer:0", networks.CONVOLUTION, "scores", "layer:2"]
     asked = {
         "inputs": [tensor("image", "UINT8", PIXELS)],
-        "outputs": [{"name": each} for each in names],
+        "outputs": [{"name": entry} for entry in names],
     }
-    found = outputs(served.post(URL, json=asked))
+    values = outputs(served.post(URL, json=asked))
     computed = networks.tensors(
         networks.photo_model()[0], ["rectified", "rectified", "scores", "averaged"], PIXELS
     )
     for name, oracle in zip(names, computed, strict=True):
-        np.testing.assert_allclose(found[name], oracle, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(values[name], oracle, rtol=1e-4, atol=1e-6)
 
 
 def test_every_layer_that_the_metadata_lists_is_an_output(served: httpx.Client) -> None:
     listed = served.get("/v2/models/photos").json()["parameters"]["layers"]
     assert len(listed) > 2
-    for each in listed:
-        for name in (each["output"], each["name"]):
+    for entry in listed:
+        for name in (entry["output"], entry["name"]):
             asked = {"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": [{"name": name}]}
-            found = outputs(served.post(URL, json=asked))[name]
-            assert [*found.shape[1:]] == each["shape"][1:]
+            values = outputs(served.post(URL, json=asked))[name]
+            assert [*values.shape[1:]] == entry["shape"][1:]
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG"])
@@ -207,7 +207,7 @@ def test_encoded_pictures_are_decoded_as_predict_does(served: httpx.Client, kind
         for picture, row in zip(pictures, scores, strict=True):
             predicted = served.post("/predict?top_k=4", content=picture).json()["predictions"]
             expected = [
-                each["probability"] for each in sorted(predicted, key=lambda each: each["index"])
+                item["probability"] for item in sorted(predicted, key=lambda item: item["index"])
             ]
             np.testing.assert_allclose(row, expected, rtol=1e-5)
 
@@ -234,24 +234,24 @@ def test_the_one_open_size_of_a_raw_tensor_follows_from_its_bytes(served: httpx.
     raw = outputs(
         served.post("/v2/models/signals/infer", content=in_bytes(signal), headers={HEAD: "0"})
     )["y"]
-    whole = outputs(
+    complete = outputs(
         served.post("/v2/models/signals/infer", json={"inputs": [tensor("x", "FP32", signal)]})
     )["y"]
-    np.testing.assert_array_equal(raw, whole)
+    np.testing.assert_array_equal(raw, complete)
 
 
 def test_classes_are_the_largest_values_with_index_and_label(served: httpx.Client) -> None:
-    wanted = [{"name": "scores", "parameters": {"classification": 2}}]
+    requested = [{"name": "scores", "parameters": {"classification": 2}}]
     answer = served.post(
-        URL, json={"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": wanted}
+        URL, json={"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": requested}
     )
     assert answer.json()["outputs"][0]["datatype"] == "BYTES"
-    found = outputs(answer)["scores"]
+    values = outputs(answer)["scores"]
     scores = outputs(served.post(URL, json={"inputs": [tensor("image", "UINT8", PIXELS)]}))[
         "scores"
     ]
-    assert found.shape == (3, 2)
-    for row, texts in zip(scores, found, strict=True):
+    assert values.shape == (3, 2)
+    for row, texts in zip(scores, values, strict=True):
         parts = [text.decode().split(":") for text in texts]
         assert [int(index) for _, index, _ in parts] == np.argsort(-row)[:2].tolist()
         assert [label for _, _, label in parts] == [
@@ -263,13 +263,13 @@ def test_classes_are_the_largest_values_with_index_and_label(served: httpx.Clien
 
 
 def test_classes_of_a_layer_have_no_label_and_are_at_most_all(served: httpx.Client) -> None:
-    wanted = [{"name": "layer:2", "parameters": {"classification": 99, "binary_data": True}}]
+    requested = [{"name": "layer:2", "parameters": {"classification": 99, "binary_data": True}}]
     answer = served.post(
-        URL, json={"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": wanted}
+        URL, json={"inputs": [tensor("image", "UINT8", PIXELS)], "outputs": requested}
     )
-    found = outputs(answer)["layer:2"]
-    assert found.shape == (3, 8)
-    assert all(text.count(b":") == 1 for text in found.reshape(-1))
+    values = outputs(answer)["layer:2"]
+    assert values.shape == (3, 8)
+    assert all(text.count(b":") == 1 for text in values.reshape(-1))
 
 
 @pytest.mark.parametrize("request_coding", ["gzip", "deflate", "identity"])

@@ -124,7 +124,7 @@ def test_a_picture_of_too_many_pixels_is_413(served: httpx.Client, bomb: bytes) 
 def in_pieces(count: int) -> Request:
     """A request whose body comes in so many pieces of one byte, and empty ones between them."""
     left = iter(
-        [{"type": "http.request", "body": each, "more_body": True} for each in (b" ", b"")] * count
+        [{"type": "http.request", "body": item, "more_body": True} for item in (b" ", b"")] * count
     )
 
     async def receive() -> Any:
@@ -161,8 +161,8 @@ def test_a_mangled_request_never_makes_the_service_fail(
         [("x", "FP32", SIGNAL)], id="a", outputs=[{"name": "y"}, {"name": "layer:0"}]
     )
     mangled = body[:cut] + put + body[cut + drop :]
-    whole = int(headers[HEAD]) + (len(mangled) - len(body) if length is None else length)
-    answer = served.post(SIGNALS, content=mangled, headers={HEAD: str(max(0, whole))})
+    declared = int(headers[HEAD]) + (len(mangled) - len(body) if length is None else length)
+    answer = served.post(SIGNALS, content=mangled, headers={HEAD: str(max(0, declared))})
     assert answer.status_code in (200, 400)
     assert answer.status_code == 200 or list(answer.json()) == ["error"]
 
@@ -191,16 +191,16 @@ def test_any_value_in_the_place_of_any_other_is_taken_or_refused(
         "inputs": [deepcopy(X) | {"parameters": {"content_type": "np"}}],
         "outputs": [{"name": "y", "parameters": {"classification": 1, "binary_data": True}}],
     }
-    place: Any = asked_for
+    holder: Any = asked_for
     while True:
         key = data.draw(
-            st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place)))
+            st.sampled_from(sorted(holder) if isinstance(holder, dict) else range(len(holder)))
         )
-        inner = place[key]
+        inner = holder[key]
         if not isinstance(inner, dict | list) or not inner or data.draw(st.booleans()):
             break
-        place = inner
-    place[key] = value
+        holder = inner
+    holder[key] = value
     answer = served.post(SIGNALS, json=asked_for)
     assert answer.status_code in (200, 400, 504)
     assert answer.status_code == 200 or list(answer.json()) == ["error"]

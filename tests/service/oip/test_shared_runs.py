@@ -35,8 +35,8 @@ def hold(services: Services) -> threading.Event:
 
 def until_waiting(services: Services, count: int) -> None:
     """Waits until so many pieces wait besides those that hold the runners."""
-    end, wanted = time.monotonic() + 30, services.batcher.workers + count
-    while services.batcher.inside < wanted:
+    end, expected = time.monotonic() + 30, services.batcher.workers + count
+    while services.batcher.inside < expected:
         assert time.monotonic() < end
         time.sleep(0.01)
 
@@ -49,20 +49,22 @@ def test_single_items_share_runs_and_a_batch_is_one_run(settings: Settings, star
     bodies = [{**asked, "inputs": [tensor("image", "UINT8", PIXELS[i : i + 1])]} for i in range(3)]
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(client.post, URL, json=body) for body in bodies]
-        whole = pool.submit(
+        complete = pool.submit(
             client.post, URL, json={**asked, "inputs": [tensor("image", "UINT8", PIXELS)]}
         )
         until_waiting(services, 4)
         release.set()
-        found = [outputs(each.result()) for each in answers]
-        together = outputs(whole.result())
+        singles = [outputs(answer.result()) for answer in answers]
+        together = outputs(complete.result())
     for name in ("layer:0", "scores"):
         np.testing.assert_allclose(
-            np.concatenate([each[name] for each in found]), together[name], rtol=1e-5, atol=1e-6
+            np.concatenate([item[name] for item in singles]), together[name], rtol=1e-5, atol=1e-6
         )
     counted = services.statistics.of("photos", "2")
     assert (counted.inference_count, counted.execution_count, counted.success.count) == (6, 2, 4)
-    assert [(each.batch_size, each.compute_infer.count) for each in counted.batch_stats] == [(3, 2)]
+    assert [(batch.batch_size, batch.compute_infer.count) for batch in counted.batch_stats] == [
+        (3, 2)
+    ]
 
 
 def test_one_bad_picture_among_requests_that_share_a_run_fails_alone(
@@ -101,10 +103,10 @@ def test_a_model_of_a_fixed_batch_and_an_output_across_the_batch_are_not_mixed(
     )
     array = np.arange(8, dtype=np.float32).reshape(2, 1, 4)
     for name in ("across", "fixed"):
-        found = outputs(
+        singles = outputs(
             client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor("x", "FP32", array)]})
         )["y"]
-        assert found.tolist() == [[[1, 3, 5, 7]]]
+        assert singles.tolist() == [[[1, 3, 5, 7]]]
     config = client.get("/v2/models/fixed/config").json()
     assert (config["max_batch_size"], config["input"][0]["dims"], "dynamic_batching" in config) == (
         0,

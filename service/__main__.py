@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from service import address_file, server
 from service.app import create_app
 from service.errors import DeviceUnavailable, SettingsError, UnsupportedUvicorn
+from service.http.protocol import check_uvicorn
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
@@ -31,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def serve(settings: Settings) -> int:
     """Serve in this process, or in `workers` others."""
+    check_uvicorn()
     server.end_with_0_on_signals()
     with bind(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]

@@ -16,8 +16,8 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.app import create_app
-from service.errors import DeviceUnavailable, SettingsError, UnsupportedUvicorn
-from service.http.protocol import HttpProtocol, check_uvicorn
+from service.errors import DeviceUnavailable, SettingsError
+from service.http.protocol import HttpProtocol
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.logs import configure
@@ -48,8 +48,7 @@ def run(app: FastAPI, listener: socket.socket) -> int:
 
 
 def server_of(app: FastAPI) -> uvicorn.Server:
-    """The HTTP server of this app, as it is configured here; raises UnsupportedUvicorn."""
-    check_uvicorn()
+    """The HTTP server of this app, as it is configured here."""
     return uvicorn.Server(
         uvicorn.Config(
             app,
@@ -119,9 +118,8 @@ def _work(settings: Settings, listener: socket.socket, slot: WorkerSlot) -> NoRe
 def _start_and_stop(settings: Settings) -> None:
     configure(settings.log_format, settings.log_level)
     try:
-        check_uvicorn()
         Services.start(settings).close()
-    except (SettingsError, DeviceUnavailable, UnsupportedUvicorn) as error:
+    except (SettingsError, DeviceUnavailable) as error:
         sys.exit(f"fovea: {error}")
 
 

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any, TypeGuard
 
 import numpy as np
+import onnx
 
 from anatomy.cards.card import Card
 from anatomy.fields.receptive_field import ReceptiveFields
@@ -34,6 +35,10 @@ which are never empty.
 # Longer runs would keep the event loop from its other requests.
 QUICK_SECONDS = 0.002
 SHARED_SECONDS = 0.005
+DATA_DEPENDENT = frozenset(
+    "If Loop Scan SequenceMap NonZero Compress Unique NonMaxSuppression Range".split()
+)
+"""Operators whose work depends on the values of their inputs, so that past runs tell nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +78,14 @@ class Model:
 
     @property
     def quick(self) -> bool:
-        """Whether a run takes less time than handing the request to a thread and back."""
-        return self.lean.shortest < QUICK_SECONDS
+        """Whether a run takes less time than handing the request to a thread and back, whatever the
+        input.
+        """
+        return not self._depends_on_data and self.lean.recent_slowest_run < QUICK_SECONDS
+
+    @cached_property
+    def _depends_on_data(self) -> bool:
+        return depends_on_data(self.file.proto)
 
     @property
     def shares(self) -> bool:
@@ -83,7 +94,7 @@ class Model:
         On a CPU a run that takes long keeps the processors busy by itself, and would take the
         memory of several.
         """
-        return self.provider != CPU or self.lean.shortest < SHARED_SECONDS
+        return self.provider != CPU or self.lean.recent_slowest_run < SHARED_SECONDS
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -189,6 +200,12 @@ class Model:
         return self._sessions.get(
             key, lambda: self._engine.load(extract(self.file.proto, tensors)), self
         )
+
+
+def depends_on_data(proto: onnx.ModelProto) -> bool:
+    """Whether the time of a run depends on the values in the input, not on its size alone."""
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    return any(node.op_type in DATA_DEPENDENT for nodes in bodies for node in nodes)
 
 
 def _without_padding(output: np.ndarray, size: int, count: int) -> np.ndarray:

@@ -34,6 +34,8 @@ Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
+RUN_TIME_DECAY = 0.8
+"""A slow run counts less with each run after it: a tenth after eleven runs."""
 # Inputs of one run at most, unless told otherwise: on a CPU more gain nothing.
 _MOST = {CPU: 8, CUDA: 32}
 
@@ -85,8 +87,8 @@ class Session:
         """What the CUDA provider says is in force; None on another."""
         self.placement = _placement_of(session)
         """Where its nodes run; None where this ONNX Runtime does not tell."""
-        self.shortest = math.inf
-        """Seconds of the shortest run so far."""
+        self.recent_slowest_run = math.inf
+        """Seconds of the slowest run lately: a maximum that decays with every run."""
 
     def run(
         self, feeds: Mapping[str, np.ndarray], deadline: float | None = None
@@ -126,8 +128,12 @@ class Session:
                 ):
                     raise Impossible(self._mismatch(feeds)) from error
                 raise RunFailed(_first_line(error)) from error
-            self.shortest = min(self.shortest, time.monotonic() - started)
+            self._record(time.monotonic() - started)
             return outputs
+
+    def _record(self, seconds: float) -> None:
+        decayed = self.recent_slowest_run * RUN_TIME_DECAY
+        self.recent_slowest_run = max(seconds, decayed) if math.isfinite(decayed) else seconds
 
     def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
         expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())

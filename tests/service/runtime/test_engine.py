@@ -193,3 +193,22 @@ def test_sessions_built_are_counted(engine: Engine) -> None:
     with pytest.raises(UnloadableModel):
         engine.load(onnx.ModelProto())
     assert engine.sessions_built == before + 1
+
+
+def test_a_slow_run_after_quick_ones_counts_until_quick_ones_follow(engine: Engine) -> None:
+    text = """<ir_version: 8, opset_import: ["" : 18]>
+    sized (float[N,1,H,W] x) => (float[N,1,H,W] y) <float[1,1,31,31] w> {
+      y = Conv<pads=[15,15,15,15]>(x, w)
+    }"""
+    session = engine.load(parsed(text))
+    quick = np.zeros((1, 1, 2, 2), np.float32)
+    slow = np.zeros((1, 1, 400, 400), np.float32)
+    for _ in range(5):
+        session.run({"x": quick})
+    before = session.recent_slowest_run
+    session.run({"x": slow})
+    after = session.recent_slowest_run
+    assert after > before * 2
+    for _ in range(20):
+        session.run({"x": quick})
+    assert session.recent_slowest_run < after / 2

@@ -160,7 +160,10 @@ def _announce(services: Services) -> None:
     """Log once the provider, each model that is served, and each that was rejected."""
     engine, catalogue = services.engine, services.catalogue
     log.info(
-        "engine", provider=engine.provider, onnxruntime=engine.version, note=engine.note or None
+        "engine",
+        provider=engine.provider,
+        onnxruntime=engine.version,
+        note=engine.cpu_reason or None,
     )
     for model in catalogue:
         log.info("model served", model=model.name, version=model.version, layers=len(model.layers))

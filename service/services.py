@@ -96,7 +96,7 @@ def _engine(settings: Settings, threads: Threads, metrics: Metrics, busy_workers
         cuda_of(settings),
         settings.max_batch,
         built=metrics.sessions_built,
-        threads_beside=threads.contended,
+        contended_threads=threads.contended,
         busy_workers=busy_workers,
     )
 

@@ -159,7 +159,7 @@ async def _run(
         array = services.inspector.run(model, layer, model_input, deadline, part)
         return _Ran(model_input, array)
 
-    return await services.batcher.ask(lambda _: [run()], None, deadline, None, owner=model)
+    return await services.batcher.run(lambda _: [run()], None, deadline, None, owner=model)
 
 
 async def _answer(

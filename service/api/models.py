@@ -77,7 +77,7 @@ def _summary(
 
 
 def _gpu(model: Model) -> dict[str, Any] | None:
-    cuda = model.lean.cuda
+    cuda = model.main_session.cuda
     return (
         None
         if cuda is None
@@ -86,17 +86,17 @@ def _gpu(model: Model) -> dict[str, Any] | None:
             "tf32": cuda.tf32,
             "memory_limit_bytes": cuda.memory_bytes,
             "cudnn_search": cuda.search,
-            "batch_sizes": list(model.sizes),
+            "batch_sizes": list(model.batch_sizes),
         }
     )
 
 
 def _nodes(model: Model) -> dict[str, Any] | None:
-    placement = model.lean.placement
+    placement = model.main_session.placement
     return (
         None
         if placement is None
-        else {"by_provider": placement.nodes, "fallen_back": placement.fallen}
+        else {"by_provider": placement.nodes, "fallen_back": placement.fallback_operators}
     )
 
 

@@ -110,13 +110,13 @@ async def _completed(
     predictor = services.predictor
     if len(items) > 1 or not inline:
         return await predictor.predict(services.pipeline, model, items)
-    completed = await services.batcher.ask(
+    completed = await services.batcher.run(
         partial(predictor.predict_all, model),
         items[0],
         items[0].deadline,
         model if model.shares else None,
         owner=model,
-        here=True,
+        inline=True,
     )
     return Completed([completed.result], completed.waited, completed.took)
 

@@ -37,7 +37,7 @@ class Pipeline:
     def __init__(self, batcher: Batcher, queue_size: int, threads: int) -> None:
         self.batcher = batcher
         # Never full by itself: whoever comes here has a place in the batcher's queue.
-        self._pool = Batcher(threads, batcher.workers + queue_size, most=1, name="cpu")
+        self._pool = Batcher(threads, batcher.workers + queue_size, max_batch_size=1, name="cpu")
         self._writers = ThreadPoolExecutor(threads, "fovea-write")
 
     async def on_cpu(
@@ -54,7 +54,7 @@ class Pipeline:
         owner are here, unless this one was `admitted` before.
         """
         with self.batcher.admitted(owner, limited=not admitted):
-            return await self._pool.ask(lambda _: [work()], None, deadline, None, owner=owner)
+            return await self._pool.run(lambda _: [work()], None, deadline, None, owner=owner)
 
     def beside(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
         """Begin to write what was decoded to the input store, while the network runs.
@@ -159,7 +159,7 @@ def _batches(
     """Inputs that go through the network together, with their indices: neighbours of one shape, as
     many as the largest batch has room for.
     """
-    limit = model.sizes[-1] if model.sizes else math.inf
+    limit = model.batch_sizes[-1] if model.batch_sizes else math.inf
     indices: list[int] = []
     batch: list[Input] = []
     rows = 0
@@ -167,7 +167,7 @@ def _batches(
         if isinstance(entry, FoveaError):
             continue
         same_shape = bool(batch) and batch[0].array.shape[1:] == entry.array.shape[1:]
-        if batch and not (model.batches and same_shape and rows + entry.rows <= limit):
+        if batch and not (model.supports_batching and same_shape and rows + entry.rows <= limit):
             yield indices, batch
             indices, batch, rows = [], [], 0
         indices.append(index)

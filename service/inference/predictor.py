@@ -1,5 +1,5 @@
 """The stages of `/predict`: inputs in, the strongest classes of each out, computed by the model's
-lean session.
+main session.
 """
 
 import asyncio
@@ -121,13 +121,13 @@ class Predictor:
         deadline: float,
         prepared: Sequence[PreparedItem | FoveaError],
     ) -> Completed[list[Prediction | FoveaError]]:
-        ask = pipeline.batcher.ask
+        run = pipeline.batcher.run
         if len(prepared) > 1:
-            return await ask(
+            return await run(
                 lambda _: [self.run(model, prepared)], None, deadline, None, owner=model
             )
         key = model if model.shares else None
-        done = await ask(partial(self.run, model), prepared[0], deadline, key, owner=model)
+        done = await run(partial(self.run, model), prepared[0], deadline, key, owner=model)
         return Completed([done.result], done.waited, done.took)
 
     def run(

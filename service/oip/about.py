@@ -48,7 +48,7 @@ def metadata(model: Model, versions: list[str]) -> dict[str, Any]:
 
 def config(model: Model, instances: int) -> dict[str, Any]:
     """Triton's ModelConfig. Where it batches, dims are without the batch axis."""
-    batches = model.batches
+    batches = model.supports_batching
     kind = "KIND_CPU" if model.provider == CPU else "KIND_GPU"
     queue = {
         "preferred_batch_size": [],

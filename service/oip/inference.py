@@ -75,7 +75,7 @@ def planned(model: Model, asked: InferRequest) -> InferPlan:
     (source,) = asked.inputs
     _check_input(model, source)
     outputs = asked.outputs or [
-        RequestedOutput(output, asked.binary) for output in model.lean.outputs
+        RequestedOutput(output, asked.binary) for output in model.main_session.outputs
     ]
     return InferPlan(
         model, source, [(output, tensors.find_output(model, output.name)) for output in outputs]
@@ -97,7 +97,7 @@ def raw(model: Model, body: bytes) -> InputTensor:
 
 def _sizes_of(model: Model, expected: TensorMetadata, count: int) -> tuple[int, ...]:
     """The shape of so many bytes as this input, where at most one size is open."""
-    sizes = [1, *expected.sizes[1:]] if model.batches else expected.sizes
+    sizes = [1, *expected.sizes[1:]] if model.supports_batching else expected.sizes
     dtype = datatypes.TYPES.get(str(expected.datatype))
     if dtype is None or expected.shape is None or sizes.count(OPEN) > 1:
         raise InvalidRequest(
@@ -114,15 +114,15 @@ async def infer(
     """The tensors of a plan; raises what the queue, the decoder and a run raise."""
     model, names = plan.model, plan.tensors
     prepared = await _prepared(plan, pipeline, max_pixels, deadline)
-    alone = plan.count > 1 or not model.batches or not tensors.batched(model, names)
+    alone = plan.count > 1 or not model.supports_batching or not tensors.batched(model, names)
     shares = model.shares and not alone
-    completed = await pipeline.batcher.ask(
+    completed = await pipeline.batcher.run(
         partial(_run, model, names, statistics),
         prepared,
         deadline,
         (model, "v2", prepared.array.shape[1:], names) if shares else None,
         owner=model,
-        here=not alone and _at_once(plan),
+        inline=not alone and _at_once(plan),
     )
     if not _counted(model, names):
         statistics.waited(prepared.waited + completed.waited)
@@ -160,12 +160,12 @@ def _at_once(plan: InferPlan) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     array, model = plan.source.array, plan.model
     small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.quick
-    return small and set(plan.tensors) <= set(model.lean.outputs)
+    return small and set(plan.tensors) <= set(model.main_session.outputs)
 
 
 def _counted(model: Model, names: Sequence[str]) -> bool:
     """Whether this is a prediction: layers alone are counted apart."""
-    return not set(names).isdisjoint(model.lean.outputs)
+    return not set(names).isdisjoint(model.main_session.outputs)
 
 
 def _run(
@@ -216,7 +216,9 @@ def _computed(
     """The tensors: the real outputs in one run, and each other in one of its own."""
     computed: dict[str, Array] = {}
     if _counted(model, names):
-        computed |= zip(model.lean.outputs, _real_outputs(model, arrays, deadline), strict=True)
+        computed |= zip(
+            model.main_session.outputs, _real_outputs(model, arrays, deadline), strict=True
+        )
     for name in names:
         if name not in computed:
             computed[name] = _tapped(model, name, statistics, arrays, deadline)
@@ -226,9 +228,9 @@ def _computed(
 
 def _real_outputs(model: Model, arrays: Sequence[Array], deadline: float) -> list[Array]:
     # Only what has the batch along its first axis can be padded and cut.
-    if tensors.batched(model, model.lean.outputs):
+    if tensors.batched(model, model.main_session.outputs):
         return model.run(arrays, deadline)
-    return model.lean.run({model.file.input: _joined(arrays)}, deadline)
+    return model.main_session.run({model.file.input: _joined(arrays)}, deadline)
 
 
 def _tapped(
@@ -293,6 +295,6 @@ def _output(model: Model, output: RequestedOutput, array: Any) -> Output:
     labels = model.labels if output.name == model.file.output else ()
     return Output(
         output.name,
-        classification.classify(array, output.classes, labels, model.batches),
+        classification.classify(array, output.classes, labels, model.supports_batching),
         output.binary,
     )

@@ -49,7 +49,7 @@ def input_of(model: Model) -> TensorMetadata:
 
 def outputs_of(model: Model) -> list[TensorMetadata]:
     """The model's real outputs."""
-    return [_tensor(model, name, name) for name in model.lean.outputs]
+    return [_tensor(model, name, name) for name in model.main_session.outputs]
 
 
 def layers_of(model: Model) -> Iterator[tuple[Layer, TensorMetadata]]:
@@ -59,14 +59,14 @@ def layers_of(model: Model) -> Iterator[tuple[Layer, TensorMetadata]]:
 
 def find_output(model: Model, name: str) -> TensorMetadata:
     """The output of this name, or the layer; raises InvalidRequest for what is neither."""
-    if name in model.lean.outputs:
+    if name in model.main_session.outputs:
         return _tensor(model, name, name)
     try:
         layer = (
             model.layer(name.removeprefix(LAYER)) if name.startswith(LAYER) else _named(model, name)
         )
     except UnknownLayer:
-        outputs = ", ".join(model.lean.outputs)
+        outputs = ", ".join(model.main_session.outputs)
         raise InvalidRequest(
             f"model '{model.name}' has no output '{short(name)}'; it has {outputs}, and its "
             "layers, layer:0 to "
@@ -105,7 +105,7 @@ def check_shape(model: Model, shape: Sequence[int]) -> None:
             f"unexpected shape for input '{expected.name}': "
             f"expected {expected.sizes}, got {list(shape)}"
         )
-    if model.batches:
+    if model.supports_batching:
         check_batch(model, shape[0])
 
 

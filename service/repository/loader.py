@@ -62,7 +62,7 @@ class Loader:
     def _model(self, files: ModelFiles, file: ModelFile) -> Model:
         engine = self._engine
         heavy = sum(layer.macs or 0 for layer in layers(file.graph)) >= HEAVY_MACS
-        session = engine.load(file.proto, by_load=True, spins=heavy)
+        session = engine.load(file.proto, adapt_threads=True, allow_spinning=heavy)
         return Model(*files.key, file, session, engine.provider, engine, self._sessions)
 
 
@@ -76,7 +76,7 @@ def _warm_up(model: Model) -> None:
     if zeros is None:
         return
     # The largest first: the memory that it takes is enough for the others.
-    for size in reversed(model.sizes or (1,)):
+    for size in reversed(model.batch_sizes or (1,)):
         try:
             # The first run also lays out the memory of the others.
             model.run([zeros] * size)

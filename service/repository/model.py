@@ -43,14 +43,15 @@ DATA_DEPENDENT = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Model:
-    """A loaded model. `lean` computes the real outputs only; sessions of single tensors are built
-    when asked for.
+    """A loaded model.
+
+    `main_session` computes the real outputs only; sessions of single tensors are built on demand.
     """
 
     name: str
     version: str
     file: ModelFile
-    lean: Session
+    main_session: Session
     provider: str
     _engine: Engine
     _sessions: LRUCache[Session]
@@ -66,22 +67,22 @@ class Model:
         return tuple(self.card.labels)
 
     @cached_property
-    def batches(self) -> bool:
+    def supports_batching(self) -> bool:
         """Whether several inputs fit into one run: whether the batch axis is open."""
         shape = self.file.graph.shape(self.file.input)
         return shape is not None and len(shape) > 0 and not isinstance(shape[0], int)
 
     @cached_property
-    def sizes(self) -> tuple[int, ...]:
+    def batch_sizes(self) -> tuple[int, ...]:
         """The sizes that batches are padded to, the largest last; none if they run as they are."""
-        return self._engine.batches if self.batches else ()
+        return self._engine.batch_sizes if self.supports_batching else ()
 
     @property
     def quick(self) -> bool:
         """Whether a run takes less time than handing the request to a thread and back, whatever the
         input.
         """
-        return not self._depends_on_data and self.lean.recent_slowest_run < QUICK_SECONDS
+        return not self._depends_on_data and self.main_session.recent_slowest_run < QUICK_SECONDS
 
     @cached_property
     def _depends_on_data(self) -> bool:
@@ -94,7 +95,7 @@ class Model:
         On a CPU a run that takes long keeps the processors busy by itself, and would take the
         memory of several.
         """
-        return self.provider != CPU or self.lean.recent_slowest_run < SHARED_SECONDS
+        return self.provider != CPU or self.main_session.recent_slowest_run < SHARED_SECONDS
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -151,8 +152,8 @@ class Model:
         Raises what `Session.run` raises.
         """
         count = sum(map(len, inputs))
-        size = bucket_of(count, self.sizes[-1]) if self.sizes else count
-        outputs = self.lean.run({self.file.input: stacked(inputs, size)}, deadline)
+        size = bucket_of(count, self.batch_sizes[-1]) if self.batch_sizes else count
+        outputs = self.main_session.run({self.file.input: stacked(inputs, size)}, deadline)
         if size == count:
             return outputs
         return [_without_padding(output, size, count) for output in outputs]

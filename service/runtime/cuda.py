@@ -39,7 +39,7 @@ class Cuda:
         )
 
     @classmethod
-    def told(cls, options: Mapping[str, str]) -> "Cuda":
+    def from_runtime(cls, options: Mapping[str, str]) -> "Cuda":
         """From what the provider says is in force; what it does not name is as ONNX Runtime has it
         by default.
         """

@@ -2,7 +2,7 @@
 no HTTP, no asyncio.
 
 `cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What
-`auto` got is in `Engine.provider`, and why it is not CUDA in `Engine.note`. What ONNX Runtime says
+`auto` got is in `Engine.provider`, and why it is not CUDA in `Engine.cpu_reason`. What ONNX Runtime says
 of a session is in `Session.cuda`, the options of its provider, and in `Session.placement`, where
 its nodes run.
 """
@@ -21,8 +21,8 @@ import onnx
 
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
 from service.runtime.batch_sizes import buckets
-from service.runtime.beside import ContendedSession
 from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
+from service.runtime.contended_session import ContendedSession
 from service.runtime.cuda import Cuda
 from service.runtime.placement import Placement
 from service.runtime.watchdog import Watchdog
@@ -147,8 +147,8 @@ class Engine:
     """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own
     choice).
 
-    On a CPU, a session that is loaded `by_load` has them for a run that goes by itself; where
-    there are several `busy_workers`, a run has `threads_beside`. `cuda` says
+    On a CPU, a session that is loaded `adapt_threads` has them for a run that goes by itself; where
+    there are several `busy_workers`, a run has `contended_threads`. `cuda` says
     how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless
     given). Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be
     had, or no ONNX Runtime is installed.
@@ -161,24 +161,24 @@ class Engine:
         cuda: Cuda | None = None,
         max_batch: int | None = None,
         built: Counter | None = None,
-        threads_beside: int | None = None,
+        contended_threads: int | None = None,
         busy_workers: Gauge | None = None,
     ) -> None:
         self._runtime = _runtime()
         self._threads = threads
-        self._threads_beside = threads if threads_beside is None else threads_beside
+        self._threads_beside = threads if contended_threads is None else contended_threads
         self._busy_workers = busy_workers or Gauge()
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
         self._watch = Watchdog()
         self._built = built or Counter()
         self._sharing = False
-        self.note = ""
-        self.provider = self._choose(device)
+        self.cpu_reason = ""
+        self.provider = self._pick_provider(device)
         if self.provider == CPU:
             self._share_memory()
         self.max_batch = max_batch or _MOST[self.provider]
-        self.batches = buckets(self.max_batch) if self.provider == CUDA else ()
+        self.batch_sizes = buckets(self.max_batch) if self.provider == CUDA else ()
         """The sizes that batches are padded to; none on the CPU, which prepares nothing for a
         shape.
         """
@@ -194,20 +194,22 @@ class Engine:
         return int(self._built.value)
 
     def load(
-        self, proto: onnx.ModelProto, *, by_load: bool = False, spins: bool = False
+        self, proto: onnx.ModelProto, *, adapt_threads: bool = False, allow_spinning: bool = False
     ) -> Session:
         """A session of this graph; raises UnloadableModel.
 
-        With `spins` the threads of a run on the CPU wait for its next operator by spinning, until
+        With `allow_spinning` the threads of a run on the CPU wait for its next operator by spinning, until
         the run ends: worth it where a run takes milliseconds, for waking a thread takes tens of
         microseconds.
         """
         beside = None
-        if by_load and self.provider == CPU and self._threads_beside != self._threads:
+        if adapt_threads and self.provider == CPU and self._threads_beside != self._threads:
             beside = ContendedSession(
-                partial(self._inner, proto, CPU, self._threads_beside), self._busy_workers
+                partial(self._create_session, proto, CPU, self._threads_beside), self._busy_workers
             )
-        session = self._open(proto, self.provider, beside, spins=spins and self.provider == CPU)
+        session = self._open(
+            proto, self.provider, beside, allow_spinning=allow_spinning and self.provider == CPU
+        )
         with self._lock:
             self._built.inc()
         return session
@@ -223,7 +225,7 @@ class Engine:
         )
         self._sharing = True
 
-    def _choose(self, device: Device) -> str:
+    def _pick_provider(self, device: Device) -> str:
         if device == "cpu":
             return CPU
         reason = self._cuda_missing()
@@ -231,7 +233,7 @@ class Engine:
             return CUDA
         if device == "cuda":
             raise DeviceUnavailable(f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {reason}")
-        self.note = reason
+        self.cpu_reason = reason
         return CPU
 
     def _cuda_missing(self) -> str:
@@ -257,34 +259,36 @@ class Engine:
         provider: str,
         beside: ContendedSession | None = None,
         *,
-        spins: bool = False,
+        allow_spinning: bool = False,
     ) -> Session:
-        inner = self._inner(proto, provider, self._threads, spins=spins)
+        inner = self._create_session(proto, provider, self._threads, allow_spinning=allow_spinning)
         session = Session(inner, self._runtime, self._watch, beside)
         if session.providers[0] != provider:
             raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
 
-    def _inner(
-        self, proto: onnx.ModelProto, provider: str, threads: int, *, spins: bool = False
+    def _create_session(
+        self, proto: onnx.ModelProto, provider: str, threads: int, *, allow_spinning: bool = False
     ) -> Any:
         providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
         try:
             return self._runtime.InferenceSession(
                 proto.SerializeToString(),
-                self._options(threads, spins),
+                self._options(threads, allow_spinning),
                 providers=providers,
                 enable_fallback=0,
             )
         except _exceptions() as error:
             raise UnloadableModel(_first_line(error)) from error
 
-    def _options(self, threads: int, spins: bool) -> Any:
+    def _options(self, threads: int, allow_spinning: bool) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _FATAL
         # Threads that spin between runs take the cores from decoding and from the other sessions.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if spins else "0")
+        options.add_session_config_entry(
+            "session.intra_op.allow_spinning", "1" if allow_spinning else "0"
+        )
         options.add_session_config_entry("session.force_spinning_stop", "1")
         if self._sharing:
             options.add_session_config_entry("session.use_env_allocators", "1")
@@ -305,13 +309,15 @@ def _runtime() -> Any:
 
 def _cuda_of(session: Any) -> Cuda | None:
     options = session.get_provider_options()
-    return Cuda.told(options[CUDA]) if CUDA in options else None
+    return Cuda.from_runtime(options[CUDA]) if CUDA in options else None
 
 
 def _placement_of(session: Any) -> Placement | None:
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None
-    return Placement.told(session.get_provider_graph_assignment_info(), session.get_providers()[0])
+    return Placement.from_runtime(
+        session.get_provider_graph_assignment_info(), session.get_providers()[0]
+    )
 
 
 def _exceptions() -> tuple[type[Exception], ...]:

@@ -28,23 +28,24 @@ class Placement:
     """How many nodes each provider runs, and the operators of those that the wanted one does not."""
 
     nodes: Mapping[str, int]
-    fallen: tuple[str, ...]
+    fallback_operators: tuple[str, ...]
 
     @classmethod
-    def told(cls, assigned: Sequence[Assigned], wanted: str) -> "Placement":
+    def from_runtime(cls, assigned: Sequence[Assigned], wanted: str) -> "Placement":
         """From what the runtime tells; operators of other domains than ONNX's are named with
         theirs.
         """
         nodes: Counter[str] = Counter()
-        fallen = set[str]()
+        fallback_operators = set[str]()
         for each in assigned:
             found = each.get_nodes()
             nodes[each.ep_name] += len(found)
             if each.ep_name != wanted:
-                fallen |= {
+                fallback_operators |= {
                     f"{node.domain}.{node.op_type}".removeprefix(".").removeprefix("ai.onnx.")
                     for node in found
                 }
         return cls(
-            {wanted: nodes.pop(wanted, 0), **dict(sorted(nodes.items()))}, tuple(sorted(fallen))
+            {wanted: nodes.pop(wanted, 0), **dict(sorted(nodes.items()))},
+            tuple(sorted(fallback_operators)),
         )

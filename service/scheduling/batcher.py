@@ -1,7 +1,7 @@
 """A bounded queue before a pool of threads. Knows no ONNX Runtime and no HTTP: it runs what it is
 given, or is full.
 
-A free thread takes what is queued, of one key up to `most` pieces together, and never waits for
+A free thread takes what is queued, of one key up to `max_batch_size` pieces together, and never waits for
 more to come: so putting pieces together costs nothing when there is only one.
 """
 
@@ -32,7 +32,7 @@ _wanted = attrgetter("wanted")
 
 
 class Batcher:
-    """Runs work on `workers` threads. At most `waiting` more pieces of one owner may wait; one more
+    """Runs work on `workers` threads. At most `max_queue_size` more pieces of one owner may wait; one more
     raises QueueFull.
 
     Owners, such as models, are served in turn, so that a rush for one does not keep the others
@@ -45,8 +45,8 @@ class Batcher:
     def __init__(
         self,
         workers: int,
-        waiting: int,
-        most: int = 8,
+        max_queue_size: int,
+        max_batch_size: int = 8,
         length: Gauge | None = None,
         busy_workers: Gauge | None = None,
         name: str = "run",
@@ -54,9 +54,9 @@ class Batcher:
         self._length = length or Gauge()
         self._busy_workers = busy_workers or Gauge()
         self._busy = 0
-        self._limit = workers + waiting
+        self._limit = workers + max_queue_size
         self._workers = workers
-        self._most = most
+        self._max_batch_size = max_batch_size
         self._waiting: FairQueue[WorkItem] = FairQueue()
         self._here: list[WorkItem] = []
         self._changed = threading.Condition(threading.Lock())
@@ -77,7 +77,7 @@ class Batcher:
         return self._workers
 
     @property
-    def inside(self) -> int:
+    def pending(self) -> int:
         """How many pieces are running or waiting now."""
         with self._changed:
             self._waiting.keep(_wanted)
@@ -88,7 +88,7 @@ class Batcher:
         """While open, one more request of this owner counts as waiting, whatever it waits for.
 
         It has its place in the queue that way while its input is decoded, before there is anything
-        to `ask` for. Raises QueueFull as `ask` does, unless it is not `limited`.
+        to `run` for. Raises QueueFull as `run` does, unless it is not `limited`.
         """
         with self._changed:
             if limited:
@@ -114,7 +114,7 @@ class Batcher:
         self._put(WorkItem(lambda _: [work()], None, None, owner, future, None))
         return future
 
-    async def ask(
+    async def run(
         self,
         run: Run[Item, Result],
         item: Item,
@@ -122,12 +122,12 @@ class Batcher:
         key: object,
         *,
         owner: Hashable = None,
-        here: bool = False,
+        inline: bool = False,
     ) -> Completed[Result]:
         """What `run` makes of the item, perhaps with others of the same owner and key; None is a
         key of its own.
 
-        With `here` it is done by the event loop itself, together with what else came in this turn
+        With `inline` it is done by the event loop itself, together with what else came in this turn
         of it: right for what takes less time than waking a thread and handing the interpreter to
         and fro. `deadline` is a point of `time.monotonic()`. Raises QueueFull, what `run` gives or
         raises for this item, and DeadlinePassed if it is not done in time: work whose turn did not
@@ -137,7 +137,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completed[Result]] = loop.create_future()
         piece = WorkItem(run, item, key, owner, future, loop)
-        if here:
+        if inline:
             self._put_here(piece)
             return await future
         self._put(piece)
@@ -170,7 +170,7 @@ class Batcher:
     def _work_here(self) -> None:
         here, self._here = self._here, []
         while here:
-            same = [piece for piece in here if piece.key == here[0].key][: self._most]
+            same = [piece for piece in here if piece.key == here[0].key][: self._max_batch_size]
             here = [piece for piece in here if piece not in same]
             started = time.monotonic()
             found = outcomes_of(same)
@@ -248,7 +248,9 @@ class Batcher:
                     return pieces
 
     def _next(self) -> list[WorkItem]:
-        pieces = self._waiting.take(self._most, lambda first, other: other.goes_with(first))
+        pieces = self._waiting.take(
+            self._max_batch_size, lambda first, other: other.goes_with(first)
+        )
         futures = [piece.future for piece in pieces]
         errand = CancelScope(lambda: not all(future.done() for future in futures))
         for piece in pieces:

@@ -151,7 +151,7 @@ def test_a_run_that_fails_is_a_failure_of_the_backend_and_no_run(
     def fail(*_: object) -> None:
         raise RunFailed("the machine is on fire")
 
-    monkeypatch.setattr(type(services.catalogue.get().lean), "run", fail)
+    monkeypatch.setattr(type(services.catalogue.get().main_session), "run", fail)
     assert client.post("/predict", content=picture).status_code == 500
     statistics = photos(services)
     assert dict(statistics.failures) == {"BACKEND": 1}

@@ -40,7 +40,7 @@ def large_picture() -> bytes:
 @pytest.fixture
 def pipeline() -> Iterator[Pipeline]:
     """One run slot, one thread to decode, and room for two requests in all."""
-    pipeline = Pipeline(Batcher(workers=1, waiting=1), queue_size=1, threads=1)
+    pipeline = Pipeline(Batcher(workers=1, max_queue_size=1), queue_size=1, threads=1)
     yield pipeline
     pipeline.close()
 
@@ -163,14 +163,14 @@ def test_who_waits_to_be_decoded_beyond_its_deadline_is_refused_and_never_decode
         await asyncio.sleep(0.01)
         with pytest.raises(DeadlinePassed):
             await pipeline.on_cpu("model", time.monotonic() + 0.05, lambda: done.append("late"))
-        assert pipeline.batcher.inside == 1
+        assert pipeline.batcher.pending == 1
         release.set()
         assert (await first).result
         await pipeline.on_cpu("model", soon(), lambda: done.append("next"))
 
     asyncio.run(ask())
     assert done == ["next"]
-    assert pipeline.batcher.inside == 0
+    assert pipeline.batcher.pending == 0
 
 
 def test_what_waits_to_be_decoded_and_to_be_run_is_bounded_together(pipeline: Pipeline) -> None:
@@ -179,14 +179,14 @@ def test_what_waits_to_be_decoded_and_to_be_run_is_bounded_together(pipeline: Pi
     async def ask() -> None:
         decoding = asyncio.create_task(pipeline.on_cpu("model", soon(), lambda: release.wait(20)))
         running = asyncio.create_task(
-            pipeline.batcher.ask(lambda _: [run.wait(20)], None, soon(), None, owner="model")
+            pipeline.batcher.run(lambda _: [run.wait(20)], None, soon(), None, owner="model")
         )
         await asyncio.sleep(0.01)
         with pytest.raises(QueueFull) as full:
             await pipeline.on_cpu("model", soon(), lambda: None)
         assert full.value.retry_after > 0
         with pytest.raises(QueueFull):
-            await pipeline.batcher.ask(lambda _: [None], None, soon(), None, owner="model")
+            await pipeline.batcher.run(lambda _: [None], None, soon(), None, owner="model")
         release.set()
         # The line of another model is its own, and what was admitted goes on.
         await pipeline.on_cpu("another", soon(), lambda: None)
@@ -195,7 +195,7 @@ def test_what_waits_to_be_decoded_and_to_be_run_is_bounded_together(pipeline: Pi
         await asyncio.gather(decoding, running)
 
     asyncio.run(ask())
-    assert pipeline.batcher.inside == 0
+    assert pipeline.batcher.pending == 0
 
 
 def test_who_hangs_up_while_it_waits_to_be_decoded_frees_its_place(pipeline: Pipeline) -> None:
@@ -205,11 +205,11 @@ def test_who_hangs_up_while_it_waits_to_be_decoded_frees_its_place(pipeline: Pip
         first = asyncio.create_task(pipeline.on_cpu("model", soon(), lambda: release.wait(20)))
         gone = asyncio.create_task(pipeline.on_cpu("model", soon(), lambda: done.append("gone")))
         await asyncio.sleep(0.01)
-        assert pipeline.batcher.inside == 2
+        assert pipeline.batcher.pending == 2
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert pipeline.batcher.inside == 1
+        assert pipeline.batcher.pending == 1
         release.set()
         await first
 
@@ -228,7 +228,7 @@ def test_an_answer_waits_for_the_store_no_longer_than_its_deadline(pipeline: Pip
         assert await pipeline.finished("model", soon(), pipeline.beside(lambda: "id")) == "id"
 
     asyncio.run(ask())
-    assert pipeline.batcher.inside == 0
+    assert pipeline.batcher.pending == 0
 
 
 def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
@@ -250,7 +250,7 @@ def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/predict", content=large_picture) for _ in range(2)]
         later(lambda: services.statistics.of("photos", "2").execution_count == 2)
-        later(lambda: services.batcher.inside == 2)
+        later(lambda: services.batcher.pending == 2)
         assert_problem(client.post("/predict", content=large_picture), 429, "queue-full")
         release.set()
         assert [answer.result().status_code for answer in waiting] == [200, 200]

@@ -36,7 +36,7 @@ def hold(services: Services) -> threading.Event:
 def until_waiting(services: Services, count: int) -> None:
     """Waits until so many pieces wait besides those that hold the runners."""
     end, expected = time.monotonic() + 30, services.batcher.workers + count
-    while services.batcher.inside < expected:
+    while services.batcher.pending < expected:
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -202,4 +202,4 @@ def test_one_session_is_built_per_tensor_asked_for(folder: Path, engine: Engine)
     assert model.tap("c") is model.tap("c")
     assert model.tap("c").outputs == ("c",)
     assert engine.sessions_built == before + 1
-    assert model.lean.outputs == ("y",)
+    assert model.main_session.outputs == ("y",)

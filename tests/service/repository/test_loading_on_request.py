@@ -183,14 +183,14 @@ def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
         model = manager.catalogue.get()
         model.tap("c")
         inspector.fields(model, (1, 2, 9))
-        return model, weakref.ref(model), weakref.ref(model.lean)
+        return model, weakref.ref(model), weakref.ref(model.main_session)
 
     model, reference, lean = use()
     tap = weakref.ref(model.tap("c"))
     manager.unload("signals")
     gc.collect()
     assert tap() is not None
-    [y] = model.lean.run({"x": np.zeros((1, 2, 9), np.float32)})
+    [y] = model.main_session.run({"x": np.zeros((1, 2, 9), np.float32)})
     assert y.shape == (1, 3, 9)
     del model
     gc.collect()

@@ -84,7 +84,7 @@ def loaded(folder: Path, text: str = SOLIDS, most: int = 4) -> Model | Refused:
     """A model on the CPU that pads as one on a GPU does."""
     model_file.write(parsed(text), folder / "net/1/model.onnx", Card(title="Net"))
     engine = Engine("cpu", 1, max_batch=most)
-    engine.batches = buckets(most)
+    engine.batch_sizes = buckets(most)
     (entry,) = scan(folder).files.values()
     return Loader(engine).load(entry)
 
@@ -98,7 +98,7 @@ def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(
 ) -> None:
     model = loaded(tmp_path, most=6)
     assert isinstance(model, Model)
-    assert model.sizes == (1, 2, 4, 6)
+    assert model.batch_sizes == (1, 2, 4, 6)
     assert seen.sizes == [6, 6, 4, 4, 2, 2, 1, 1]
 
 
@@ -131,7 +131,7 @@ def test_a_run_is_never_larger_than_the_largest_bucket(tmp_path: Path, seen: See
 def test_a_fixed_batch_axis_is_not_padded(tmp_path: Path, seen: Seen) -> None:
     model = loaded(tmp_path, SOLIDS.replace("[N,", "[1,"))
     assert isinstance(model, Model)
-    assert model.sizes == ()
+    assert model.batch_sizes == ()
     assert seen.sizes == [1, 1]
 
 
@@ -141,7 +141,7 @@ def test_on_the_cpu_nothing_is_padded(tmp_path: Path, seen: Seen) -> None:
     model = Loader(Engine("cpu", 1)).load(entry)
     assert isinstance(model, Model)
     model.run([volumes(3)])
-    assert (model.sizes, seen.sizes) == ((), [1, 1, 3])
+    assert (model.batch_sizes, seen.sizes) == ((), [1, 1, 3])
 
 
 def test_a_bucket_that_cannot_be_run_refuses_the_model_and_is_named(

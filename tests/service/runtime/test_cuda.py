@@ -66,11 +66,11 @@ def test_an_impossible_choice_is_refused_by_its_name(name: str, value: str) -> N
 @pytest.mark.parametrize("tf32", [False, True])
 def test_what_was_chosen_is_what_is_told(search: Search, memory: int | None, tf32: bool) -> None:
     chosen = Cuda(3, memory, tf32, search)
-    assert Cuda.told(chosen.options()) == chosen
+    assert Cuda.from_runtime(chosen.options()) == chosen
 
 
 def test_a_provider_that_says_nothing_has_the_defaults_of_the_runtime() -> None:
-    assert Cuda.told({}) == Cuda(0, None, True, "exhaustive")
+    assert Cuda.from_runtime({}) == Cuda(0, None, True, "exhaustive")
 
 
 def test_the_provider_is_asked_as_chosen_for_the_first_proof_and_for_every_session(
@@ -106,7 +106,7 @@ def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
     ):
         Engine("cuda", 1, Cuda(device=7))
     engine = Engine("auto", 1, Cuda(device=7))
-    assert (engine.provider, engine.note) == (CPU, said)
+    assert (engine.provider, engine.cpu_reason) == (CPU, said)
 
 
 @pytest.mark.parametrize(

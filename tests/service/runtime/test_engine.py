@@ -59,7 +59,7 @@ def test_cuda_that_cannot_be_had_is_a_failure_that_says_what_to_install() -> Non
 def test_auto_takes_the_cpu_and_says_why() -> None:
     engine = Engine("auto")
     assert engine.provider == CPU
-    assert "without CUDA" in engine.note
+    assert "without CUDA" in engine.cpu_reason
 
 
 @pytest.mark.skipif(

@@ -87,7 +87,7 @@ def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
 ) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     given = inputs(on_gpu, 5)
-    assert on_gpu.provider == on_gpu.lean.providers[0] == CUDA
+    assert on_gpu.provider == on_gpu.main_session.providers[0] == CUDA
     [found], [expected] = on_gpu.run(given), on_cpu.run(given)
     record_property("largest difference from the CPU", f"{np.abs(found - expected).max():.1e}")
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
@@ -98,14 +98,14 @@ def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
 def test_no_convolution_pooling_or_product_of_a_model_falls_back(
     engine: Engine, entry: ModelFiles, record_property: Note
 ) -> None:
-    placement = loaded(engine, entry).lean.placement
+    placement = loaded(engine, entry).main_session.placement
     assert placement is not None
     record_property(
         "nodes", ", ".join(f"{name}: {count}" for name, count in placement.nodes.items())
     )
-    record_property("fallen back", " ".join(placement.fallen) or "none")
+    record_property("fallen back", " ".join(placement.fallback_operators) or "none")
     assert placement.nodes[CUDA] > 0
-    assert not HEAVY & set(placement.fallen)
+    assert not HEAVY & set(placement.fallback_operators)
 
 
 @each_model
@@ -146,7 +146,7 @@ def test_no_batch_meets_a_shape_that_was_not_run_before_it(
 
     monkeypatch.setattr(Session, "run", noted)
     model = loaded(engine, entry)
-    assert model.sizes == (1, 2, 4, 8)
+    assert model.batch_sizes == (1, 2, 4, 8)
     warmed = set(sizes)
     given = inputs(model, 8)
     [whole] = model.run(given)
@@ -154,7 +154,7 @@ def test_no_batch_meets_a_shape_that_was_not_run_before_it(
         [found] = model.run(given[:count])
         assert sizes[-1] == bucket_of(count, 8)
         np.testing.assert_allclose(found, whole[:count], rtol=1e-3, atol=1e-5)
-    assert set(sizes) == warmed == set(model.sizes)
+    assert set(sizes) == warmed == set(model.batch_sizes)
 
 
 def test_a_session_takes_no_more_memory_than_its_limit() -> None:

@@ -32,13 +32,13 @@ def test_nodes_are_counted_by_provider_and_those_that_fell_back_are_named_once()
         Subgraph(CPU, [Node("Shape"), Node("Mystery", "org.example")]),
         Subgraph(CUDA, [Node("Gemm")]),
     ]
-    found = Placement.told(told, CUDA)
+    found = Placement.from_runtime(told, CUDA)
     assert list(found.nodes.items()) == [(CUDA, 3), (CPU, 4)]
-    assert found.fallen == ("NonZero", "Shape", "org.example.Mystery")
+    assert found.fallback_operators == ("NonZero", "Shape", "org.example.Mystery")
 
 
 def test_a_provider_that_got_no_node_is_told_with_none() -> None:
-    assert Placement.told([Subgraph(CPU, [Node("Conv")])], CUDA) == Placement(
+    assert Placement.from_runtime([Subgraph(CPU, [Node("Conv")])], CUDA) == Placement(
         {CUDA: 0, CPU: 1}, ("Conv",)
     )
 

@@ -19,7 +19,7 @@ from service.telemetry.instruments import Gauge
 
 @pytest.fixture
 def batcher() -> Iterator[Batcher]:
-    batcher = Batcher(workers=1, waiting=2)
+    batcher = Batcher(workers=1, max_queue_size=2)
     yield batcher
     batcher.close()
 
@@ -82,21 +82,21 @@ def test_work_that_is_given_up_before_its_turn_is_never_done(batcher: Batcher) -
     batcher.submit(lambda: release.wait(10))
     waiting = batcher.submit(done.set)
     assert waiting.cancel()
-    assert batcher.inside == 1
+    assert batcher.pending == 1
     release.set()
     batcher.submit(lambda: None).result(5)
     assert not done.is_set()
 
 
 def test_several_workers_work_at_once() -> None:
-    batcher, meeting = Batcher(workers=2, waiting=0), threading.Barrier(2)
+    batcher, meeting = Batcher(workers=2, max_queue_size=0), threading.Barrier(2)
     futures = [batcher.submit(lambda: meeting.wait(5)) for _ in range(2)]
     assert sorted(each.result(5).result for each in futures) == [0, 1]
     batcher.close()
 
 
 def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
-    batcher, running = Batcher(workers=1, waiting=1), threading.Event()
+    batcher, running = Batcher(workers=1, max_queue_size=1), threading.Event()
 
     def work() -> str:
         running.set()
@@ -112,7 +112,7 @@ def test_closing_finishes_what_runs_and_drops_what_waits() -> None:
 
 
 def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
-    batcher, release = Batcher(workers=1, waiting=9, most=3), threading.Event()
+    batcher, release = Batcher(workers=1, max_queue_size=9, max_batch_size=3), threading.Event()
     together: list[list[int]] = []
 
     def run(items: Sequence[int]) -> list[int]:
@@ -122,10 +122,10 @@ def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
     async def ask() -> list[int]:
         batcher.submit(lambda: release.wait(10))
         asked = [
-            asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, "same"))
+            asyncio.ensure_future(batcher.run(run, n, time.monotonic() + 10, "same"))
             for n in range(4)
         ]
-        other = asyncio.ensure_future(batcher.ask(run, 9, time.monotonic() + 10, None))
+        other = asyncio.ensure_future(batcher.run(run, 9, time.monotonic() + 10, None))
         await asyncio.sleep(0)
         release.set()
         return [done.result for done in await asyncio.gather(*asked, other)]
@@ -137,7 +137,7 @@ def test_pieces_of_one_key_that_wait_run_together_up_to_the_most() -> None:
 
 @pytest.mark.parametrize("here", [False, True])
 def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
-    batcher, release = Batcher(workers=1, waiting=9), threading.Event()
+    batcher, release = Batcher(workers=1, max_queue_size=9), threading.Event()
 
     def run(items: Sequence[int]) -> list[float]:
         return [1 / item for item in items]
@@ -145,7 +145,7 @@ def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
     async def ask() -> list[Any]:
         batcher.submit(lambda: release.wait(10))
         asked = [
-            asyncio.ensure_future(batcher.ask(run, n, time.monotonic() + 10, 1, here=here))
+            asyncio.ensure_future(batcher.run(run, n, time.monotonic() + 10, 1, inline=here))
             for n in (1, 0, 2)
         ]
         await asyncio.sleep(0)
@@ -159,7 +159,7 @@ def test_a_piece_that_fails_does_not_fail_its_neighbours(here: bool) -> None:
 
 
 def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() -> None:
-    batcher, together = Batcher(workers=1, waiting=0), list[tuple[int, int]]()
+    batcher, together = Batcher(workers=1, max_queue_size=0), list[tuple[int, int]]()
 
     def run(items: Sequence[int]) -> Sequence[int]:
         together.append((len(items), threading.get_ident()))
@@ -167,7 +167,7 @@ def test_what_is_done_here_shares_the_turn_of_the_event_loop_and_its_thread() ->
 
     async def ask() -> None:
         await asyncio.gather(
-            *(batcher.ask(run, n, time.monotonic() + 5, "same", here=True) for n in range(5))
+            *(batcher.run(run, n, time.monotonic() + 5, "same", inline=True) for n in range(5))
         )
 
     asyncio.run(ask())
@@ -180,7 +180,7 @@ def test_a_thread_that_waits_for_work_keeps_nothing_of_what_it_did(batcher: Batc
         """Stands for a model."""
 
     async def ask(kept: Kept) -> None:
-        await batcher.ask(lambda items: items, kept, time.monotonic() + 5, kept)
+        await batcher.run(lambda items: items, kept, time.monotonic() + 5, kept)
 
     def use() -> "weakref.ref[Kept]":
         kept = Kept()
@@ -223,7 +223,7 @@ async def _holding(batcher: Batcher, held: _Held, callers: int) -> list["asyncio
     first = threading.Event()
     batcher.submit(lambda: first.wait(20))
     tasks = [
-        asyncio.create_task(batcher.ask(held, each, time.monotonic() + 20, "key"))
+        asyncio.create_task(batcher.run(held, each, time.monotonic() + 20, "key"))
         for each in range(callers)
     ]
     await asyncio.sleep(0)
@@ -266,7 +266,7 @@ def test_a_run_whose_deadline_passed_for_all_is_stopped(batcher: Batcher) -> Non
     async def late() -> bool:
         held = _Held()
         with pytest.raises(DeadlinePassed):
-            await batcher.ask(held, 0, time.monotonic() + 0.05, None)
+            await batcher.run(held, 0, time.monotonic() + 0.05, None)
         return await asyncio.to_thread(held.stopped.wait, 20)
 
     assert asyncio.run(late())
@@ -274,13 +274,13 @@ def test_a_run_whose_deadline_passed_for_all_is_stopped(batcher: Batcher) -> Non
 
 def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
     gate = threading.Event()
-    batcher = Batcher(workers=1, waiting=2)
+    batcher = Batcher(workers=1, max_queue_size=2)
 
     async def rush() -> list[object]:
         def ask(owner: str, item: int) -> "asyncio.Task[Completed[int]]":
             run = lambda items: [gate.wait(20) and each for each in items]  # noqa: E731
             return asyncio.ensure_future(
-                batcher.ask(run, item, time.monotonic() + 20, None, owner=owner)
+                batcher.run(run, item, time.monotonic() + 20, None, owner=owner)
             )
 
         crowd = [ask("rush", number) for number in range(5)]
@@ -300,14 +300,14 @@ def test_a_rush_for_one_owner_fills_its_own_line_and_no_other() -> None:
 
 def test_who_is_admitted_counts_as_waiting_until_it_leaves() -> None:
     length, busy = Gauge(), Gauge()
-    batcher = Batcher(workers=1, waiting=1, length=length, busy_workers=busy)
+    batcher = Batcher(workers=1, max_queue_size=1, length=length, busy_workers=busy)
     with batcher.admitted("a"), batcher.admitted("a"), batcher.admitted("b"):
-        assert (batcher.inside, length.value, busy.value) == (3, 3, 1)
+        assert (batcher.pending, length.value, busy.value) == (3, 3, 1)
         with pytest.raises(QueueFull, match="2 requests"):
             batcher.submit(lambda: None, "a")
         with pytest.raises(QueueFull, match="2 requests"), batcher.admitted("a"):
             pass
         with batcher.admitted("a", limited=False):
-            assert batcher.inside == 4
-    assert (batcher.inside, length.value, busy.value) == (0, 0, 0)
+            assert batcher.pending == 4
+    assert (batcher.pending, length.value, busy.value) == (0, 0, 0)
     batcher.close()

@@ -14,7 +14,7 @@ from anatomy.model_file import read
 from service.repository.loader import Loader
 from service.repository.model import Model
 from service.repository.scan import ModelFiles
-from service.runtime.beside import ContendedSession
+from service.runtime.contended_session import ContendedSession
 from service.runtime.engine import Engine, Session
 from service.scheduling.batcher import Batcher
 from service.telemetry.instruments import Gauge
@@ -34,8 +34,8 @@ def two_busy_workers() -> Gauge:
 
 @pytest.fixture
 def session(busy_workers: Gauge, repository_folder: Path) -> Session:
-    engine = Engine("cpu", threads=3, threads_beside=1, busy_workers=busy_workers)
-    return engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)
+    engine = Engine("cpu", threads=3, contended_threads=1, busy_workers=busy_workers)
+    return engine.load(read(repository_folder / "photos/1/model.onnx").proto, adapt_threads=True)
 
 
 def threads_of(beside: ContendedSession | None) -> int | None:
@@ -68,31 +68,33 @@ def test_only_runs_beside_others_take_the_session_with_fewer_threads(
 
 
 def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder: Path) -> None:
-    engine = Engine("cpu", threads=1, threads_beside=1, busy_workers=two_busy_workers())
+    engine = Engine("cpu", threads=1, contended_threads=1, busy_workers=two_busy_workers())
     assert (
-        engine.load(read(repository_folder / "photos/1/model.onnx").proto, by_load=True)._beside
+        engine.load(
+            read(repository_folder / "photos/1/model.onnx").proto, adapt_threads=True
+        )._beside
         is None
     )
-    engine = Engine("cpu", threads=2, threads_beside=1, busy_workers=two_busy_workers())
+    engine = Engine("cpu", threads=2, contended_threads=1, busy_workers=two_busy_workers())
     assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
 
 
 def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     imagenet_model: Path,
 ) -> None:
-    loader = Loader(Engine("cpu", threads=2, threads_beside=1, busy_workers=two_busy_workers()))
+    loader = Loader(Engine("cpu", threads=2, contended_threads=1, busy_workers=two_busy_workers()))
     heavy = loader.load(ModelFiles("heavy", "1", imagenet_model))
     assert isinstance(heavy, Model)
-    assert spins(heavy.lean._session)
-    assert threads_of(heavy.lean._beside) == 1
-    assert heavy.lean._beside is not None
-    assert not spins(heavy.lean._beside.session)
+    assert spins(heavy.main_session._session)
+    assert threads_of(heavy.main_session._beside) == 1
+    assert heavy.main_session._beside is not None
+    assert not spins(heavy.main_session._beside.session)
     assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
     digits = loader.load(
         ModelFiles("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx")
     )
     assert isinstance(digits, Model)
-    assert not spins(digits.lean._session)
+    assert not spins(digits.main_session._session)
 
 
 def spins(inner: Any) -> bool:

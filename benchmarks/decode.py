@@ -91,7 +91,7 @@ def calls_of(folder: Path) -> dict[str, Call]:
     sys.path.insert(0, str(folder))
     try:
         images, card = (
-            importlib.import_module("service.inputs.decode"),
+            importlib.import_module("service.inputs.preprocess"),
             importlib.import_module("anatomy.cards.card"),
         )
     finally:

@@ -11,8 +11,8 @@ from service.api.dependencies import ModelSpec, ServicesDependency, deadline_of,
 from service.api.responses import as_npy, as_png
 from service.inference.feature_map_images import as_picture
 from service.inputs.array_formats import CSV, JSON, NPY
-from service.inputs.decode import FORMATS, recognise
 from service.inputs.preprocess import Document, parse_stored
+from service.inputs.recognise import FORMATS, recognise
 
 router = APIRouter(tags=["inputs"])
 

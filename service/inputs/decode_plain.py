@@ -9,10 +9,12 @@ is broken: nothing is accepted here that it would refuse.
 
 import struct
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zlib import crc32
 
 from PIL import Image
+
+from service.inputs.orient import ORIENTATION
 
 PNG_MODES = {(8, 0, 0, 0, 0): "L", (8, 2, 0, 0, 0): "RGB"}
 JPEG_MODES = {1: "L", 3: "RGB"}
@@ -28,22 +30,12 @@ PHOTOSHOP = b"Photoshop 3.0\0"
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 BYTE_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
-ORIENTATION = 0x0112
 # Bytes of a value of each type.
 UNITS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}
+# A value of more bytes is stored apart from its entry, at an offset.
+INLINE_BYTES = 4
 # Type and count of the tags that Pillow reads in any case: orientation, resolution, its unit.
 TAGS = {ORIENTATION: (3, 1), 0x011A: (5, 1), 0x0128: (3, 1)}
-
-
-UPRIGHT: Mapping[int, Image.Transpose] = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 
 
 class _NotPlain(Exception):
@@ -72,7 +64,9 @@ class PlainPicture:
 
 
 def plain_png(data: bytes) -> PlainPicture | None:
-    """A PNG of 8 bits, not interlaced, that holds its pixels and nothing else; None for any other."""
+    """A PNG of 8 bits, not interlaced, that holds its pixels and nothing else; None for any
+    other.
+    """
     if len(data) < 33 or data[8:16] != b"\0\0\0\rIHDR":
         return None
     width, height, *kind, check = struct.unpack_from(">IIBBBBBI", data, 16)
@@ -93,22 +87,13 @@ def plain_jpeg(data: bytes) -> PlainPicture | None:
     """A JPEG of 8 bits in grey or three colours, with its segments in good order; None for any
     other.
     """
-    frames, exif, xmp = [], [], False
     try:
-        for marker, body in _segments(data):
-            if marker in FRAMES:
-                frames.append(body)
-            elif marker == APP1 and body.startswith(EXIF):
-                exif.append(body[len(EXIF) :])
-            elif marker == APP1 and body.startswith(XMP):
-                xmp = True
-            elif marker not in HARMLESS or _doubtful(body):
-                return None
-        size, mode = _frame(frames)
-        orientation = _orientation(exif)
+        header = _read_header(data)
+        size, mode = _frame(header.frames)
+        orientation = _orientation(header.exif)
     except (_NotPlain, struct.error):
         return None
-    if xmp and orientation is None:
+    if header.has_xmp and orientation is None:
         # Pillow then looks for it there.
         return None
     return PlainPicture(size, mode, orientation or 1, ("jpeg", mode, ""), data)
@@ -117,10 +102,27 @@ def plain_jpeg(data: bytes) -> PlainPicture | None:
 PLAIN: Mapping[str, Callable[[bytes], PlainPicture | None]] = {"JPEG": plain_jpeg, "PNG": plain_png}
 
 
-def upright(image: Image.Image, orientation: int) -> Image.Image:
-    """The picture turned as its EXIF orientation asks for, where that is one that exists."""
-    turn = UPRIGHT.get(orientation)
-    return image if turn is None else image.transpose(turn)
+@dataclass
+class _JpegHeader:
+    """What counts of the segments before the first scan."""
+
+    frames: list[bytes] = field(default_factory=list)
+    exif: list[bytes] = field(default_factory=list)
+    has_xmp: bool = False
+
+
+def _read_header(data: bytes) -> _JpegHeader:
+    header = _JpegHeader()
+    for marker, body in _segments(data):
+        if marker in FRAMES:
+            header.frames.append(body)
+        elif marker == APP1 and body.startswith(EXIF):
+            header.exif.append(body[len(EXIF) :])
+        elif marker == APP1 and body.startswith(XMP):
+            header.has_xmp = True
+        elif marker not in HARMLESS or _is_doubtful(body):
+            raise _NotPlain
+    return header
 
 
 def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -137,7 +139,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, bytes]]:
         at = stop
 
 
-def _doubtful(body: bytes) -> bool:
+def _is_doubtful(body: bytes) -> bool:
     return body.startswith(PHOTOSHOP) or any(
         body.startswith(key) and len(body) < SHORTEST[key] for key in SHORTEST
     )
@@ -169,16 +171,26 @@ def _orientation(exif: list[bytes]) -> int | None:
         return None
     if len(exif) != 1 or exif[0][:4] not in BYTE_ORDERS:
         raise _NotPlain
-    found, beside = {}, 0
-    for tag, kind, count, short, offset in _entries(exif[0]):
-        size = UNITS.get(kind, len(exif[0])) * count
-        beside += size if size > 4 else 0
-        if TAGS.get(tag, (kind, count)) != (kind, count) or tag in found or beside > len(exif[0]):
+    return _short_values(exif[0]).get(ORIENTATION)
+
+
+def _short_values(exif: bytes) -> dict[int, int]:
+    """The entries of the first directory by their tags, each read as a short value."""
+    values: dict[int, int] = {}
+    stored_apart = 0
+    for tag, kind, count, short, offset in _entries(exif):
+        expected = TAGS.get(tag, (kind, count))
+        if expected != (kind, count) or tag in values:
             raise _NotPlain
-        if size > 4 and offset + size > len(exif[0]):
+        size = UNITS.get(kind, len(exif)) * count
+        if size > INLINE_BYTES:
+            stored_apart += size
+            if offset + size > len(exif):
+                raise _NotPlain
+        if stored_apart > len(exif):
             raise _NotPlain
-        found[tag] = short
-    return found.get(ORIENTATION)
+        values[tag] = short
+    return values
 
 
 def _entries(exif: bytes) -> Iterator[tuple[int, int, int, int, int]]:

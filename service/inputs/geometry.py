@@ -6,22 +6,17 @@ pixel i covers `start + i * scale ... start + (i + 1) * scale`. Resampling reads
 i is a weighted sum over `centre ± support * max(scale, 1)`, and it is this window that
 `picture_rect` answers with, so that no picture pixel outside the rectangle has any influence.
 Pillow is the reference for every rounding here.
-
-The rule `digit` puts the frame around the ink, which depends on every pixel: a pixel far away that
-becomes ink moves the frame. For it the rectangle says which pixels an input pixel is made of within
-the frame that the picture has.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from anatomy.cards.card import ImageInput
-from service.inputs.digit_frame import Ink
 
 Interval = tuple[int, int]
 SUPPORT = {"nearest": 0.0, "bilinear": 1.0, "bicubic": 2.0, "lanczos": 3.0}
@@ -43,14 +38,13 @@ class Axis:
     @cached_property
     def scale(self) -> float:
         """Picture pixels per input pixel."""
-        return _single(self.stop - self.start) / (self.inner[1] - self.inner[0])
+        return single_precision(self.stop - self.start) / (self.inner[1] - self.inner[0])
 
     @property
     def ends(self) -> tuple[float, float]:
         """Where the whole input, padding included, would lie in the picture."""
-        return self.start - self.inner[0] * self.scale, self.start + (
-            self.size - self.inner[0]
-        ) * self.scale
+        first, stop = self.inner[0], self.size - self.inner[0]
+        return self.start - first * self.scale, self.start + stop * self.scale
 
     def seen(self, interval: Sequence[int]) -> Interval:
         """The picture pixels from which these input pixels are made; (0, 0) for none, or for
@@ -66,8 +60,8 @@ class Axis:
         """Where in the picture the centres of the inner input pixels lie."""
         return self.start + (np.arange(self.inner[1] - self.inner[0]) + 0.5) * self.scale
 
-    def _window(self, place: int) -> Interval:
-        centre = self.start + (place - self.inner[0] + 0.5) * self.scale
+    def _window(self, index: int) -> Interval:
+        centre = self.start + (index - self.inner[0] + 0.5) * self.scale
         aligned = self.scale == 1 and self.start.is_integer()
         if self.support == 0 or aligned:
             # Every kernel is zero at the whole numbers, so aligned pixels are copied.
@@ -104,7 +98,10 @@ class Geometry:
 
     @property
     def box(self) -> tuple[float, float, float, float]:
-        """The whole input in the picture's pixels: x0, y0, x1, y1; beyond the picture where padded."""
+        """The whole input in the picture's pixels: x0, y0, x1, y1.
+
+        It reaches beyond the picture where the input is padded.
+        """
         (y0, y1), (x0, x1) = self.axes[0].ends, self.axes[1].ends
         return x0, y0, x1, y1
 
@@ -118,69 +115,35 @@ def picture_rect(
     ((y0, y1), (x0, x1)) in picture pixels, within the picture; ((0, 0), (0, 0)) if the interval is
     empty or sees nothing but padding.
     """
-    rows, columns = (axis.seen(each) for axis, each in zip(geometry.axes, interval, strict=True))
+    (row_axis, column_axis), (row_interval, column_interval) = geometry.axes, interval
+    rows, columns = row_axis.seen(row_interval), column_axis.seen(column_interval)
     return (rows, columns) if rows[1] and columns[1] else ((0, 0), (0, 0))
 
 
-@lru_cache(maxsize=256)
-def frame(picture_size: tuple[int, int], spec: ImageInput) -> Geometry:
-    """The geometry that the card's resize rule gives a picture of this height and width."""
+def centred(
+    picture_size: tuple[int, int],
+    spec: ImageInput,
+    span: tuple[float, float],
+    filled: tuple[float, float],
+) -> Geometry:
+    """The middle `span` of the picture onto the middle `filled` of the input, both (h, w)."""
     support = SUPPORT[spec.resize.interpolation]
-    ratio = [length / size for length, size in zip(picture_size, spec.size, strict=True)]
-    if spec.resize.rule == "centre_crop":
-        spans = [size * min(ratio) * spec.resize.fraction for size in spec.size]
-    else:
-        spans = [float(length) for length in picture_size]
     rows, columns = (
-        _axis(
-            length, size, span, length / max(ratio) if spec.resize.rule == "pad" else size, support
-        )
-        for length, size, span in zip(picture_size, spec.size, spans, strict=True)
+        _centred_axis(picture_size[axis], spec.size[axis], span[axis], filled[axis], support)
+        for axis in (0, 1)
     )
     return Geometry((rows, columns))
 
 
-def frame_of_ink(picture_size: tuple[int, int], ink: Ink, spec: ImageInput) -> Geometry:
-    """The geometry that the rule `digit` gives: the ink's box into the rule's, its centre of mass
-    into the middle.
-    """
-    spans = [stop - start for start, stop in ink.box]
-    scale = max(spans) / (spec.resize.box or max(spec.size))
-    support = SUPPORT[spec.resize.interpolation]
-    rows, columns = (
-        _axis_of_ink(length, size, span, mass, scale, support)
-        for length, size, span, mass in zip(picture_size, spec.size, ink.box, ink.mass, strict=True)
-    )
-    return Geometry((rows, columns))
-
-
-def _axis_of_ink(
-    length: int, size: int, span: tuple[float, float], mass: float, scale: float, support: float
-) -> Axis:
-    """Whole input pixels onto the ink and as little paper beside it as the aspect asks for, if
-    there is any.
-
-    The mass comes into pixel `size // 2`, anywhere in it: so it lies in every one of MNIST's
-    pictures.
-    """
-    count = max(1, math.ceil((span[1] - span[0]) / scale - 1e-6))
-    beside = (count * scale - (span[1] - span[0])) / 2
-    start, stop = max(_single(span[0] - beside), 0.0), min(_single(span[1] + beside), float(length))
-    centre = (mass - start) * count / (stop - start)
-    # As for the count: what lies on a whole pixel but for rounding lies on it.
-    first = min(max(math.ceil(size // 2 - centre - 1e-6), 0), size - count)
-    return Axis(length, size, start, stop, (first, first + count), support)
-
-
-def _axis(length: int, size: int, span: float, filled: float, support: float) -> Axis:
+def _centred_axis(length: int, size: int, span: float, filled: float, support: float) -> Axis:
     """The middle `span` of the picture's axis onto the middle `filled` of the input's."""
     count = max(1, round(filled))
     first = (size - count) // 2
-    start = _single((length - span) / 2)
-    stop = min(_single((length + span) / 2), float(length))
+    start = single_precision((length - span) / 2)
+    stop = min(single_precision((length + span) / 2), float(length))
     return Axis(length, size, start, stop, (first, first + count), support)
 
 
-def _single(value: float) -> float:
+def single_precision(value: float) -> float:
     """Rounded as Pillow does: it keeps a box in single precision."""
     return float(np.float32(value))

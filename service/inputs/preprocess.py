@@ -10,8 +10,9 @@ import numpy as np
 from anatomy.cards.card import ImageInput
 from service.errors import Impossible, NoImageInput
 from service.inputs.array_formats import CSV, JSON, NPY, from_csv, from_json, from_npy
-from service.inputs.decode import Prepared, decode, prepare
+from service.inputs.decode import decode
 from service.inputs.geometry import picture_rect
+from service.inputs.resize import Prepared, prepare
 from service.inputs.tensor_check import coerce, describe_input
 from service.repository.model import Model
 

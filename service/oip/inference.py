@@ -16,8 +16,8 @@ import numpy as np
 
 from service.errors import DeadlinePassed, FoveaError, Impossible, InvalidRequest, TooLarge
 from service.inference.pipeline import Pipeline, PreparedInput, run_batches
-from service.inputs.decode import FORMATS
 from service.inputs.preprocess import Picture, preprocess
+from service.inputs.recognise import FORMATS
 from service.oip import classification, datatypes, tensors
 from service.oip.datatypes import BYTES, Array
 from service.oip.request import InferRequest, InputTensor, RequestedOutput

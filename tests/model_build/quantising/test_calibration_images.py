@@ -8,7 +8,8 @@ from PIL import Image
 
 from anatomy.cards.card import ImageInput, Resize
 from model_build.quantising.calibration_images import ImageError, images_in, prepared
-from service.inputs.decode import decode, prepare
+from service.inputs.decode import decode
+from service.inputs.resize import prepare
 
 SPECS = [
     ImageInput((224, 224), "RGB", Resize("centre_crop", 224 / 256, "bicubic")),

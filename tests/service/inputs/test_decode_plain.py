@@ -15,8 +15,10 @@ from PIL import Image
 from anatomy.cards.card import ImageInput, Resize
 from service.errors import BrokenPicture, FoveaError, TooManyPixels
 from service.inputs import decode as decode_module
-from service.inputs.decode import decode, prepare, recognise
+from service.inputs.decode import decode
 from service.inputs.decode_plain import PLAIN, plain_jpeg, plain_png
+from service.inputs.recognise import recognise
+from service.inputs.resize import prepare
 from tests.service.inputs.picture_files import LIMIT, colourful, encoded, grey
 
 
@@ -55,7 +57,7 @@ PLAIN_FILES = {
 
 
 def with_pillow(data: bytes) -> tuple[str, Any]:
-    return outcome(lambda: decode_module._with_pillow(recognise(data), data, LIMIT))
+    return outcome(lambda: decode_module._decode_with_pillow(recognise(data), data, LIMIT))
 
 
 def outcome(call: Any) -> tuple[str, Any]:

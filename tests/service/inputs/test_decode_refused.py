@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from service.errors import BrokenPicture, EmptyBody, FoveaError, TooManyPixels, UnsupportedPicture
-from service.inputs.decode import decode, recognise
+from service.inputs.decode import decode
+from service.inputs.recognise import recognise
 from tests.service.inputs.picture_files import LIMIT, colourful, encoded
 
 

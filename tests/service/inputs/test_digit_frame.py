@@ -1,4 +1,4 @@
-"""Ink is told from paper, whatever the light, and a digit becomes what networks for MNIST expect."""
+"""Ink is told from paper, whatever the light, and a digit becomes what MNIST networks expect."""
 
 import io
 from typing import Any
@@ -12,9 +12,11 @@ from PIL import Image
 
 from anatomy.cards.card import ImageInput, Resize
 from service.errors import Impossible
-from service.inputs.decode import decode, prepare
-from service.inputs.digit_frame import _cells, _paper, _pieces
+from service.inputs.connected_components import cells_of, connected_components
+from service.inputs.decode import decode
+from service.inputs.foreground import fit_paper
 from service.inputs.geometry import picture_rect
+from service.inputs.resize import prepare
 
 Array = np.ndarray[Any, Any]
 DIGITS = ImageInput((28, 28), "L", Resize("digit", box=20), "auto")
@@ -149,18 +151,18 @@ def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 20))))
-def test_pieces_are_what_can_be_reached_over_sides_and_corners(cells: Array) -> None:
+def test_components_are_what_can_be_reached_over_sides_and_corners(cells: Array) -> None:
     left = {(int(y), int(x)) for y, x in np.argwhere(cells)}
-    for piece in _pieces(cells):
-        places = {(int(y), int(x)) for y, x in np.argwhere(_cells(piece, cells.shape))}
-        reached, rim = set(), [min(places)]
+    for component in connected_components(cells):
+        positions = {(int(y), int(x)) for y, x in np.argwhere(cells_of(component, cells.shape))}
+        reached, rim = set(), [min(positions)]
         while rim:
             y, x = rim.pop()
             reached.add((y, x))
             around = {(y + down, x + across) for down in (-1, 0, 1) for across in (-1, 0, 1)}
             rim += (around & left) - reached - set(rim)
-        assert places == reached
-        left -= places
+        assert positions == reached
+        left -= positions
     assert not left
 
 
@@ -178,7 +180,7 @@ def test_the_paper_is_the_plane_of_least_squares_through_the_border(
     y, x = np.nonzero(border)
     terms = np.stack([np.ones(len(y)), rows[y], columns[x]], axis=1)
     expected = (terms @ np.linalg.lstsq(terms, grey[border].astype(float))[0]).tolist()
-    paper, spread = _paper(grey, rows, columns)
+    paper, spread = fit_paper(grey, rows, columns)
     assert paper.tone(rows, columns)[border].tolist() == pytest.approx(expected, abs=1e-9)
     assert spread == pytest.approx(
         1.4826 * np.median(np.abs(grey[border] - np.array(expected))), abs=1e-9

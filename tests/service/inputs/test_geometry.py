@@ -1,14 +1,17 @@
 """How a picture becomes an input, and which of its pixels each part of the input is made of."""
 
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from anatomy.cards.card import ImageInput, Resize
-from service.inputs.decode import prepare
-from service.inputs.geometry import frame, picture_rect
+from anatomy.cards.inputs import Rule
+from service.inputs import resize_rules
+from service.inputs.geometry import Geometry, picture_rect
+from service.inputs.resize import prepare
+from service.inputs.source_image import SourceImage
 from tests.service.inputs.picture_files import colourful, grey
 
 
@@ -16,6 +19,14 @@ def spec(
     size: tuple[int, int], rule: Any = "centre_crop", colour: Any = "RGB", **resize: Any
 ) -> ImageInput:
     return ImageInput(size, colour, Resize(rule, **resize))
+
+
+def frame(size: tuple[int, int], rule: ImageInput) -> Geometry:
+    return resize_rules.frame(SourceImage(Image.new(rule.colour, size[::-1])), rule)
+
+
+def test_every_rule_that_a_card_may_name_is_registered() -> None:
+    assert set(resize_rules.RULES) == set(get_args(Rule))
 
 
 def test_a_picture_of_the_right_size_is_taken_pixel_for_pixel() -> None:

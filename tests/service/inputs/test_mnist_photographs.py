@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from anatomy.cards.card import ImageInput, Resize
-from service.inputs.decode import decode, prepare
+from service.inputs.decode import decode
+from service.inputs.resize import prepare
 
 Array = np.ndarray[Any, Any]
 DATA = Path(__file__).parents[2] / "data/mnist"

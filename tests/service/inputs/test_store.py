@@ -1,4 +1,4 @@
-"""The store of posted pictures: content-addressed, bounded, shared, and safe against crafted ids."""
+"""The store of posted pictures: content-addressed, bounded, shared, safe against crafted ids."""
 
 import errno
 import hashlib

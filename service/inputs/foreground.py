@@ -1,39 +1,33 @@
-"""Ink on paper: which grey levels of a picture are paper, and where on it the ink is.
+"""Foreground segmentation: which grey levels of a picture are paper, and where on it the ink is.
 
 The paper's tone is a plane fitted to the picture's border, so that a photograph may be brighter on
-one side. What differs from it by more than its grain is ink; specks count as paper. All of it is
-found in a reduced copy, in which noise is averaged away; places are given in pixels of the whole
-picture.
+one side. What differs from it by more than its grain is ink; small components count as paper. The
+segmentation works on a reduced copy, in which noise is averaged away; positions are in pixels of
+the picture itself.
 """
 
-import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+
+from service.inputs.connected_components import without_small_components
 
 Array = np.ndarray[Any, Any]
 Polarity = Literal["as_is", "light_on_dark", "dark_on_light", "auto"]
 Sign = Literal[-1, 1]
 Span = tuple[float, float]
 
-# The reduced copy has at most so many pixels along either side; specks are looked for on a grid of
-# so many cells.
-REDUCED = 512
-CELLS = 64
 # Least contrast of ink, in grey levels and in standard deviations of the paper's grain.
-LEAST = 16
+LEAST_CONTRAST = 16
 GRAIN = 6
 # Ink begins at this part of the strongest contrast: low, for the faint rim of a stroke is part of
 # its width. In a picture of a few pixels even the faintest of them is as wide as one that the
 # network sees.
 RIM = 0.2
 FAINT = 0.01
-SMALL = 64
-# A connected piece with less than this part of the largest one's ink is a speck.
-SPECK = 0.05
-# Places with a larger condition number than this lie on a line, and many planes go through it.
+FEW_PIXELS = 64
+# Positions with a larger condition number than this lie on a line, and many planes go through it.
 LINE = 1e6
 # Less grain than this, in grey levels, is rounding.
 EVEN = 1e-6
@@ -50,7 +44,7 @@ class Paper:
     across: float
 
     def tone(self, rows: Array, columns: Array) -> Array:
-        """The tone at these places, [len(rows), len(columns)]; pixel i lies at i + 0.5."""
+        """The tone at these positions, [len(rows), len(columns)]; pixel i lies at i + 0.5."""
         tone: Array = self.level + self.down * rows[:, None] + self.across * columns[None, :]
         return tone
 
@@ -79,53 +73,17 @@ class Foreground:
     """None for a blank sheet."""
 
 
-@dataclass(frozen=True)
-class ContrastStretch:
-    """The straight line from grey levels to ink: the paper's tone becomes 0, `white` levels from it
-    become 255.
-    """
-
-    paper: Paper
-    sign: Sign
-    white: float
-
-    def applied(self, grey: Array, rows: Array, columns: Array) -> Array:
-        """The ink in grey levels [H, W] taken at these rows and columns: uint8, each pixel for
-        itself.
-        """
-        ink = contrast(grey, self.paper, self.sign, rows, columns)
-        levels: Array = np.rint(np.clip(ink * (255 / self.white), 0, 255)).astype(np.uint8)
-        return levels
-
-
-def factor_of(height: int, width: int) -> int:
-    """By how much a picture of this size is to be reduced before `look`."""
-    return max(1, math.ceil(max(height, width) / REDUCED))
-
-
-def look(grey: Array, factor: int, polarity: Polarity) -> Foreground:
-    """The sheet shown by these grey levels [h, w], each the mean of `factor` x `factor` pixels of
+def segment(grey: Array, factor: int, polarity: Polarity) -> Foreground:
+    """The foreground of these grey levels [h, w], each the mean of `factor` x `factor` pixels of
     the picture.
     """
     rows, columns = ((np.arange(count) + 0.5) * factor for count in grey.shape)
-    paper, grain = _paper(grey, rows, columns)
+    paper, grain = fit_paper(grey, rows, columns)
     ink = contrast(grey, paper, 1, rows, columns)
     sign = _sign(ink, grain, polarity)
     if sign < 0:
         np.negative(ink, out=ink)
     return Foreground(paper, sign, float(ink.max()), _ink(ink, grain, rows, columns, factor))
-
-
-def tones(sheet: Foreground, grey: Array, rows: Array, columns: Array) -> ContrastStretch:
-    """The tones by which the strongest ink of these grey levels [H, W], resized ones, becomes 255.
-
-    Thin strokes pale when they are resized, so it is theirs that counts; but what a kernel adds at
-    an edge is no ink.
-    """
-    resized = contrast(grey, sheet.paper, sheet.sign, rows, columns).max(initial=0)
-    return ContrastStretch(
-        sheet.paper, sheet.sign, max(min(float(resized), sheet.strongest), LEAST)
-    )
 
 
 def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array) -> Array:
@@ -137,15 +95,16 @@ def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array)
     return difference
 
 
-def _paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
+def fit_paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
     """The plane through the border by least squares without outliers, and the standard deviation of
     its grain.
     """
     levels = _border(grey).astype(np.float64)
     if not levels.any():
         return Paper(0.0, 0.0, 0.0), 0.0
-    places = (_border(np.broadcast_to(each, grey.shape)) for each in (rows[:, None], columns))
-    terms = np.stack([np.ones(len(levels)), *places])
+    down_terms = _border(np.broadcast_to(rows[:, None], grey.shape))
+    across_terms = _border(np.broadcast_to(columns, grey.shape))
+    terms = np.stack([np.ones(len(levels)), down_terms, across_terms])
     residual = levels - _median(levels)
     grain, plane, before = _deviation(residual), np.zeros(3), None
     for _ in range(3):
@@ -163,7 +122,7 @@ def _paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
 def _plane(terms: Array, levels: Array, kept: Array, grain: float) -> Array:
     """The coefficients of `terms` [3, n] that come nearest to the kept ones of `levels` [n].
 
-    By the normal equations, which is quick, unless the places lie on a line or the paper is
+    By the normal equations, which is quick, unless the positions lie on a line or the paper is
     perfectly even: then levels may equal a threshold, and the last bit decides.
     """
     if grain >= EVEN:
@@ -211,66 +170,14 @@ def _sign(lighter: Array, grain: float, polarity: Polarity) -> Sign:
 
 def _ink(ink: Array, grain: float, rows: Array, columns: Array, factor: int) -> Ink | None:
     strongest = float(ink.max())
-    if strongest < max(LEAST, GRAIN * grain):
+    if strongest < max(LEAST_CONTRAST, GRAIN * grain):
         return None
-    rim = RIM if max(ink.shape) > SMALL else FAINT
+    rim = RIM if max(ink.shape) > FEW_PIXELS else FAINT
     threshold = min(max(rim * strongest, (GRAIN - 1) * grain), strongest / 2)
-    shown = _without_specks(ink * (ink > threshold))
+    shown = without_small_components(ink * (ink > threshold))
     spans, masses = [], []
-    for places, weights in ((rows, shown.sum(axis=1)), (columns, shown.sum(axis=0))):
+    for positions, weights in ((rows, shown.sum(axis=1)), (columns, shown.sum(axis=0))):
         (inked,) = np.nonzero(weights)
         spans.append((float(inked[0] * factor), float((inked[-1] + 1) * factor)))
-        masses.append(float(places @ weights / weights.sum()))
+        masses.append(float(positions @ weights / weights.sum()))
     return Ink((spans[0], spans[1]), (masses[0], masses[1]))
-
-
-def _without_specks(ink: Array) -> Array:
-    """The ink [h, w] without the pieces that are specks; pieces are told apart on a grid of cells."""
-    cell = max(1, math.ceil(max(ink.shape) / CELLS))
-    weights = _sums(_sums(ink, cell).T, cell).T
-    pieces = list(_pieces(weights > 0))
-    inks = [float(weights[_cells(piece, weights.shape)].sum()) for piece in pieces]
-    large = [piece for piece, each in zip(pieces, inks, strict=True) if each >= SPECK * max(inks)]
-    if len(large) == len(pieces):
-        return ink
-    kept = _cells(sum(large), weights.shape).repeat(cell, axis=0).repeat(cell, axis=1)
-    clean: Array = ink * kept[: ink.shape[0], : ink.shape[1]]
-    return clean
-
-
-def _sums(ink: Array, count: int) -> Array:
-    """The sums of each `count` rows, the last ones perhaps of fewer."""
-    if count == 1:
-        return ink
-    whole = len(ink) // count * count
-    sums: Array = ink[:whole].reshape(-1, count, ink.shape[1]).sum(axis=1)
-    return sums if whole == len(ink) else np.vstack([sums, ink[whole:].sum(axis=0)])
-
-
-def _pieces(cells: Array) -> Iterator[int]:
-    """Each connected piece of cells [h, w] (diagonals connect), with a bit for each of its cells,
-    see `_cells`.
-
-    A number of many bits is moved by one cell in one step: that is how a piece grows into its
-    neighbours.
-    """
-    width = cells.shape[1] + 1
-    # The empty column keeps the ends of neighbouring rows apart.
-    packed = np.packbits(np.pad(cells, ((0, 0), (0, 1))), bitorder="little")
-    left = int.from_bytes(packed.tobytes(), "little")
-    while left:
-        piece, grown = 0, left & -left
-        while grown != piece:
-            piece = grown
-            wide = piece | piece << 1 | piece >> 1
-            grown = (wide | wide << width | wide >> width) & left
-        yield piece
-        left ^= piece
-
-
-def _cells(piece: int, shape: tuple[int, ...]) -> Array:
-    """Where the bits of a piece lie: bool [h, w]."""
-    height, width = shape[0], shape[1] + 1
-    packed = np.frombuffer(piece.to_bytes((height * width + 7) // 8, "little"), np.uint8)
-    bits = np.unpackbits(packed, count=height * width, bitorder="little")
-    return bits.view(bool).reshape(height, width)[:, :-1]

@@ -53,10 +53,9 @@ def load(folder: Path = STATIC) -> Assets:
         if path.is_file()
     }
     files = {name: _asset(path) for name, path in paths.items()}
-    whole = hashlib.sha256(
-        "\n".join(f"{name} {each.etag}" for name, each in files.items()).encode()
-    )
-    return Assets(files, whole.hexdigest()[:16], newest(folder))
+    tags = "\n".join(f"{name} {asset.etag}" for name, asset in files.items())
+    digest = hashlib.sha256(tags.encode()).hexdigest()[:16]
+    return Assets(files, digest, newest(folder))
 
 
 def newest(folder: Path = STATIC) -> int:
@@ -68,8 +67,8 @@ def newest(folder: Path = STATIC) -> int:
 
 def _asset(path: Path) -> Asset:
     data = path.read_bytes()
-    kind = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    media_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     # Some systems know scripts by an older name, which a browser told not to sniff refuses.
-    kind = "text/javascript" if path.suffix == ".js" else kind
-    charset = "; charset=utf-8" if kind.startswith("text/") else ""
-    return Asset(data, kind + charset, f'"{hashlib.sha256(data).hexdigest()[:16]}"')
+    media_type = "text/javascript" if path.suffix == ".js" else media_type
+    charset = "; charset=utf-8" if media_type.startswith("text/") else ""
+    return Asset(data, media_type + charset, f'"{hashlib.sha256(data).hexdigest()[:16]}"')

@@ -20,9 +20,9 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 # Asked for anew each time, and answered 304 while unchanged.
-CHECKED = "no-cache"
+REVALIDATED = "no-cache"
 # Other bytes would have another address.
-KEPT = "public, max-age=31536000, immutable"
+IMMUTABLE = "public, max-age=31536000, immutable"
 
 
 class Pages:
@@ -41,20 +41,20 @@ class Pages:
         if newest() != self._assets.newest:
             self._assets = load()
         page = Asset(self._assets.page, "text/html; charset=utf-8", f'"{self._assets.digest}"')
-        return _answer(request, page, CHECKED)
+        return _respond(request, page, REVALIDATED)
 
     async def file(self, request: Request, path: str) -> Response:
         """A script, a style or an icon; below the digest of all, or by its own name."""
         assets: Assets = self._assets
         digest, _, name = path.partition("/")
-        known = assets.files.get(name if digest == assets.digest else path)
-        if known is None:
+        asset = assets.files.get(name if digest == assets.digest else path)
+        if asset is None:
             raise HTTPException(404)
-        return _answer(request, known, KEPT if digest == assets.digest else CHECKED)
+        return _respond(request, asset, IMMUTABLE if digest == assets.digest else REVALIDATED)
 
 
-def _answer(request: Request, asset: Asset, caching: str) -> Response:
-    headers = HEADERS | {"Cache-Control": caching, "ETag": asset.etag}
+def _respond(request: Request, asset: Asset, cache_control: str) -> Response:
+    headers = HEADERS | {"Cache-Control": cache_control, "ETag": asset.etag}
     if request.headers.get("if-none-match") == asset.etag:
         return Response(status_code=304, headers=headers)
     return Response(asset.data, media_type=asset.media_type, headers=headers)

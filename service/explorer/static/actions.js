@@ -34,19 +34,19 @@ export class Actions {
   constructor(store) {
     this.#store = store;
     this.#fetching = Object.fromEntries(FETCHED.map((key) => [key, new Latest(store, key)]));
-    store.on(["prediction", "model"], (value) => this.#takeInput(value));
+    store.on(["prediction", "model"], (state) => this.#takeInput(state));
     store.on(["layers", "layer", "input"], () => this.#fetchLayer());
-    store.on(["maps", "layer", "channel", "unit"], (value) => this.#chooseStrongest(value));
+    store.on(["maps", "layer", "channel", "unit"], (state) => this.#chooseStrongest(state));
   }
 
   /** @param {import("./state.js").State} state */
   #takeInput({ scene: { model, input }, prediction }) {
-    const found =
+    const id =
       prediction.status === "ready" && prediction.value.spec === model
         ? prediction.value.input_id
         : null;
     if (prediction.status === "loading" && input !== null) return;
-    this.#store.setScene({ input: found });
+    this.#store.setScene({ input: id });
   }
 
   #fetchLayer() {
@@ -93,17 +93,17 @@ export class Actions {
    */
   #chooseStrongest({ scene: { maps, layer }, channel, unit }) {
     if (maps.status !== "ready" || maps.value.layer !== layer) return;
-    const found = maps.value;
+    const shown = maps.value;
     const fits =
-      unit?.length === found.size.length && unit.every((index, axis) => index < found.size[axis]);
-    if (fits && channel !== null && channel < found.channels) return;
+      unit?.length === shown.size.length && unit.every((index, axis) => index < shown.size[axis]);
+    if (fits && channel !== null && channel < shown.channels) return;
     // A link may name a channel alone: then the strongest unit of that one.
-    const named = unit === null && channel !== null && channel < found.channels;
+    const named = unit === null && channel !== null && channel < shown.channels;
     const place =
-      largest(named ? found.map(channel) : found.data) + (named ? channel * found.length : 0);
+      largest(named ? shown.map(channel) : shown.data) + (named ? channel * shown.length : 0);
     this.#store.set({
-      channel: Math.floor(place / found.length),
-      unit: positionOf(place % found.length, found.size),
+      channel: Math.floor(place / shown.length),
+      unit: positionOf(place % shown.length, shown.size),
     });
   }
 
@@ -240,8 +240,8 @@ export class Actions {
  */
 async function predictionOf(model, blob, signal) {
   try {
-    const found = await api.predict(model, blob, signal);
-    return { ...found, spec: model, trouble: null };
+    const answer = await api.predict(model, blob, signal);
+    return { ...answer, spec: model, trouble: null };
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== IMPOSSIBLE) throw error;
     // Perhaps only the output is no list of classes: the layers can still be seen.
@@ -257,8 +257,8 @@ async function predictionOf(model, blob, signal) {
  * @param {AbortSignal} signal
  */
 async function tables(model, layer, input, signal) {
-  const found = await api.receptiveFields(model, layer.index, { input_id: input }, signal);
-  return { ...found, input };
+  const table = await api.receptiveFields(model, layer.index, { input_id: input }, signal);
+  return { ...table, input };
 }
 
 /**

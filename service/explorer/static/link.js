@@ -14,14 +14,14 @@ const number = (text) => (text !== null && /^\d+$/.test(text) ? Number(text) : n
 
 /** @returns {Place} */
 export function readLink(hash = location.hash) {
-  const found = new URLSearchParams(hash.slice(1));
-  const unit = positionIn(found.get("unit"));
-  const input = found.get("input");
+  const parts = new URLSearchParams(hash.slice(1));
+  const unit = positionIn(parts.get("unit"));
+  const input = parts.get("input");
   return {
-    model: found.get("model"),
+    model: parts.get("model"),
     input: input !== null && /^[0-9a-f]{64}$/.test(input) ? input : null,
-    layer: number(found.get("layer")),
-    channel: number(found.get("channel")),
+    layer: number(parts.get("layer")),
+    channel: number(parts.get("channel")),
     unit,
   };
 }

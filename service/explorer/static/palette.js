@@ -91,9 +91,9 @@ export function scaleFor(range, chosen, signed = range[0] < 0) {
  */
 export function cssColour(value, scale) {
   if (!Number.isFinite(value)) return NOT_FINITE;
-  const place = step(value, scale) * 3;
+  const index = step(value, scale) * 3;
   const colours = TABLES[scale.palette];
-  return `rgb(${colours[place]} ${colours[place + 1]} ${colours[place + 2]})`;
+  return `rgb(${colours[index]} ${colours[index + 1]} ${colours[index + 2]})`;
 }
 
 /**
@@ -103,9 +103,9 @@ export function cssColour(value, scale) {
  */
 export function inkOn(value, scale) {
   if (!Number.isFinite(value)) return "#000";
-  const place = step(value, scale) * 3;
+  const index = step(value, scale) * 3;
   const [red, green, blue] = [0, 1, 2].map((part) =>
-    linear(TABLES[scale.palette][place + part] / 255),
+    linear(TABLES[scale.palette][index + part] / 255),
   );
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000" : "#fff";
 }

@@ -83,21 +83,21 @@ function channelStatistics(data, start, length) {
  */
 function strongest(maps, channels) {
   /** @type {{place: number, value: number}[]} */
-  const found = [];
+  const units = [];
   let least = -Infinity;
   for (let channel = 0; channel < maps.channels; channel += 1) {
-    if (found.length === STRONGEST && !(channels[channel].high > least)) continue;
+    if (units.length === STRONGEST && !(channels[channel].high > least)) continue;
     const start = channel * maps.length;
     for (let place = start; place < start + maps.length; place += 1) {
       const value = maps.data[place];
-      if (value - value !== 0 || (found.length === STRONGEST && !(value > least))) continue;
-      const rank = found.findIndex((each) => each.value < value);
-      found.splice(rank < 0 ? found.length : rank, 0, { place, value });
-      if (found.length > STRONGEST) found.pop();
-      if (found.length === STRONGEST) least = found.at(-1).value;
+      if (value - value !== 0 || (units.length === STRONGEST && !(value > least))) continue;
+      const rank = units.findIndex((each) => each.value < value);
+      units.splice(rank < 0 ? units.length : rank, 0, { place, value });
+      if (units.length > STRONGEST) units.pop();
+      if (units.length === STRONGEST) least = units.at(-1).value;
     }
   }
-  return found.map(({ place, value }) => ({
+  return units.map(({ place, value }) => ({
     channel: Math.floor(place / maps.length),
     unit: positionOf(place % maps.length, maps.size),
     value,

@@ -56,13 +56,12 @@ export class UrlSync {
   constructor(store, actions, say) {
     this.#actions = actions;
     this.#say = say;
-    const { state } = store;
-    this.#state = state;
-    store.on(["models", "model"], (value) => this.#chooseFirstModel(value));
-    store.on(["model"], (value) => this.#forget(value));
-    store.on(["layers", "layer"], (value) => this.#chooseFirstLayer(value));
-    store.on(["samples", "model", "prediction"], (value) => this.#giveFirstInput(value));
-    store.on(["maps", "channel", "unit"], (value) => this.#missUnit(value));
+    this.#state = store.state;
+    store.on(["models", "model"], (state) => this.#chooseFirstModel(state));
+    store.on(["model"], (state) => this.#forget(state));
+    store.on(["layers", "layer"], (state) => this.#chooseFirstLayer(state));
+    store.on(["samples", "model", "prediction"], (state) => this.#giveFirstInput(state));
+    store.on(["maps", "channel", "unit"], (state) => this.#missUnit(state));
     store.on(
       ["model", "input", "layer", "channel", "unit", "layers", "samples", "prediction", "playing"],
       () => this.#writeLink(),
@@ -73,14 +72,14 @@ export class UrlSync {
   /** @param {State} state */
   #chooseFirstModel({ scene: { model }, models }) {
     if (models.status !== "ready" || model !== null) return;
-    const asked = specOf(this.#pending.model, models.value.models);
-    if (this.#pending.model && !asked) {
+    const spec = specOf(this.#pending.model, models.value.models);
+    if (this.#pending.model && !spec) {
       this.#say(`The link's model ${this.#pending.model} is not served here.`);
       this.#pending = NOTHING;
     }
     const served = models.value.models;
     const first = served.find((each) => each.default) ?? served[0];
-    if (asked ?? first) this.#actions.chooseModel(asked ?? `${first.name}:${first.version}`);
+    if (spec ?? first) this.#actions.chooseModel(spec ?? `${first.name}:${first.version}`);
   }
 
   /** @param {State} state */
@@ -275,8 +274,8 @@ export function specOf(asked, served) {
   if (!asked) return null;
   const cut = asked.lastIndexOf(":");
   const [name, version] = cut < 0 ? [asked, null] : [asked.slice(0, cut), asked.slice(cut + 1)];
-  const found = served.find(
+  const model = served.find(
     (each) => each.name === name && (version === null || each.versions.includes(version)),
   );
-  return found ? `${name}:${version ?? found.version}` : null;
+  return model ? `${name}:${version ?? model.version}` : null;
 }

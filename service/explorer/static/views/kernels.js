@@ -90,21 +90,21 @@ class KernelsView {
     this.#canvas.addEventListener("pointerleave", () => this.#tell(null));
     this.#canvas.addEventListener("click", (event) => {
       const { left, top } = this.#canvas.getBoundingClientRect();
-      const found =
+      const weight =
         this.#sheet &&
         kernelAt(this.#sheet, this.#store.state.kernels.value, {
           x: event.clientX - left,
           y: event.clientY - top,
         });
-      if (found && this.#store.state.unit !== null)
-        this.#actions.chooseUnit(found.output, this.#store.state.unit);
+      if (weight && this.#store.state.unit !== null)
+        this.#actions.chooseUnit(weight.output, this.#store.state.unit);
     });
     store.on(["model"], () => {
       this.#due = true;
       this.#fetching.clear();
     });
-    store.on(["layers", "layer", "channel"], (value, changed) => this.#later(value, changed));
-    store.on(["kernels", "layers", "layer"], (value) => this.#show(value));
+    store.on(["layers", "layer", "channel"], (state, changed) => this.#later(state, changed));
+    store.on(["kernels", "layers", "layer"], (state) => this.#show(state));
     store.on(["colours", "theme"], this.#repaint);
   }
 

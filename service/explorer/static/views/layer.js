@@ -33,8 +33,8 @@ class LayerView {
   #enlargedChannel = null;
   #head;
   #sheet = new MapSheet({
-    onPoint: (found) => this.#point(found),
-    onChoose: (value) => this.#choose(value),
+    onPoint: (unit) => this.#point(unit),
+    onChoose: (unit) => this.#choose(unit),
   });
   #enlarged = new EnlargedView({
     // Not the channel that it shows: that may still be one that was pointed at in the sheet.
@@ -45,8 +45,8 @@ class LayerView {
   });
   #readout = createReadout();
   #strongest = createStrongest({
-    onPoint: (found) => this.#point(found),
-    onChoose: (value) => this.#choose(value),
+    onPoint: (unit) => this.#point(unit),
+    onChoose: (unit) => this.#choose(unit),
   });
   #legend = createLegend();
   #tools;
@@ -89,7 +89,7 @@ class LayerView {
     );
     this.#body = element("div", { class: "layer-body" }, single, many);
     root.append(this.#head.element, this.#tools.element, this.#notice, this.#body, this.#announced);
-    store.on(["maps"], (value) => this.#noteRange(value));
+    store.on(["maps"], (state) => this.#noteRange(state));
     store.on(["colours"], ({ colours }) => keepColours(colours));
     store.on(
       ["maps", "layers", "layer", "colours", "seenRange", "input", "prediction", "fields"],
@@ -128,9 +128,9 @@ class LayerView {
 
   #showSlice(wanted) {
     const last = (this.#contents?.maps.size[0] ?? 1) - 1;
-    const found = Math.min(Math.max(wanted, 0), last);
-    if (found === this.#slice) return;
-    this.#slice = found;
+    const next = Math.min(Math.max(wanted, 0), last);
+    if (next === this.#slice) return;
+    this.#slice = next;
     this.#show();
   }
 

@@ -46,8 +46,8 @@ class LayerListView {
       card.focus({ preventScroll: true });
       this.#actions.chooseLayer(Number(card.dataset.index));
     });
-    store.on(["layers", "models"], (value) => this.#show(value));
-    store.on(["layer"], (value) => this.#choose(value));
+    store.on(["layers", "models"], (state) => this.#show(state));
+    store.on(["layer"], (state) => this.#choose(state));
     store.on(
       ["prediction"],
       ({ prediction }) => this.#built && showAnswer(this.#built.output, prediction),

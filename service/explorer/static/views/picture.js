@@ -81,11 +81,10 @@ class PictureView {
    */
   constructor(root, store, actions) {
     this.#actions = actions;
-    const { state } = store;
-    this.#state = state;
+    this.#state = store.state;
     this.#page = new Page(root, (on) => this.#wish(on));
     store.on(["input"], () => this.#load());
-    store.on(["input", "prediction", "given"], (value) => this.#wait(value));
+    store.on(["input", "prediction", "given"], (state) => this.#wait(state));
     store.on(["fields"], () => this.#adopt());
     store.on(
       ["pointed", "channel", "unit", "pixel", "pixelOn", "maps", "fields", "layers"],
@@ -110,14 +109,14 @@ class PictureView {
     } = this.#state;
     if (input === null || given === null) return;
     try {
-      const found = await loadedInput(
+      const loaded = await loadedInput(
         this.#loaded,
         { input, model, blob: given.blob, name: given.name },
         this.#wished,
         signal,
       );
       if (signal.aborted) return;
-      this.#loaded = found;
+      this.#loaded = loaded;
       this.#page.fail(null);
       this.#adopt();
     } catch (error) {
@@ -239,12 +238,12 @@ function chosen({ scene: { maps, layer }, pointed, channel, unit }) {
 async function loadedInput(before, wanted, wished, signal) {
   const same = before?.input === wanted.input && before.model === wanted.model;
   const posted = same ? before.posted : await decoded(wanted.blob);
-  const found = { ...wanted, posted, given: same ? before.given : null };
-  if (found.given === null && (posted === null || wished === "source")) {
+  const loaded = { ...wanted, posted, given: same ? before.given : null };
+  if (loaded.given === null && (posted === null || wished === "source")) {
     const given = await api.networkView(wanted.model, wanted.input, signal);
-    found.given = given instanceof Blob ? await decoded(given) : given;
+    loaded.given = given instanceof Blob ? await decoded(given) : given;
   }
-  return found;
+  return loaded;
 }
 
 /** Numbers are shown as the network is given them; a picture as posted, if the browser can and that is wished. */

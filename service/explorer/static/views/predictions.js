@@ -36,15 +36,15 @@ export function mount(root, store, actions) {
       scene: { model },
       prediction,
     } = state;
-    const found = prediction.value?.spec === model ? prediction.value : null;
-    const classes = found?.predictions ?? [];
+    const answer = prediction.value?.spec === model ? prediction.value : null;
+    const classes = answer?.predictions ?? [];
     root.dataset.status = prediction.status;
     list.classList.toggle("stale", prediction.status === "loading");
     list.hidden = classes.length === 0;
     showRows(list, classes);
-    note.replaceChildren(...notes(state, found));
+    note.replaceChildren(...notes(state, answer));
     caption.textContent = captionOf(classes, chosenModel(state)?.card?.labels?.length ?? 0);
-    timings.replaceChildren(...costs(found));
+    timings.replaceChildren(...costs(answer));
     if (prediction.status === "ready" && classes.length > 0) say(inWords(classes));
   }
 

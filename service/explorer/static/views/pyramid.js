@@ -101,7 +101,7 @@ class PyramidView {
       this.#thumbnails.clear();
       this.#due = true;
     });
-    store.on(["maps", "layer", "unit", "playing"], (value) => this.#later(value));
+    store.on(["maps", "layer", "unit", "playing"], (state) => this.#later(state));
     store.on(["pyramid", "input"], () => this.#show());
     store.on(["colours", "theme"], this.#repaint);
   }
@@ -237,12 +237,12 @@ function createThumbnails(arrived) {
     clear: () => kept.clear(),
 
     async input(model, id, signal) {
-      const found = await api.networkView(model, id, signal);
-      if (!(found instanceof Blob)) {
-        const maps = new Maps(found, found.shape.length > 1 ? 0 : null);
+      const view = await api.networkView(model, id, signal);
+      if (!(view instanceof Blob)) {
+        const maps = new Maps(view, view.shape.length > 1 ? 0 : null);
         return { maps, size: maps.size };
       }
-      const bitmap = await createImageBitmap(found);
+      const bitmap = await createImageBitmap(view);
       return { bitmap, size: [bitmap.height, bitmap.width] };
     },
 

@@ -157,17 +157,22 @@ function pooled(how) {
       products: values,
       sum: sum(values),
     };
-    const found = summed(how, [row], taps, null);
+    const explanation = summed(how, [row], taps, null);
     if (how === "maximum") {
       const winner = values.reduce(
         (best, value, place) => (better(values, inside, best, place) ? place : best),
         -1,
       );
-      return { ...found, winner, total: values[winner] };
+      return { ...explanation, winner, total: values[winner] };
     }
     const padded = layer.attributes.count_include_pad === 1;
     const divisor = cells.filter((cell) => (padded ? cell.counted : cell.inside)).length;
-    return { ...found, divisor, total: row.sum / divisor, magnitude: found.magnitude / divisor };
+    return {
+      ...explanation,
+      divisor,
+      total: row.sum / divisor,
+      magnitude: explanation.magnitude / divisor,
+    };
   };
 }
 
@@ -205,17 +210,17 @@ function mergeNeeds(layer, channel) {
 
 function merged(layer, { operands }, channel, unit) {
   const rows = operands.map((maps, operand) => {
-    const own = maps.numbers.length === 1 ? maps.numbers[0] : channel;
+    const source = maps.numbers.length === 1 ? maps.numbers[0] : channel;
     // Broadcasting aligns the axes at their ends and repeats those of length 1.
     const at = maps.size.map((size, axis) =>
       size === 1 ? 0 : unit[axis + unit.length - maps.size.length],
     );
-    return single(own, operand, maps.at(maps.numbers.indexOf(own), at));
+    return single(source, operand, maps.at(maps.numbers.indexOf(source), at));
   });
-  const found = summed(layer.operator === "Add" ? "sum" : "product", rows, [], null);
-  if (layer.operator === "Add") return found;
+  const explanation = summed(layer.operator === "Add" ? "sum" : "product", rows, [], null);
+  if (layer.operator === "Add") return explanation;
   const total = rows.reduce((product, row) => product * row.sum, 1);
-  return { ...found, total, magnitude: Math.abs(total) };
+  return { ...explanation, total, magnitude: Math.abs(total) };
 }
 
 const single = (channel, operand, value) => ({

@@ -12,12 +12,12 @@ export function createNumbers() {
   const kept = new Map();
 
   function take(key) {
-    const found = kept.get(key);
-    if (found !== undefined) {
+    const value = kept.get(key);
+    if (value !== undefined) {
       kept.delete(key);
-      kept.set(key, found);
+      kept.set(key, value);
     }
-    return found;
+    return value;
   }
 
   async function fetched({ key, fetching }, signal) {
@@ -31,17 +31,17 @@ export function createNumbers() {
     /** The numbers, if all are here already; else null. */
     at(asked) {
       const { operands, kernel, pre } = partsOf(asked);
-      const found = present(operands, kernel, pre).map(({ key }) => take(key));
-      return found.includes(undefined) ? null : put(operands, kernel, found);
+      const values = present(operands, kernel, pre).map(({ key }) => take(key));
+      return values.includes(undefined) ? null : put(operands, kernel, values);
     },
 
     /** @param {Asked} asked @param {AbortSignal} signal */
     async load(asked, signal) {
       const { operands, kernel, pre } = partsOf(asked);
-      const found = await Promise.all(
+      const values = await Promise.all(
         present(operands, kernel, pre).map((part) => fetched(part, signal)),
       );
-      return put(operands, kernel, found);
+      return put(operands, kernel, values);
     },
   };
 }
@@ -58,20 +58,20 @@ function put(operands, kernel, found) {
 
 /** Each part with the name it is kept by, and how it is fetched. */
 function partsOf({ model, layer, input, channel, unit }) {
-  const wanted = needs(layer, channel, unit);
+  const needed = needs(layer, channel, unit);
   const place = `${model} ${layer.index}`;
   return {
-    operands: wanted.operands.map(({ operand, channels }) => ({
+    operands: needed.operands.map(({ operand, channels }) => ({
       operand,
       key: `${place} ${input} ${operand} ${channels ?? "all"}`,
       fetching: (signal) => operandOf(model, layer, input, operand, channels, signal),
     })),
     kernel:
-      wanted.kernel === null
+      needed.kernel === null
         ? null
         : {
-            key: `${place} kernel ${wanted.kernel}`,
-            fetching: (signal) => kernelOf(model, layer, wanted.kernel, signal),
+            key: `${place} kernel ${needed.kernel}`,
+            fetching: (signal) => kernelOf(model, layer, needed.kernel, signal),
           },
     pre: {
       key: `${place} ${input} pre ${channel}`,

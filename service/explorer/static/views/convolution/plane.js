@@ -109,9 +109,9 @@ function holes(taps, size, box, slice) {
     .flatMap((row) =>
       taps.at(-1).map((column) => {
         /** @type {[number, number][]} */
-        const own = [row, column].map(({ index }) => [index, index + 1]);
-        for (let axis = taps.length - 2; axis > 0; axis -= 1) own.unshift([slice, slice + 1]);
-        return rectangle(own.slice(-size.length), size, box, { slice });
+        const cell = [row, column].map(({ index }) => [index, index + 1]);
+        for (let axis = taps.length - 2; axis > 0; axis -= 1) cell.unshift([slice, slice + 1]);
+        return rectangle(cell.slice(-size.length), size, box, { slice });
       }),
     )
     .filter(Boolean);

@@ -153,15 +153,12 @@ export class Stage {
     this.#planes.length = view.inputs.length;
     const text = found.how === "product" ? "×" : "+";
     const between = (place) => (place > 0 ? [(this.#signs[`${text}${place}`] ??= sign(text))] : []);
-    const wanted = this.#planes.flatMap((each, place) => [...between(place), each.root]);
+    const nodes = this.#planes.flatMap((each, place) => [...between(place), each.root]);
     if (found.taps.length === 0)
-      wanted.push((this.#signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
+      nodes.push((this.#signs[found.how] ??= sign(found.how === "copy" ? "→" : "=")));
     const { children } = this.#parts.inputs;
-    if (
-      children.length !== wanted.length ||
-      wanted.some((each, place) => children[place] !== each)
-    ) {
-      this.#parts.inputs.replaceChildren(...wanted);
+    if (children.length !== nodes.length || nodes.some((each, place) => children[place] !== each)) {
+      this.#parts.inputs.replaceChildren(...nodes);
     }
     view.inputs.forEach((input, place) => {
       const { canvas, label } = this.#planes[place];

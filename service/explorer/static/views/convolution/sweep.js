@@ -22,12 +22,17 @@ export class Sweep {
     const { pre } = this.numbers;
     for (let place = from; place <= to; place += 1) {
       if (!Number.isNaN(this.values[place])) continue;
-      const found = explain(this.layer, this.numbers, this.channel, positionOf(place, pre.size));
+      const explanation = explain(
+        this.layer,
+        this.numbers,
+        this.channel,
+        positionOf(place, pre.size),
+      );
       const served = pre.data[place];
-      this.values[place] = found.total;
+      this.values[place] = explanation.total;
       this.count += 1;
-      this.worst = Math.max(this.worst, Math.abs(found.total - served));
-      if (!agrees(found, served)) this.unequal += 1;
+      this.worst = Math.max(this.worst, Math.abs(explanation.total - served));
+      if (!agrees(explanation, served)) this.unequal += 1;
     }
   }
 

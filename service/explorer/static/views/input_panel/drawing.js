@@ -64,8 +64,8 @@ export class Drawing {
     );
     document.addEventListener("keydown", (event) => this.#undoByKey(event));
     store.on(["models", "model", "theme"], (state) => this.#style(state));
-    store.on(["given", "model"], (value) => this.#showTools(value));
-    store.on(["given", "prediction"], (value) => this.#showAnswer(value));
+    store.on(["given", "model"], (state) => this.#showTools(state));
+    store.on(["given", "prediction"], (state) => this.#showAnswer(state));
   }
 
   /** Forget what has not been posted yet. */
@@ -134,8 +134,8 @@ export class Drawing {
   }
 
   #undoByKey(event) {
-    const asked = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
-    if (!asked || this.panel.hidden || this.#pad.empty) return;
+    const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+    if (!isUndo || this.panel.hidden || this.#pad.empty) return;
     event.preventDefault();
     this.#pad.undo();
   }

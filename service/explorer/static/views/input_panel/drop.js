@@ -16,9 +16,9 @@ export function receiveFiles({ take, invitation }) {
     element("div", { class: "drop-frame" }, text),
   );
   document.body.append(overlay);
-  let own = false;
+  let dragging = false;
 
-  const holdsFiles = (event) => !own && (event.dataTransfer?.types ?? []).includes("Files");
+  const holdsFiles = (event) => !dragging && (event.dataTransfer?.types ?? []).includes("Files");
 
   function show(event) {
     if (!holdsFiles(event)) return;
@@ -46,8 +46,8 @@ export function receiveFiles({ take, invitation }) {
     take(file, file.name === "image.png" ? "a pasted picture" : file.name, others.length);
   }
 
-  document.addEventListener("dragstart", () => (own = true));
-  document.addEventListener("dragend", () => (own = false));
+  document.addEventListener("dragstart", () => (dragging = true));
+  document.addEventListener("dragend", () => (dragging = false));
   document.addEventListener("dragenter", show);
   document.addEventListener("dragover", show);
   overlay.addEventListener("dragleave", () => (overlay.hidden = true));

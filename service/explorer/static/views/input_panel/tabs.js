@@ -9,8 +9,13 @@ import { element } from "../../dom.js";
 export function createTabs(label, entries) {
   const list = element("div", { role: "tablist", "aria-label": label, class: "tabs" });
   const tabs = entries.map(({ id, label: text, panel }) => {
-    const own = { type: "button", role: "tab", id: `tab-${id}`, "aria-controls": `panel-${id}` };
-    const tab = element("button", own, text);
+    const attributes = {
+      type: "button",
+      role: "tab",
+      id: `tab-${id}`,
+      "aria-controls": `panel-${id}`,
+    };
+    const tab = element("button", attributes, text);
     panel.id = `panel-${id}`;
     panel.setAttribute("role", "tabpanel");
     panel.setAttribute("aria-labelledby", tab.id);

@@ -36,17 +36,17 @@ export function sheetOf(canvas, tensor, { only, width, channel, colours }) {
     width,
   );
   const context = sharpen(canvas, grid.width, grid.height);
-  const whole = rangeOf(data);
+  const range = rangeOf(data);
   const tiles = [];
   for (const [row, output] of rows.entries()) {
-    const own = data.subarray(output * inputs * length, (output + 1) * inputs * length);
-    const scale = symmetric(colours.scaling === "map" ? rangeOf(own) : whole, colours);
+    const kernels = data.subarray(output * inputs * length, (output + 1) * inputs * length);
+    const scale = symmetric(colours.scaling === "map" ? rangeOf(kernels) : range, colours);
     for (let input = 0; input < inputs; input += 1) {
       const box = grid.box(row * inputs + input);
       if (box.top > MOST_HEIGHT) break;
       drawKernel(
         context,
-        own.subarray(input * length, (input + 1) * length),
+        kernels.subarray(input * length, (input + 1) * length),
         shape.slice(2),
         plane,
         box,
@@ -58,7 +58,7 @@ export function sheetOf(canvas, tensor, { only, width, channel, colours }) {
   markChannel(context, tiles, channel);
   return {
     tiles,
-    scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours),
+    scale: symmetric(scaleRange(data, tensor, channel, colours, range), colours),
     plane,
   };
 }
@@ -70,15 +70,15 @@ export function colourSheet(canvas, tensor, { width, channel, colours }) {
   const length = parts * rows * columns;
   const grid = layout(null, outputs, [rows, columns], width);
   const context = sharpen(canvas, grid.width, grid.height);
-  const whole = rangeOf(data);
+  const range = rangeOf(data);
   const tiles = [];
   for (let output = 0; output < outputs; output += 1) {
-    const own = data.subarray(output * length, (output + 1) * length);
-    const { high } = symmetric(colours.scaling === "map" ? rangeOf(own) : whole, colours);
+    const kernel = data.subarray(output * length, (output + 1) * length);
+    const { high } = symmetric(colours.scaling === "map" ? rangeOf(kernel) : range, colours);
     const box = grid.box(output);
     paint(
       context,
-      colourPixels(own, rows, columns, high),
+      colourPixels(kernel, rows, columns, high),
       box.left,
       box.top,
       box.width,
@@ -89,7 +89,7 @@ export function colourSheet(canvas, tensor, { width, channel, colours }) {
   markChannel(context, tiles, channel);
   return {
     tiles,
-    scale: symmetric(scaleRange(data, tensor, channel, colours, whole), colours),
+    scale: symmetric(scaleRange(data, tensor, channel, colours, range), colours),
     plane: [rows, columns],
   };
 }
@@ -180,11 +180,11 @@ export function drawLegend(canvas, { low, high, palette }, coloured) {
   );
 }
 
-const scaleRange = (data, { shape, first }, channel, colours, whole) => {
-  if (colours.scaling !== "map" || channel === null) return whole;
+const scaleRange = (data, { shape, first }, channel, colours, layerRange) => {
+  if (colours.scaling !== "map" || channel === null) return layerRange;
   const length = data.length / shape[0];
-  const own = data.subarray((channel - first) * length, (channel - first + 1) * length);
-  return own.length > 0 ? rangeOf(own) : whole;
+  const kernels = data.subarray((channel - first) * length, (channel - first + 1) * length);
+  return kernels.length > 0 ? rangeOf(kernels) : layerRange;
 };
 
 /** Diverging about zero even where no weight is negative. */
@@ -245,13 +245,13 @@ function colourPixels(values, rows, columns, top) {
  */
 function layout(across, count, plane, width) {
   const [rows, columns] = plane;
-  const wanted = Math.max(
+  const largest = Math.max(
     1,
     Math.floor(LARGEST_TILE / Math.max(rows, Math.min(columns, 3 * rows))),
   );
   const block = across ?? 1;
   const fitting = Math.floor((width / block - 1) / columns);
-  const zoom = Math.max(Math.min(wanted, fitting), SMALLEST_TILE / Math.max(rows, columns), 1);
+  const zoom = Math.max(Math.min(largest, fitting), SMALLEST_TILE / Math.max(rows, columns), 1);
   const tile = { width: columns * zoom, height: rows * zoom };
   const gap = tile.width < 16 ? 1 : GAP;
   const blockWidth = block * (tile.width + gap) + (block > 1 ? 4 * GAP : 0);
@@ -272,17 +272,17 @@ function layout(across, count, plane, width) {
 }
 
 function markChannel(context, tiles, channel) {
-  const own = tiles.filter(({ output }) => output === channel);
-  if (own.length === 0) return;
+  const marked = tiles.filter(({ output }) => output === channel);
+  if (marked.length === 0) return;
   context.strokeStyle = colour("--accent");
   context.lineWidth = 2;
   const [left, top] = [
-    Math.min(...own.map((tile) => tile.left)),
-    Math.min(...own.map((tile) => tile.top)),
+    Math.min(...marked.map((tile) => tile.left)),
+    Math.min(...marked.map((tile) => tile.top)),
   ];
   const [right, bottom] = [
-    Math.max(...own.map((tile) => tile.left + tile.width)),
-    Math.max(...own.map((tile) => tile.top + tile.height)),
+    Math.max(...marked.map((tile) => tile.left + tile.width)),
+    Math.max(...marked.map((tile) => tile.top + tile.height)),
   ];
   context.strokeRect(left, top, right - left, bottom - top);
 }

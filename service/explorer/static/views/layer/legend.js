@@ -56,12 +56,12 @@ function gradient(scale) {
 function marks({ low, high }) {
   if (!(high > low)) return [[low, 0]];
   /** @type {[number, number][]} */
-  const found = [
+  const ticks = [
     [low, 0],
     [high, 1],
   ];
   const zero = -low / (high - low);
-  return zero > 0 && zero < 1 ? found.toSpliced(1, 0, [0, zero]) : found;
+  return zero > 0 && zero < 1 ? ticks.toSpliced(1, 0, [0, zero]) : ticks;
 }
 
 function tick(value, place) {

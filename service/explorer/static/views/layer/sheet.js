@@ -61,8 +61,8 @@ export class MapSheet {
       this.#onPoint(null);
     });
     this.element.addEventListener("click", (event) => {
-      const found = this.#under(event);
-      if (found) this.#onChoose(found);
+      const unit = this.#under(event);
+      if (unit) this.#onChoose(unit);
     });
     this.element.addEventListener(
       "scroll",
@@ -92,8 +92,8 @@ export class MapSheet {
   }
 
   #onScreen(place) {
-    const found = boxOf(this.#plan, place);
-    return { ...found, top: found.top - this.element.scrollTop };
+    const box = boxOf(this.#plan, place);
+    return { ...box, top: box.top - this.element.scrollTop };
   }
 
   #arrange() {

@@ -27,15 +27,15 @@ const compact = (list) => (same(list) ? String(list[0]) : list.join(", "));
  */
 export function facts(layer) {
   const size = layer.output_shape.filter((_, axis) => axis !== layer.channel_axis);
-  const found = [{ term: "Output", text: outputInWords(layer, size) }];
+  const list = [{ term: "Output", text: outputInWords(layer, size) }];
   if (layer.kernel_shape)
-    found.push({ term: layer.kind === "pool" ? "Window" : "Kernel", text: windowInWords(layer) });
-  found.push(
+    list.push({ term: layer.kind === "pool" ? "Window" : "Kernel", text: windowInWords(layer) });
+  list.push(
     { term: "Parameters", text: many(layer.parameters), title: exact(layer.parameters) },
     { term: "Multiply-adds", text: many(layer.macs), title: exact(layer.macs) },
     { term: "Receptive field", ...fieldInWords(layer.receptive_field) },
   );
-  return found;
+  return list;
 }
 
 const exact = (count) => (count === null ? "not known" : count.toLocaleString("en"));

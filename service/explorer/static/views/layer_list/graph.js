@@ -111,10 +111,10 @@ function lanesOf(chains, count, taken) {
   const stops = [];
   for (const { nodes, start, stop } of chains) {
     const free = stops.findIndex((end) => end < start);
-    const own = free < 0 ? stops.length : free;
-    stops[own] = stop;
-    for (const node of nodes) lane[node] = own;
-    for (let column = start; column <= stop; column += 1) taken.add(`${column} ${own}`);
+    const chosen = free < 0 ? stops.length : free;
+    stops[chosen] = stop;
+    for (const node of nodes) lane[node] = chosen;
+    for (let column = start; column <= stop; column += 1) taken.add(`${column} ${chosen}`);
   }
   return { lane, lanes: stops.length };
 }
@@ -127,11 +127,11 @@ function routeOf({ from, to }, column, lane, ends, previous, taken) {
     { length: column[to] - column[from] - 1 },
     (_, place) => column[from] + 1 + place,
   );
-  for (const own of [lane[to], lane[from]]) {
-    const cells = between.map((each) => `${each} ${own}`);
+  for (const candidate of [lane[to], lane[from]]) {
+    const cells = between.map((each) => `${each} ${candidate}`);
     if (!cells.some((cell) => taken.has(cell))) {
       for (const cell of cells) taken.add(cell);
-      return { lane: own };
+      return { lane: candidate };
     }
   }
   return { gutter: lane[to] > lane[from] ? lane[from] + 1 : lane[from], track: 0 };
@@ -183,14 +183,14 @@ export function neighbour({ column, lane, next, previous }, node, direction) {
 
 /** All nodes that a node's value comes from, itself included. @returns {Set<number>} */
 export function ancestors({ reads }, node) {
-  const found = new Set();
+  const nodes = new Set();
   const waiting = [node];
   while (waiting.length > 0) {
-    const each = waiting.pop();
-    if (!found.has(each)) {
-      found.add(each);
-      waiting.push(...reads[each]);
+    const current = waiting.pop();
+    if (!nodes.has(current)) {
+      nodes.add(current);
+      waiting.push(...reads[current]);
     }
   }
-  return found;
+  return nodes;
 }

@@ -23,10 +23,10 @@ export function inputCard() {
 
 /** What fetches the network's own view of an input: a bitmap, or maps without the axes of size 1. */
 export async function networkInput(model, input, signal) {
-  const found = await api.networkView(model, input, signal);
-  if (found instanceof Blob) return createImageBitmap(found);
-  const shape = found.shape.filter((size) => size !== 1);
-  return new Maps({ shape, data: found.data }, shape.length > 3 ? 0 : null);
+  const view = await api.networkView(model, input, signal);
+  if (view instanceof Blob) return createImageBitmap(view);
+  const shape = view.shape.filter((size) => size !== 1);
+  return new Maps({ shape, data: view.data }, shape.length > 3 ? 0 : null);
 }
 
 /** @returns {HTMLElement} */

@@ -76,9 +76,10 @@ const gutterHeight = (count) => (count === 0 ? 0 : Math.min(count * TRACK, GUTTE
 const sideOf = (gutter, lane) => (gutter === lane ? -1 : gutter === lane + 1 ? 1 : 0);
 
 function most(places, count, values) {
-  const found = new Array(count).fill(0);
-  for (const [node, place] of places.entries()) found[place] = Math.max(found[place], values[node]);
-  return found;
+  const largest = new Array(count).fill(0);
+  for (const [node, place] of places.entries())
+    largest[place] = Math.max(largest[place], values[node]);
+  return largest;
 }
 
 /** Where each part begins. */

@@ -177,9 +177,9 @@ export class Plane {
       event.clientY - top - this.#place.top,
       event.clientX - left - this.#place.left,
     ];
-    const found = [down, across].map((each) => Math.floor(each / this.#place.scale));
-    return found.every((index, axis) => index >= 0 && index < this.#content.size[axis])
-      ? found
+    const pixel = [down, across].map((each) => Math.floor(each / this.#place.scale));
+    return pixel.every((index, axis) => index >= 0 && index < this.#content.size[axis])
+      ? pixel
       : null;
   }
 }

@@ -30,8 +30,9 @@ export function channelAxisOf(shape, sizes) {
   if (shape.length < 2 || shape.length === sizes?.length) return null;
   const fits = (axis) =>
     shape.toSpliced(axis, 1).every((size, place) => size === (sizes?.[place] ?? size));
-  const found = sizes?.length === shape.length - 1 ? shape.findIndex((_, axis) => fits(axis)) : -1;
-  if (found >= 0) return found;
+  const likeliest =
+    sizes?.length === shape.length - 1 ? shape.findIndex((_, axis) => fits(axis)) : -1;
+  if (likeliest >= 0) return likeliest;
   return shape.length === 3 && shape[2] <= MOST_COLOURS && shape[0] > MOST_COLOURS ? 2 : 0;
 }
 

@@ -164,8 +164,8 @@ export class VolumeViews {
   }
 
   pixelAt(event) {
-    const found = this.#front.pixelAt(event);
-    return found && [this.#slice, ...found];
+    const pixel = this.#front.pixelAt(event);
+    return pixel && [this.#slice, ...pixel];
   }
 }
 

@@ -142,9 +142,13 @@ function caption(context, { level }, x, y, room) {
   );
   context.fillStyle = colour("--soft");
   context.font = "12px system-ui, sans-serif";
-  const whole = level.size.join("×");
-  const part = sizes.join("×") === whole ? "all" : sizes.join("×");
-  context.fillText(fitted(context, "", whole ? `${part} of ${whole}` : "all", room - 4), x, y + 16);
+  const extent = level.size.join("×");
+  const part = sizes.join("×") === extent ? "all" : sizes.join("×");
+  context.fillText(
+    fitted(context, "", extent ? `${part} of ${extent}` : "all", room - 4),
+    x,
+    y + 16,
+  );
 }
 
 /** The text after what it begins with, or its end after an ellipsis, within a width. */

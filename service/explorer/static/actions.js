@@ -1,4 +1,7 @@
-/** Keeps the state's parts in step: what is chosen decides what is fetched. Views read the state and call these. */
+/**
+ * Keeps the state's parts in step: what is chosen decides what is fetched. Views read the state and
+ * call these.
+ */
 
 import * as api from "./api.js";
 import { Problem } from "./api.js";
@@ -139,7 +142,8 @@ export class Actions {
   /**
    * Give the network something to see.
    * @param {Blob} blob
-   * @param {{name: string, own: boolean, drawn?: boolean}} about What to call it; whether it is the user's and not a sample.
+   * @param {{name: string, own: boolean, drawn?: boolean}} about What to call it; whether it is the
+   *   user's and not a sample.
    */
   offer(blob, about) {
     const {

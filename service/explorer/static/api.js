@@ -1,4 +1,6 @@
-/** The public REST API; the only module that fetches. Every function takes a signal that aborts it. */
+/**
+ * The public REST API; the only module that fetches. Every function takes a signal that aborts it.
+ */
 
 import { Maps } from "./maps.js";
 import { parseNpy } from "./npy.js";
@@ -22,7 +24,8 @@ export class Problem extends Error {
 }
 
 /**
- * The address of a route; values of `query` that are null or undefined are left out, lists are repeated.
+ * The address of a route; values of `query` that are null or undefined are left out, lists are
+ * repeated.
  * @param {string} path
  * @param {Record<string, any>} [query]
  */
@@ -37,7 +40,9 @@ export function address(path, query = {}) {
 }
 
 const BUSY = 429;
-/** How often a busy service is asked again, and how long it is waited for in between: milliseconds. */
+/**
+ * How often a busy service is asked again, and how long it is waited for in between: milliseconds.
+ */
 const PATIENCE = 2;
 const LONGEST = 2000;
 

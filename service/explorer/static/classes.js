@@ -2,7 +2,10 @@
 
 import { short } from "./dom.js";
 
-/** @typedef {{index: number, label: string | null, probability: number | null}} Class As `POST /predict` answers. */
+/**
+ * @typedef {{index: number, label: string | null, probability: number | null}} Class As `POST
+ * /predict` answers.
+ */
 
 // A softmax in single precision may say a little more than 1.
 const MOST = 1.001;
@@ -11,7 +14,8 @@ const MOST = 1.001;
 export const nameOf = ({ label, index }) => label ?? `class ${index}`;
 
 /**
- * Whether a network's answers are probabilities: one without a softmax at its end answers with scores of any size.
+ * Whether a network's answers are probabilities: one without a softmax at its end answers with
+ * scores of any size.
  * @param {Class[]} classes
  */
 export const areProbabilities = (classes) =>

@@ -4,7 +4,8 @@ import { element } from "./dom.js";
 
 /**
  * @param {string} text
- * @returns {Promise<boolean>} False if the browser does not let us, and the text was shown to be copied by hand.
+ * @returns {Promise<boolean>} False if the browser does not let us, and the text was shown to be
+ *   copied by hand.
  */
 export async function copyText(text) {
   try {

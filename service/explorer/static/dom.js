@@ -15,7 +15,8 @@ export const closest = ({ target }, selector) =>
 export const isCommand = ({ altKey, ctrlKey, metaKey }) => altKey || ctrlKey || metaKey;
 
 /**
- * Call `changed` when an element comes into view or leaves it; `rootMargin` is how near counts as in view.
+ * Call `changed` when an element comes into view or leaves it; `rootMargin` is how near counts as
+ * in view.
  * @param {Element} node
  * @param {string} rootMargin
  * @param {(inView: boolean) => void} changed
@@ -37,7 +38,8 @@ export const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(
 
 /**
  * An element with properties and children: `element("button", {type: "button", onclick}, "Play")`.
- * Keys are properties of the element, or attributes where they hold a dash or are `role`, `for` or `class`.
+ * Keys are properties of the element, or attributes where they hold a dash or are `role`, `for` or
+ * `class`.
  * @template {keyof HTMLElementTagNameMap} Tag
  * @param {Tag} tag
  * @param {Record<string, any>} [properties]
@@ -136,7 +138,8 @@ export function times(sizes) {
 }
 
 /**
- * A canvas that is sharp on any screen: `width` and `height` in CSS pixels; its context draws in CSS pixels.
+ * A canvas that is sharp on any screen: `width` and `height` in CSS pixels; its context draws in
+ * CSS pixels.
  * @param {HTMLCanvasElement} canvas
  * @param {number} width
  * @param {number} height

@@ -1,17 +1,19 @@
 /**
- * Receptive fields of all units of a layer, from the tables of `GET /layers/{n}/receptive-fields`: no round trip for
- * a unit. Intervals are half-open, one for each spatial axis of the source.
+ * Receptive fields of all units of a layer, from the tables of `GET /layers/{n}/receptive-fields`:
+ * no round trip for a unit. Intervals are half-open, one for each spatial axis of the source.
  */
 
 /** @typedef {[number, number]} Interval */
 /**
  * @typedef {object} AxisTable
- * @property {number | null} follows The layer's axis that this axis of the source follows; null: all see the same.
+ * @property {number | null} follows The layer's axis that this axis of the source follows; null:
+ *   all see the same.
  * @property {number} size How long the source is along this axis.
  * @property {Interval[]} interval With padding.
  * @property {Interval[]} clipped Without.
  * @property {Interval[]} picture In pixels of the posted picture; null if none was posted.
- * @property {Interval} frame Null without a posted picture. Where the whole source begins and ends in the posted picture: real numbers.
+ * @property {Interval} frame Null without a posted picture. Where the whole source begins and ends
+ *   in the posted picture: real numbers.
  */
 /**
  * @typedef {object} Seen What a unit sees.
@@ -102,7 +104,8 @@ export function inPicture(axis, [start, stop]) {
 }
 
 /**
- * Where to draw what a unit sees: `solid` is what is there, null if nothing is; `whole` reaches over the padding too.
+ * Where to draw what a unit sees: `solid` is what is there, null if nothing is; `whole` reaches
+ * over the padding too.
  * @param {{axes: AxisTable[]}} table
  * @param {Seen} seen
  * @param {"picture" | "source"} on Pixels of the posted picture, or of the source.
@@ -124,7 +127,8 @@ export function drawnOn(table, seen, on) {
 }
 
 /**
- * Whether an interval begins before, and ends after, all that the picture gives: padding, or what fills it up.
+ * Whether an interval begins before, and ends after, all that the picture gives: padding, or what
+ * fills it up.
  * @param {AxisTable} axis
  * @param {Interval} interval
  * @param {Interval} interval

@@ -1,6 +1,7 @@
 /**
- * Draws a map of any rank into a box of a canvas, and knows which unit lies where in it. A map without axes is one
- * cell, a signal is a line, a picture is pixels, and of a volume [depth, height, width] one slice is shown.
+ * Draws a map of any rank into a box of a canvas, and knows which unit lies where in it. A map
+ * without axes is one cell, a signal is a line, a picture is pixels, and of a volume [depth,
+ * height, width] one slice is shown.
  */
 
 import { colour } from "./dom.js";
@@ -96,8 +97,8 @@ export function unitAt({ x, y }, size, box, { slice = 0 } = {}) {
 }
 
 /**
- * Intervals on a map's axes as a rectangle of the box; they may reach beyond it. Null if a volume's slice is not among
- * them.
+ * Intervals on a map's axes as a rectangle of the box; they may reach beyond it. Null if a volume's
+ * slice is not among them.
  * @param {Interval[]} intervals
  * @param {number[]} size
  * @param {Box} box

@@ -1,4 +1,6 @@
-/** The header of the page: the choice of a model, notices below it, the theme, and a link to copy. */
+/**
+ * The header of the page: the choice of a model, notices below it, the theme, and a link to copy.
+ */
 
 import { confirmOn, copyText } from "./copy.js";
 import { byId, element, failure, many } from "./dom.js";

@@ -1,4 +1,7 @@
-/** The state as the address's fragment, for a link to every state: `#model=…&input=…&layer=…&channel=…&unit=…`. */
+/**
+ * The state as the address's fragment, for a link to every state:
+ * `#model=…&input=…&layer=…&channel=…&unit=…`.
+ */
 
 /**
  * @typedef {object} Place

@@ -1,4 +1,6 @@
-/** Puts the page together: the state, what fetches into it, the views, the header and the address. */
+/**
+ * Puts the page together: the state, what fetches into it, the views, the header and the address.
+ */
 
 import { Actions } from "./actions.js";
 import { byId } from "./dom.js";

@@ -71,7 +71,8 @@ export function typed(file) {
 }
 
 /**
- * Whether it is worth while to give a model what another model was given: a picture is nothing for one of signals.
+ * Whether it is worth while to give a model what another model was given: a picture is nothing for
+ * one of signals.
  * @param {Summary} summary
  * @param {Blob} blob
  */

@@ -20,7 +20,8 @@ const READERS = {
 };
 
 /**
- * @typedef {Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array} Values
+ * @typedef {Float32Array | Float64Array | Int32Array | Int16Array | Int8Array | Uint32Array |
+ *   Uint16Array | Uint8Array} Values
  * @typedef {{shape: number[], data: Values}} Tensor Numbers in C order.
  */
 

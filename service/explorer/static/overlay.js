@@ -1,4 +1,7 @@
-/** Strokes that are seen on any picture: the red outline of a receptive field and what belongs to it. */
+/**
+ * Strokes that are seen on any picture: the red outline of a receptive field and what belongs to
+ * it.
+ */
 
 import { colour } from "./dom.js";
 

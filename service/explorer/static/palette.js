@@ -1,7 +1,7 @@
 /**
- * Colours for numbers. Sequential palettes run from the least to the largest value, diverging ones are centred on zero.
- * Stops: viridis and cividis as matplotlib publishes them (CC0); blue to orange and purple to green chosen to stay
- * apart for people who see red and green alike.
+ * Colours for numbers. Sequential palettes run from the least to the largest value, diverging ones
+ * are centred on zero. Stops: viridis and cividis as matplotlib publishes them (CC0); blue to
+ * orange and purple to green chosen to stay apart for people who see red and green alike.
  */
 
 const STOPS = {
@@ -23,7 +23,10 @@ const STOPS = {
 export const SEQUENTIAL = ["viridis", "cividis", "grey"];
 export const DIVERGING = ["blue–orange", "purple–green"];
 
-/** How the range of colours is found: for each map, for all maps of a layer, for all layers shown so far. */
+/**
+ * How the range of colours is found: for each map, for all maps of a layer, for all layers shown so
+ * far.
+ */
 export const SCALINGS = ["map", "layer", "all"];
 
 /** What is not finite (NaN, infinite) has a colour that no palette has. */
@@ -68,10 +71,12 @@ function words(colours) {
 }
 
 /**
- * Which palette and range suit numbers between `low` and `high`: diverging and centred on zero if some are negative.
+ * Which palette and range suit numbers between `low` and `high`: diverging and centred on zero if
+ * some are negative.
  * @param {number[]} range
  * @param {{sequential: string, diverging: string}} chosen
- * @param {boolean} [signed] Whether to centre on zero; a map without negative numbers may stand among others with some.
+ * @param {boolean} [signed] Whether to centre on zero; a map without negative numbers may stand
+ *   among others with some.
  */
 export function scaleFor(range, chosen, signed = range[0] < 0) {
   const [low, high] = range;

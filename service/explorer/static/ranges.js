@@ -1,4 +1,7 @@
-/** The range of numbers that colours stand for: of one map, of a layer, or of all layers shown so far. */
+/**
+ * The range of numbers that colours stand for: of one map, of a layer, or of all layers shown so
+ * far.
+ */
 
 import { scaleFor } from "./palette.js";
 import { statisticsOf } from "./statistics.js";

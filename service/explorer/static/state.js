@@ -1,7 +1,8 @@
 /** The whole state of the page: its shape, and what it is before anything is fetched. */
 
 /**
- * Something that is fetched. While it is fetched anew, `value` is the one before; `error` is null unless it failed.
+ * Something that is fetched. While it is fetched anew, `value` is the one before; `error` is null
+ * unless it failed.
  * @template Value
  * @typedef {{status: "ready", value: Value, error: null} |
  *   {status: "idle" | "loading" | "failed", value: Value | null, error: any}} Loadable
@@ -68,11 +69,13 @@
  * @property {Record<string, number>} [timings_ms]
  */
 
-/** @typedef {{status: string, axes: import("./fields.js").AxisTable[], input: string}} FieldTables */
+/**
+ * @typedef {{status: string, axes: import("./fields.js").AxisTable[], input: string}} FieldTables
+ */
 
 /**
- * What the layer's views show, swapped as one: a part is never changed in place, so who holds a scene holds parts
- * that belong together.
+ * What the layer's views show, swapped as one: a part is never changed in place, so who holds a
+ * scene holds parts that belong together.
  * @typedef {object} Scene
  * @property {string | null} model `NAME:VERSION`
  * @property {string | null} input The input's id.
@@ -90,7 +93,8 @@
  * @property {Loadable<LayerSummary[]>} layers Of the chosen model.
  * @property {Loadable<Sample[]>} samples Of the chosen model.
  * @property {Posted | null} given
- * @property {boolean} blank Whether the user cleared the sheet, so that nothing is given on purpose.
+ * @property {boolean} blank Whether the user cleared the sheet, so that nothing is given on
+ *   purpose.
  * @property {Loadable<Prediction>} prediction
  * @property {number | null} channel
  * @property {number[] | null} unit The chosen unit's position on its map.

@@ -1,15 +1,18 @@
-/** What a layer's maps amount to: statistics of each channel, the range of all, the strongest units. */
+/**
+ * What a layer's maps amount to: statistics of each channel, the range of all, the strongest units.
+ */
 
 import { positionOf } from "./maps.js";
 
 const STRONGEST = 8;
 
 /**
- * @typedef {{low: number, high: number, mean: number, zeros: number, nonFinite: number}} ChannelStatistics Of the finite values: the
- * least (NaN if there is none), the largest, their mean; `zeros` is the fraction of zeros among all, `nonFinite` counts
- * what is not finite.
+ * @typedef {{low: number, high: number, mean: number, zeros: number, nonFinite: number}}
+ *   ChannelStatistics Of the finite values: the least (NaN if there is none), the largest, their
+ *   mean; `zeros` is the fraction of zeros among all, `nonFinite` counts what is not finite.
  * @typedef {{channel: number, unit: number[], value: number}} Unit
- * @typedef {{channels: ChannelStatistics[], range: [number, number], nonFinite: number, strongest: Unit[]}} LayerStatistics
+ * @typedef {{channels: ChannelStatistics[], range: [number, number], nonFinite: number, strongest:
+ *   Unit[]}} LayerStatistics
  */
 
 /** @type {WeakMap<import("./maps.js").Maps, LayerStatistics>} */

@@ -80,7 +80,10 @@ export class Store {
   }
 }
 
-/** Fetches into one part of the state, or of its scene; the last call wins and aborts the one before. */
+/**
+ * Fetches into one part of the state, or of its scene; the last call wins and aborts the one
+ * before.
+ */
 export class Latest {
   #store;
   #key;

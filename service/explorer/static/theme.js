@@ -1,4 +1,5 @@
-// Loaded before anything is painted, so that a dark page never flashes white; "theme" is "light", "dark" or not set.
+// Loaded before anything is painted, so that a dark page never flashes white; "theme" is "light",
+// "dark" or not set.
 (() => {
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const apply = () => {

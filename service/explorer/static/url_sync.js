@@ -1,26 +1,28 @@
 /**
- * From a link to the state and back: what a link asks for is given as soon as it can be, every state is written into
- * the address, and the browser's buttons lead through layers, inputs and models.
+ * From a link to the state and back: what a link asks for is given as soon as it can be, every
+ * state is written into the address, and the browser's buttons lead through layers, inputs and
+ * models.
  */
 
 import { chosenModel, mayTake } from "./media_types.js";
 import { linkTo, readLink } from "./link.js";
 
 /**
- * What of a link is still to be given. Each part is null from the moment that it is given, or turned out not to be
- * there: the model once the models are listed, the input once a model is chosen, layer, channel and unit once the
- * model's layers are listed.
+ * What of a link is still to be given. Each part is null from the moment that it is given, or
+ * turned out not to be there: the model once the models are listed, the input once a model is
+ * chosen, layer, channel and unit once the model's layers are listed.
  * @typedef {import("./link.js").Place} Pending
  */
 /**
- * Between the page and the address. "arriving": the state comes from a link or from a button of the browser, so the
- * address is replaced, even if not all could be given. "settled": the user chooses, and another model, input or layer
- * is a new step of the history.
+ * Between the page and the address. "arriving": the state comes from a link or from a button of the
+ * browser, so the address is replaced, even if not all could be given. "settled": the user chooses,
+ * and another model, input or layer is a new step of the history.
  * @typedef {"arriving" | "settled"} Phase
  */
 /**
- * Where the input comes from. "free": from the user or the samples. "recalling": a link's input was asked for, and is
- * not there yet. "replacing": the service has forgotten it, and the first sample stands in as soon as it is listed.
+ * Where the input comes from. "free": from the user or the samples. "recalling": a link's input was
+ * asked for, and is not there yet. "replacing": the service has forgotten it, and the first sample
+ * stands in as soon as it is listed.
  *
  *     free -> recalling              a link names an input
  *     recalling -> free              it is there, or it failed for another reason

@@ -1,4 +1,4 @@
-/** How the chosen unit's value comes about: patch × kernel, summed over the channels, beside what was served. */
+/** How the chosen unit's value comes about, step by step, beside the value that was served. */
 
 import { explain, unexplained } from "./convolution/arithmetic.js";
 import { closest, element, failure, isCommand, watchView } from "../dom.js";

@@ -151,7 +151,10 @@ class KernelsView {
     return list;
   }
 
-  /** The same buttons as long as the choice is the same: one that is replaced while it is pressed hears no click. */
+  /**
+   * The same buttons as long as the choice is the same: one that is replaced while it is pressed
+   * hears no click.
+   */
   #offer(list) {
     this.#views.hidden = list.length < 2;
     if (list.map(([, text]) => text).join() !== this.#offered) {
@@ -227,7 +230,10 @@ export const mount = (root, store, actions) => new KernelsView(root, store, acti
 const hasKernels = ({ kind }) =>
   kind === "convolution" || kind === "transposed_convolution" || kind === "dense";
 
-/** Kernels over the three colours of a picture: those of a layer that reads the input, and nothing else has three. */
+/**
+ * Kernels over the three colours of a picture: those of a layer that reads the input, and nothing
+ * else has three.
+ */
 const isColour = (layer, { shape }) =>
   layer.inputs.length === 0 && shape.length === 4 && shape[1] === 3;
 

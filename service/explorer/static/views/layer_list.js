@@ -170,7 +170,9 @@ const captionOf = (layers) =>
     ? `${layers.length} from input to output. Bars: parameters (log). Red: share of the input seen.`
     : `${layers.length} from input to output, each with its strongest channels.`;
 
-/** Where to scroll so that a card and something of its neighbours can be seen: nowhere if they can. */
+/**
+ * Where to scroll so that a card and something of its neighbours can be seen: nowhere if they can.
+ */
 function into(start, length, scrolled, room) {
   const around = Math.min(length, Math.max((room - length) / 2, 0));
   return Math.max(Math.min(scrolled, start - around), start + length + around - room);

@@ -17,7 +17,8 @@ const SETTLED = new Set(["ready", "failed"]);
  * @property {string | null} model
  * @property {Blob} blob
  * @property {ImageBitmap | null} posted As the browser reads it.
- * @property {any} given What the network is given: a tensor or a picture; null while it is not needed.
+ * @property {any} given What the network is given: a tensor or a picture; null while it is not
+ *   needed.
  */
 
 class PictureView {
@@ -25,7 +26,8 @@ class PictureView {
   #state;
   #page;
   /**
-   * What is loaded: {input, model, blob, posted: ImageBitmap | null, given: Tensor | ImageBitmap | null}.
+   * What is loaded: {input, model, blob, posted: ImageBitmap | null, given: Tensor | ImageBitmap |
+   * null}.
    * @type {LoadedInput | null}
    */
   #loaded = null;
@@ -147,7 +149,10 @@ class PictureView {
     this.#update();
   }
 
-  /** Where nothing is given any more nothing is shown; otherwise the old, paler, until the new is there. */
+  /**
+   * Where nothing is given any more nothing is shown; otherwise the old, paler, until the new is
+   * there.
+   */
   #wait({ scene: { input }, given, prediction }) {
     if (input === null && given === null) this.#shown = this.#loaded = null;
     this.#page.wait(this.#shown !== null, prediction.status === "loading", input === null);
@@ -224,7 +229,10 @@ class PictureView {
  */
 export const mount = (root, store, actions) => new PictureView(root, store, actions);
 
-/** The unit to show, and its value; null while there is none, or if the layer's map is another by now. */
+/**
+ * The unit to show, and its value; null while there is none, or if the layer's map is another by
+ * now.
+ */
 function chosen({ scene: { maps, layer }, pointed, channel, unit }) {
   const { channel: of, unit: position } = pointed ?? { channel, unit };
   if (position === null || position === undefined || maps.value?.layer !== layer) return null;
@@ -246,7 +254,10 @@ async function loadedInput(before, wanted, wished, signal) {
   return loaded;
 }
 
-/** Numbers are shown as the network is given them; a picture as posted, if the browser can and that is wished. */
+/**
+ * Numbers are shown as the network is given them; a picture as posted, if the browser can and that
+ * is wished.
+ */
 function asShown({ input, model, posted, given }, wished, table) {
   const sizes = table?.axes.map((axis) => axis.size) ?? null;
   const on = posted !== null && (wished === "picture" || given === null) ? "picture" : "source";

@@ -215,7 +215,9 @@ function row({ index, name, size, interval, clipped }) {
   );
 }
 
-/** One map for each plane, the one with the strongest unit; and the input as the network sees it. */
+/**
+ * One map for each plane, the one with the strongest unit; and the input as the network sees it.
+ */
 function createThumbnails(arrived) {
   const kept = new Map();
 

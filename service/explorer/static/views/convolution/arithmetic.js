@@ -1,6 +1,7 @@
 /**
- * How one value of a layer comes about: what its operator reads, weighs and adds up, in float64 from the numbers that
- * the API serves. Knows no DOM and fetches nothing. Windows after the ONNX operator specifications.
+ * How one value of a layer comes about: what its operator reads, weighs and adds up, in float64
+ * from the numbers that the API serves. Knows no DOM and fetches nothing. Windows after the ONNX
+ * operator specifications.
  */
 
 import { gatheredTaps, patch, slidingTaps, wholeAxis } from "./taps.js";
@@ -14,25 +15,30 @@ import { gatheredTaps, patch, slidingTaps, wholeAxis } from "./taps.js";
  * @property {number[]} values Of the patch; 0 where it is padding.
  * @property {boolean[]} inside False for padding.
  * @property {number[] | null} weights
- * @property {number[]} products Of value and weight; the values themselves where nothing is weighed.
+ * @property {number[]} products Of value and weight; the values themselves where nothing is
+ *   weighed.
  * @property {number} sum Of the products.
  */
 /**
  * @typedef {object} Explanation
  * @property {"weighted" | "maximum" | "mean" | "sum" | "product" | "copy"} how
  * @property {number[]} shape Of the patch.
- * @property {Tap[][]} taps For each axis of the maps that are read; a merge and a dense layer have none.
+ * @property {Tap[][]} taps For each axis of the maps that are read; a merge and a dense layer have
+ *   none.
  * @property {Row[]} rows
  * @property {number | null} bias
  * @property {number} total
- * @property {number} magnitude Sum of the absolute values of all that was added: what rounding is relative to.
+ * @property {number} magnitude Sum of the absolute values of all that was added: what rounding is
+ *   relative to.
  * @property {number} [divisor] Of a mean.
  * @property {number} [winner] Of a maximum: its place in the patch.
  */
 /**
  * @typedef {object} Numbers What is to be fetched for an explanation.
- * @property {(Maps | null)[]} operands What the operator reads; null for those that do not matter here.
- * @property {{shape: number[], weights: number[]} | null} kernel Of the one output: [in, ...] and its numbers.
+ * @property {(Maps | null)[]} operands What the operator reads; null for those that do not matter
+ *   here.
+ * @property {{shape: number[], weights: number[]} | null} kernel Of the one output: [in, ...] and
+ *   its numbers.
  * @property {number | null} bias
  */
 
@@ -78,7 +84,9 @@ export function agrees({ total, magnitude }, served) {
   );
 }
 
-/** The window of a unit on the maps that are read: [first, last + 1) of each axis, padding included. */
+/**
+ * The window of a unit on the maps that are read: [first, last + 1) of each axis, padding included.
+ */
 export function windowOf({ taps }) {
   return taps.map((axis) => (axis.length ? [axis[0].index, axis.at(-1).index + 1] : [0, 0]));
 }

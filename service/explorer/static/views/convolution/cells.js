@@ -1,4 +1,7 @@
-/** Numbers in cells: a patch, a kernel or their products, of any rank; the slices of a volume side by side. */
+/**
+ * Numbers in cells: a patch, a kernel or their products, of any rank; the slices of a volume side
+ * by side.
+ */
 
 import { colour, sharpen } from "../../dom.js";
 import { rangeOf } from "../../maps.js";

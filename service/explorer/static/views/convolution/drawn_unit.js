@@ -1,4 +1,7 @@
-/** What the parts of the arithmetic draw of one unit: the maps that are read, the window on them, the output's map. */
+/**
+ * What the parts of the arithmetic draw of one unit: the maps that are read, the window on them,
+ * the output's map.
+ */
 
 import { colour } from "../../dom.js";
 import { scaleFor } from "../../palette.js";
@@ -45,7 +48,9 @@ export function drawnUnit(asked, got, found, { picked, sweep, colours }) {
 /** Where a channel's map lies among those that were fetched. */
 const place = (maps, channel) => Math.max(maps.numbers.indexOf(channel), 0);
 
-/** What the operator reads, to be drawn: of a merge each tensor, else the channel of the chosen row. */
+/**
+ * What the operator reads, to be drawn: of a merge each tensor, else the channel of the chosen row.
+ */
 function inputsOf(layer, { operands }, found, row, unit, colours) {
   const several = found.rows.length > 1;
   const drawn = (each) => {

@@ -1,4 +1,7 @@
-/** How large the maps and the cells of the stage are, and the lines from the window to the patch that it shows. */
+/**
+ * How large the maps and the cells of the stage are, and the lines from the window to the patch
+ * that it shows.
+ */
 
 import { svg } from "../../dom.js";
 import { cellFor, widthOf } from "./cells.js";
@@ -17,8 +20,8 @@ const LABEL = 96;
 const GAP = 18;
 
 /**
- * Sizes in CSS pixels. `below`: the cells have no room between the maps; `stacked`: patch, kernel and products lie one
- * below another, as signals and volumes are wide.
+ * Sizes in CSS pixels. `below`: the cells have no room between the maps; `stacked`: patch, kernel
+ * and products lie one below another, as signals and volumes are wide.
  */
 export function measure({ found, row, inputs, pre }, width) {
   const one = pre.length === 1;

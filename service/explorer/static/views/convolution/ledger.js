@@ -1,4 +1,7 @@
-/** The sum as a line of numbers: what was computed here, what the service served, and what becomes of it. */
+/**
+ * The sum as a line of numbers: what was computed here, what the service served, and what becomes
+ * of it.
+ */
 
 import { element } from "../../dom.js";
 import { agrees } from "./arithmetic.js";
@@ -13,7 +16,10 @@ export function createLedger() {
 
   return {
     root,
-    /** @param {{layer: object, found: object, served: number, post: number | null, row: object}} view */
+    /**
+     * @param {{layer: object, found: object, served: number, post: number | null, row: object}}
+     * view
+     */
     show(view) {
       const { found, served, post } = view;
       const equal = agrees(found, served);

@@ -1,11 +1,16 @@
-/** Fetches and keeps the numbers of an explanation: what the layer reads, one output's kernel, and what was served. */
+/**
+ * Fetches and keeps the numbers of an explanation: what the layer reads, one output's kernel, and
+ * what was served.
+ */
 
 import * as api from "../../api.js";
 import { needs } from "./arithmetic.js";
 
 const PARTS_KEPT = 24;
 
-/** @typedef {{model: string, layer: object, input: string, channel: number, unit: number[]}} Asked */
+/**
+ * @typedef {{model: string, layer: object, input: string, channel: number, unit: number[]}} Asked
+ */
 
 export function createNumbers() {
   /** @type {Map<string, any>} Least recently used first. */

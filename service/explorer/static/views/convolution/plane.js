@@ -1,4 +1,7 @@
-/** One map on a canvas: its padding around it, a window or a unit outlined, what is not computed yet left blank. */
+/**
+ * One map on a canvas: its padding around it, a window or a unit outlined, what is not computed yet
+ * left blank.
+ */
 
 import { colour, sharpen } from "../../dom.js";
 import { aspect, drawMap, rectangle, unitAt } from "../../figure.js";
@@ -17,9 +20,11 @@ const EDGE = 4;
  * @param {number} drawing.side How long the longer side is, in CSS pixels.
  * @param {[number, number][]} drawing.window What to outline.
  * @param {number[]} [drawing.pads] Before each axis, then after each.
- * @param {import("./arithmetic.js").Tap[][]} [drawing.taps] Drawn one by one where the window has holes.
+ * @param {import("./arithmetic.js").Tap[][]} [drawing.taps] Drawn one by one where the window has
+ *   holes.
  * @param {boolean} [drawing.partly] Whether some values are still missing (NaN).
- * @returns {{box: import("../../figure.js").Box, outline: import("../../figure.js").Box | null, slice: number}}
+ * @returns {{box: import("../../figure.js").Box, outline: import("../../figure.js").Box | null,
+ *   slice: number}}
  */
 export function drawPlane(
   canvas,

@@ -25,8 +25,8 @@ export class Player {
   #timer = null;
 
   /**
-   * @param {{move: (steps: number | "row") => boolean, began: () => void, ended: () => void, clear: () => void}} on
-   *   `move` answers whether there was somewhere to go.
+   * @param {{move: (steps: number | "row") => boolean, began: () => void, ended: () => void, clear:
+   *   () => void}} on `move` answers whether there was somewhere to go.
    */
   constructor(on) {
     this.#on = on;

@@ -1,4 +1,7 @@
-/** The maps that are read with the window on them, patch × kernel = products in cells, and the map that comes of it. */
+/**
+ * The maps that are read with the window on them, patch × kernel = products in cells, and the map
+ * that comes of it.
+ */
 
 import { element, svg } from "../../dom.js";
 import { scaleFor } from "../../palette.js";

@@ -1,4 +1,7 @@
-/** The output map as it comes about while the kernel slides over the input: computed here, one unit after another. */
+/**
+ * The output map as it comes about while the kernel slides over the input: computed here, one unit
+ * after another.
+ */
 
 import { agrees, explain } from "./arithmetic.js";
 import { offset, positionOf } from "../../maps.js";

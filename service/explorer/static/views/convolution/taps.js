@@ -1,11 +1,14 @@
-/** The places of a layer's window on the maps that it reads, after the ONNX operator specifications. */
+/**
+ * The places of a layer's window on the maps that it reads, after the ONNX operator specifications.
+ */
 
 /**
  * @typedef {object} Tap One place of the window along one axis.
  * @property {number} offset Where in the kernel.
  * @property {number} index Where on the map that is read; beyond it if not `inside`.
  * @property {boolean} inside
- * @property {boolean} counted Whether it lies on the map or its padding, and not beyond (`ceil_mode`).
+ * @property {boolean} counted Whether it lies on the map or its padding, and not beyond
+ *   (`ceil_mode`).
  */
 
 /** @returns {Tap[][]} Of a convolution or pool. */
@@ -38,7 +41,10 @@ function samePads(layer, size) {
   return [...pairs.map(([before]) => before), ...pairs.map(([, after]) => after)];
 }
 
-/** What a transposed convolution gathers: the inputs whose kernels were laid over this place, in their order. */
+/**
+ * What a transposed convolution gathers: the inputs whose kernels were laid over this place, in
+ * their order.
+ */
 export function gatheredTaps(layer, size, unit) {
   return size.map((length, axis) => {
     const taps = [];

@@ -1,4 +1,6 @@
-/** What the arithmetic of a layer is called: its caption, its formula, and numbers as they are read. */
+/**
+ * What the arithmetic of a layer is called: its caption, its formula, and numbers as they are read.
+ */
 
 import { short } from "../../dom.js";
 

@@ -5,10 +5,12 @@ import { amount, nameOf } from "../../classes.js";
 import { element } from "../../dom.js";
 import { Pad } from "./pad.js";
 
-// Milliseconds: a pen that rests so long has made something to look at; one that does not is answered so often.
+// Milliseconds: a pen that rests so long has made something to look at; one that does not is
+// answered so often.
 const REST = 120;
 const OFTEN = 300;
-// Parts of the sheet's side: a pen's width in which digits look as they are written, and one for other drawings.
+// Parts of the sheet's side: a pen's width in which digits look as they are written, and one for
+// other drawings.
 const DIGIT = 0.07;
 const LINE = 0.025;
 

@@ -4,8 +4,10 @@ import { element } from "../../dom.js";
 
 /**
  * @param {object} handlers
- * @param {(file: File, name: string, others: number) => void} handlers.take The first file; `others` came with it.
- * @param {() => (Node | string)[]} handlers.invitation What the page says while a file is held above it.
+ * @param {(file: File, name: string, others: number) => void} handlers.take The first file;
+ *   `others` came with it.
+ * @param {() => (Node | string)[]} handlers.invitation What the page says while a file is held
+ *   above it.
  */
 export function receiveFiles({ take, invitation }) {
   const text = element("div");

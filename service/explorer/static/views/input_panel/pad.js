@@ -25,7 +25,8 @@ export class Pad {
   #soon = eachFrame(() => this.#repaint());
 
   /**
-   * @param {(drawing: boolean) => void} changed Called after every change; `drawing` while the pen is down.
+   * @param {(drawing: boolean) => void} changed Called after every change; `drawing` while the pen
+   *   is down.
    */
   constructor(changed) {
     this.#changed = changed;
@@ -109,7 +110,10 @@ export class Pad {
     this.#changed(false);
   }
 
-  /** Choose the width of the pen as a part of the side, and whether the paper is dark; what is drawn follows. */
+  /**
+   * Choose the width of the pen as a part of the side, and whether the paper is dark; what is drawn
+   * follows.
+   */
   style(chosen) {
     if (chosen.width === this.#width && chosen.dark === this.#dark) return;
     ({ width: this.#width, dark: this.#dark } = chosen);

@@ -1,4 +1,7 @@
-/** Small pictures of a model's samples: an <img> of a picture, a line of a signal, the shadow of a volume. */
+/**
+ * Small pictures of a model's samples: an <img> of a picture, a line of a signal, the shadow of a
+ * volume.
+ */
 
 import * as api from "../../api.js";
 import { colour, element, sharpen } from "../../dom.js";

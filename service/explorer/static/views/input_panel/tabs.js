@@ -1,4 +1,7 @@
-/** Tabs after the pattern of the ARIA Authoring Practices: arrow keys move among them, one panel is shown. */
+/**
+ * Tabs after the pattern of the ARIA Authoring Practices: arrow keys move among them, one panel is
+ * shown.
+ */
 
 import { element } from "../../dom.js";
 

@@ -63,7 +63,10 @@ export function sheetOf(canvas, tensor, { only, width, channel, colours }) {
   };
 }
 
-/** Kernels over three colours as colours: mid-grey is zero, each scaled by its own or the layer's largest weight. */
+/**
+ * Kernels over three colours as colours: mid-grey is zero, each scaled by its own or the layer's
+ * largest weight.
+ */
 export function colourSheet(canvas, tensor, { width, channel, colours }) {
   const { shape, data, first } = tensor;
   const [outputs, parts, rows, columns] = shape;
@@ -194,7 +197,9 @@ function symmetric(range, colours) {
   return scaleFor([-top, top], colours);
 }
 
-/** Rows and columns of a tile: a signal's kernel is one row, slices of a volume's lie side by side. */
+/**
+ * Rows and columns of a tile: a signal's kernel is one row, slices of a volume's lie side by side.
+ */
 function planeOf(kernel) {
   if (kernel.length === 1) return [1, kernel[0]];
   if (kernel.length === 2) return kernel;
@@ -240,8 +245,8 @@ function colourPixels(values, rows, columns, top) {
 }
 
 /**
- * Where the tiles lie: in blocks of `across`, one for each output, as many blocks beside each other as fit; or, with
- * null, one after another.
+ * Where the tiles lie: in blocks of `across`, one for each output, as many blocks beside each other
+ * as fit; or, with null, one after another.
  */
 function layout(across, count, plane, width) {
   const [rows, columns] = plane;

@@ -183,8 +183,9 @@ const whole = (length, units) =>
   units < length ? Math.floor(length / units) * units : Math.round(length);
 
 /**
- * The position that a key leads to; null if it is no such key. Arrows move within the map or the slice, with Alt (up
- * and down) or by brackets from slice to slice; Home and End go to the ends of the row.
+ * The position that a key leads to; null if it is no such key. Arrows move within the map or the
+ * slice, with Alt (up and down) or by brackets from slice to slice; Home and End go to the ends of
+ * the row.
  * @param {KeyboardEvent} event
  * @param {number[]} unit
  * @param {number[]} size

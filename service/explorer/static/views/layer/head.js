@@ -1,4 +1,7 @@
-/** The head of the layer view: which layer, what it does, what it costs, and the ways to its neighbours. */
+/**
+ * The head of the layer view: which layer, what it does, what it costs, and the ways to its
+ * neighbours.
+ */
 
 import { element } from "../../dom.js";
 import { facts } from "./text.js";

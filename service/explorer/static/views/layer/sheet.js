@@ -1,4 +1,6 @@
-/** All maps of a layer in one canvas that scrolls inside a box: only what is in sight is painted. */
+/**
+ * All maps of a layer in one canvas that scrolls inside a box: only what is in sight is painted.
+ */
 
 import { colour, element, isCommand, sharpen } from "../../dom.js";
 import { rectangle, unitAt } from "../../figure.js";
@@ -12,8 +14,8 @@ import { colourAll, drawTile } from "./tiles.js";
 /**
  * @typedef {import("./tiles.js").Contents} Contents
  * @typedef {{channel: number, unit: number[]}} Unit
- * @typedef {{pointed: Unit | null, chosen: Unit | null, lit: [number, number][] | "none" | null}} Marks `lit`: the
- * units that see the pixel under the pointer.
+ * @typedef {{pointed: Unit | null, chosen: Unit | null, lit: [number, number][] | "none" | null}}
+ *   Marks `lit`: the units that see the pixel under the pointer.
  */
 
 /** @type {Marks} */

@@ -1,4 +1,7 @@
-/** What of the state a layer's view shows: its maps, the unit that is followed, the units that see a pixel. */
+/**
+ * What of the state a layer's view shows: its maps, the unit that is followed, the units that see a
+ * pixel.
+ */
 
 import { seeing } from "../../fields.js";
 
@@ -6,7 +9,10 @@ import { seeing } from "../../fields.js";
 export const shownUnit = ({ pointed, channel, unit }) =>
   pointed ?? (unit === null ? null : { channel, unit });
 
-/** The maps of the chosen layer, also while they are fetched for another input; null if they are another layer's. */
+/**
+ * The maps of the chosen layer, also while they are fetched for another input; null if they are
+ * another layer's.
+ */
 export const mapsOf = ({ scene: { maps, layer } }) =>
   maps.value?.layer === layer ? maps.value : null;
 
@@ -16,7 +22,10 @@ export function fitting(found, { channels, size }) {
   return found.unit.every((index, axis) => index < size[axis]) ? found : null;
 }
 
-/** The units that see the pixel under the pointer; "none" if no unit does, null while there is no such pixel. */
+/**
+ * The units that see the pixel under the pointer; "none" if no unit does, null while there is no
+ * such pixel.
+ */
 export function litUnits({ scene: { fields }, pixel, pixelOn }, maps) {
   const key = pixelOn === "picture" ? "picture" : "clipped";
   if (pixel === null || !fields.value?.axes.every((axis) => axis[key])) return null;

@@ -90,7 +90,8 @@ function fieldInWords({ status, size, stride, padding, operator, reason }) {
 }
 
 /**
- * Names of a layer's channels: the classes, where it is the last layer and gives one number for each.
+ * Names of a layer's channels: the classes, where it is the last layer and gives one number for
+ * each.
  * @returns {string[] | null}
  */
 export function labelsOf({ scene: { model, layer }, models, layers }, maps) {

@@ -1,4 +1,6 @@
-/** Paints the tiles of a sheet. Maps of pixels are coloured once, all of them, and then only copied. */
+/**
+ * Paints the tiles of a sheet. Maps of pixels are coloured once, all of them, and then only copied.
+ */
 
 import { colour, short } from "../../dom.js";
 import { drawMap } from "../../figure.js";

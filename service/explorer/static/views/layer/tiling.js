@@ -42,7 +42,10 @@ export function planFor(size, channels, room) {
   };
 }
 
-/** @returns {["pixels" | "lines" | "cells" | "bars", number, number, number]} Kind, width, height and gap. */
+/**
+ * @returns {["pixels" | "lines" | "cells" | "bars", number, number, number]} Kind, width, height
+ * and gap.
+ */
 function tile(size, channels, room) {
   if (size.every((length) => length === 1)) {
     return channels <= BARS ? ["bars", Math.min(room, 560), 24, 4] : ["cells", CELL, CELL, 2];
@@ -61,7 +64,10 @@ function tile(size, channels, room) {
   ];
 }
 
-/** As large as so many maps may be; whole pixels for each unit, or one pixel for one, where that is possible. */
+/**
+ * As large as so many maps may be; whole pixels for each unit, or one pixel for one, where that is
+ * possible.
+ */
 function longest(units, channels) {
   const ideal =
     channels <= 16 ? MOST : channels <= 32 ? 96 : channels <= 128 ? 72 : channels <= 512 ? 48 : 40;

@@ -49,7 +49,8 @@ export class Board {
   thumbnails;
 
   /**
-   * The input's and the output's cards stand at the ends; the layers between them are the options of a list.
+   * The input's and the output's cards stand at the ends; the layers between them are the options
+   * of a list.
    * @param {object[]} layers As the API lists them.
    */
   constructor(layers) {

@@ -6,7 +6,8 @@ import { element } from "../../dom.js";
 /**
  * @param {object[]} layers As the API lists them.
  * @param {(index: number) => void} go Called with the layer to go to.
- * @param {(found: Set<number> | null) => void} mark Called with what is found; null while nothing is looked for.
+ * @param {(found: Set<number> | null) => void} mark Called with what is found; null while nothing
+ *   is looked for.
  */
 export function createFinder(layers, go, mark) {
   const field = element("input", {

@@ -1,11 +1,12 @@
 /**
- * Arranges a network for reading: a column for each step of the longest path, lanes for branches, like a graph of
- * commits. What it knows of a node is which nodes it reads; these come before it.
+ * Arranges a network for reading: a column for each step of the longest path, lanes for branches,
+ * like a graph of commits. What it knows of a node is which nodes it reads; these come before it.
  */
 
 /**
- * How a line runs over the columns between its ends: in a lane where no card is, or on a track of a gutter. Gutter g
- * lies above lane g, the last one below all lanes. Null between neighbouring columns.
+ * How a line runs over the columns between its ends: in a lane where no card is, or on a track of a
+ * gutter. Gutter g lies above lane g, the last one below all lanes. Null between neighbouring
+ * columns.
  * @typedef {{lane: number} | {gutter: number, track: number} | null} Route
  */
 /** @typedef {{from: number, to: number, route: Route}} Edge */
@@ -71,7 +72,10 @@ export function arrange(inputs) {
 
 const isLast = (chains, node) => chains.some(({ nodes }) => nodes.at(-1) === node);
 
-/** For each node the reader with the longest way to the end: it goes on in its lane, if it has none better. */
+/**
+ * For each node the reader with the longest way to the end: it goes on in its lane, if it has none
+ * better.
+ */
 function heirs(reads, column) {
   const height = new Array(reads.length).fill(0);
   const heir = new Array(reads.length).fill(null);
@@ -105,7 +109,10 @@ function chainsOf(previous, heir, column) {
   );
 }
 
-/** The lowest free lane for each chain, in the order of their starts: no more lanes than chains run side by side. */
+/**
+ * The lowest free lane for each chain, in the order of their starts: no more lanes than chains run
+ * side by side.
+ */
 function lanesOf(chains, count, taken) {
   const lane = new Array(count).fill(0);
   const stops = [];
@@ -137,7 +144,10 @@ function routeOf({ from, to }, column, lane, ends, previous, taken) {
   return { gutter: lane[to] > lane[from] ? lane[from] + 1 : lane[from], track: 0 };
 }
 
-/** Short lines next to the cards, long ones around them; all lines of one source share a track. @returns {number} */
+/**
+ * Short lines next to the cards, long ones around them; all lines of one source share a track.
+ * @returns {number}
+ */
 function layTracks(edges, gutter, column) {
   const groups = new Map();
   for (const edge of edges.filter(({ route }) => route?.gutter === gutter)) {
@@ -160,7 +170,8 @@ function layTracks(edges, gutter, column) {
 }
 
 /**
- * The node that an arrow key leads to: left and right along the path, up and down to the nearest card of another lane.
+ * The node that an arrow key leads to: left and right along the path, up and down to the nearest
+ * card of another lane.
  * @param {Arrangement} arrangement
  * @param {number} node
  * @param {"left" | "right" | "up" | "down"} direction

@@ -21,7 +21,9 @@ export function inputCard() {
   return { card, figure, canvas };
 }
 
-/** What fetches the network's own view of an input: a bitmap, or maps without the axes of size 1. */
+/**
+ * What fetches the network's own view of an input: a bitmap, or maps without the axes of size 1.
+ */
 export async function networkInput(model, input, signal) {
   const view = await api.networkView(model, input, signal);
   if (view instanceof Blob) return createImageBitmap(view);

@@ -1,4 +1,7 @@
-/** The whole network in a thin bar: how many parameters each layer has, how much its units see, what is in view. */
+/**
+ * The whole network in a thin bar: how many parameters each layer has, how much its units see, what
+ * is in view.
+ */
 
 import { element, svg } from "../../dom.js";
 import { eachFrame } from "../../store.js";
@@ -90,7 +93,10 @@ function nearest(boxes, x) {
   return boxes.reduce((best, box, index) => (far(box) < far(boxes[best]) ? index : best), 0);
 }
 
-/** A bar for each layer, as high as the logarithm of its parameters; those of one column share its width. */
+/**
+ * A bar for each layer, as high as the logarithm of its parameters; those of one column share its
+ * width.
+ */
 function barsOf(layers, boxes, column) {
   const top = Math.max(...layers.map(({ parameters }) => Math.log1p(parameters)), 1);
   const beside = new Map();
@@ -106,7 +112,10 @@ function barsOf(layers, boxes, column) {
   });
 }
 
-/** The largest share of the input's sides that a unit of a column sees; at the top it sees everything. */
+/**
+ * The largest share of the input's sides that a unit of a column sees; at the top it sees
+ * everything.
+ */
 function sightLine(layers, boxes, column) {
   const whole = layers.filter(({ receptive_field: field }) => field.status === "whole_input");
   const full = Math.max(1, ...whole.flatMap(sizes));

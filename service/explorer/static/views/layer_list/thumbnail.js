@@ -1,4 +1,7 @@
-/** Paints some maps of a layer small: four beside each other, signals below each other, single numbers as bars. */
+/**
+ * Paints some maps of a layer small: four beside each other, signals below each other, single
+ * numbers as bars.
+ */
 
 import { colour, sharpen } from "../../dom.js";
 import { aspect, drawMap } from "../../figure.js";

@@ -1,4 +1,7 @@
-/** A thumbnail at each layer in view: its strongest channels. Fetched when the input rests, few at a time. */
+/**
+ * A thumbnail at each layer in view: its strongest channels. Fetched when the input rests, few at a
+ * time.
+ */
 
 import * as api from "../../api.js";
 import { paintThumbnail } from "./thumbnail.js";
@@ -16,7 +19,8 @@ const GIVEN_UP = "AbortError";
  * @property {HTMLElement} figure Has `data-state`: none, ready, stale or failed.
  * @property {HTMLCanvasElement} canvas
  * @property {import("./wiring.js").Size} size Of the canvas, in CSS pixels.
- * @property {(model: string, input: string, signal: AbortSignal) => Promise<import("../../maps.js").Maps | ImageBitmap>} fetching
+ * @property {(model: string, input: string, signal: AbortSignal) =>
+ *   Promise<import("../../maps.js").Maps | ImageBitmap>} fetching
  */
 
 /** What fetches the strongest channels of a layer; all of them where a channel is one number. */
@@ -29,7 +33,8 @@ export const strongestOf = (layer) => (model, input, signal) => {
 export class Thumbnails {
   #store;
   /**
-   * `maps` were fetched for `from`, a model and an input; `failed` is the same for what could not be fetched.
+   * `maps` were fetched for `from`, a model and an input; `failed` is the same for what could not
+   * be fetched.
    * @typedef {{seen: boolean, dirty: boolean, maps: any, from: string, failed: string}} Fetched
    * @type {Map<Element, Thumbnail & Fetched & {controller: AbortController | null}>}
    */
@@ -128,7 +133,9 @@ export class Thumbnails {
     if (slot.maps) paintThumbnail(slot.canvas, slot.maps, slot.size, this.#store.state.colours);
   }
 
-  /** A new input: what was drawn stays until the new one is there; several a second are waited out. */
+  /**
+   * A new input: what was drawn stays until the new one is there; several a second are waited out.
+   */
   #renew() {
     clearTimeout(this.#resting);
     let drawn = false;

@@ -1,4 +1,7 @@
-/** Where the cards of an arranged network lie in pixels, and the lines between them, which never cross a card. */
+/**
+ * Where the cards of an arranged network lie in pixels, and the lines between them, which never
+ * cross a card.
+ */
 
 /** @typedef {{left: number, top: number, width: number, height: number}} Box */
 /** @typedef {{width: number, height: number}} Size */
@@ -12,7 +15,8 @@ const PORT = 0.22;
  * Turns happen in the gaps between columns and in the gutters between lanes only, where no card is.
  * @param {import("./graph.js").Arrangement} arrangement
  * @param {Size[]} sizes Of the cards.
- * @param {{gap: number, between: number}} space Between columns, and between lanes besides the tracks.
+ * @param {{gap: number, between: number}} space Between columns, and between lanes besides the
+ *   tracks.
  * @returns {{boxes: Box[], paths: string[], width: number, height: number}}
  */
 export function lay(arrangement, sizes, { gap, between }) {
@@ -102,7 +106,10 @@ function alongLane({ from, to, gap }, level, edge, height) {
   return `${start}${turn}${swing(edge.to - gap, height ?? level.from, gap, level.to)}H${to.left}`;
 }
 
-/** From the edge of one card that faces the track to that of the other; from its side where it does not face it. */
+/**
+ * From the edge of one card that faces the track to that of the other; from its side where it does
+ * not face it.
+ */
 function alongTrack({ from, to, gap }, level, edge, height, side) {
   const leave = from.left + from.width * (0.5 + PORT);
   const arrive = to.left + to.width * (0.5 - PORT);

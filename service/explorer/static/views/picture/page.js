@@ -1,4 +1,7 @@
-/** The elements of the picture's view: head, the picture by its rank, the sentence and the exact numbers. */
+/**
+ * The elements of the picture's view: head, the picture by its rank, the sentence and the exact
+ * numbers.
+ */
 
 import { element, short } from "../../dom.js";
 import { asText } from "../../fields.js";

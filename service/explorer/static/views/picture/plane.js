@@ -8,13 +8,15 @@ import { crosshair, dim, edge, grown, hatch, outline } from "../../overlay.js";
  * @typedef {object} Content
  * @property {import("./shown.js").Picture} image
  * @property {number[]} size Height and width in the pixels that marks count in.
- * @property {Interval[] | null} frame Where the network's input lies, if that is not the whole picture.
+ * @property {Interval[] | null} frame Where the network's input lies, if that is not the whole
+ *   picture.
  */
 /**
  * @typedef {object} Mark In the content's pixels.
  * @property {Interval[] | null} solid
  * @property {Interval[] | null} whole
- * @property {boolean} [ghost] Outlined thinly only, for what is seen lies in front of it or behind it.
+ * @property {boolean} [ghost] Outlined thinly only, for what is seen lies in front of it or behind
+ *   it.
  * @property {number[] | null} [pixel]
  * @property {[number, number] | null} [line] An axis, and where a line crosses it.
  */
@@ -185,8 +187,8 @@ export class Plane {
 }
 
 /**
- * What to show of an axis: the picture, and of a frame that is larger as much as the margin does not hold, in steps, so
- * that the picture does not move with every stroke that is drawn.
+ * What to show of an axis: the picture, and of a frame that is larger as much as the margin does
+ * not hold, in steps, so that the picture does not move with every stroke that is drawn.
  */
 function bounds(length, frame) {
   const extra = [-(frame?.[0] ?? 0), (frame?.[1] ?? 0) - length].map((beyond) => {

@@ -1,4 +1,7 @@
-/** The input as something to paint: what was posted as the browser reads it, and what the network is given. */
+/**
+ * The input as something to paint: what was posted as the browser reads it, and what the network is
+ * given.
+ */
 
 import { Maps } from "../../maps.js";
 
@@ -21,7 +24,8 @@ export async function decoded(blob) {
 }
 
 /**
- * Which axis of a tensor holds the channels: the one that the spatial sizes leave over, or else the likeliest.
+ * Which axis of a tensor holds the channels: the one that the spatial sizes leave over, or else the
+ * likeliest.
  * @param {number[]} shape Without the batch.
  * @param {(number | null)[] | null} sizes Of the spatial axes, where they are known.
  * @returns {number | null}
@@ -43,8 +47,8 @@ export function channelAxisOf(shape, sizes) {
 export const asMaps = (tensor, sizes) => new Maps(tensor, channelAxisOf(tensor.shape, sizes));
 
 /**
- * Numbers as a picture: three channels are red, green and blue, of others the first is shown in grey. Bytes are shown
- * as they are, other numbers from the least to the largest.
+ * Numbers as a picture: three channels are red, green and blue, of others the first is shown in
+ * grey. Bytes are shown as they are, other numbers from the least to the largest.
  * @param {Maps} maps With two spatial axes.
  * @returns {Picture}
  */
@@ -64,7 +68,8 @@ export function asPicture(maps) {
 }
 
 /**
- * One channel of a volume, seen along an axis: a slice, or with `slice` null the largest values along it.
+ * One channel of a volume, seen along an axis: a slice, or with `slice` null the largest values
+ * along it.
  * @param {Maps} maps With three spatial axes.
  * @param {number} axis
  * @param {number | null} slice

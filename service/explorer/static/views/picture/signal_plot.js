@@ -1,4 +1,7 @@
-/** A signal: its channels as lines, few in one plot, many below each other; a red band marks what a unit sees. */
+/**
+ * A signal: its channels as lines, few in one plot, many below each other; a red band marks what a
+ * unit sees.
+ */
 
 import { colour, element, sharpen } from "../../dom.js";
 import { dim, outline } from "../../overlay.js";

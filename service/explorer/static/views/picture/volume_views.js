@@ -1,4 +1,7 @@
-/** A volume as one of its slices, and beside it as seen from above and from the side, the brightest in front. */
+/**
+ * A volume as one of its slices, and beside it as seen from above and from the side, the brightest
+ * in front.
+ */
 
 import { element } from "../../dom.js";
 import { Plane } from "./plane.js";
@@ -6,7 +9,10 @@ import { section } from "./shown.js";
 
 const WIDE = 0.58;
 
-/** The same methods as a plane: `show`, `mark`, `pixelAt`, `describe`; pixels are [slice, row, column]. */
+/**
+ * The same methods as a plane: `show`, `mark`, `pixelAt`, `describe`; pixels are [slice, row,
+ * column].
+ */
 export class VolumeViews {
   #front;
   #above = new Plane({ label: "The volume from above: slices down, columns across" });

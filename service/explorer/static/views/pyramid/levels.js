@@ -53,7 +53,8 @@ export const mapSize = (layer) =>
   layer.output_shape.filter((_, axis) => axis !== layer.channel_axis);
 
 /**
- * The levels for which there is room: both ends, then those where the map's size changes, then others, evenly.
+ * The levels for which there is room: both ends, then those where the map's size changes, then
+ * others, evenly.
  * @param {Level[]} way
  * @param {number} most
  */

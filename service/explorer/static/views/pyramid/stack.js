@@ -1,4 +1,7 @@
-/** The maps between the input and a unit as planes one behind the other, joined by the edges of its patches. */
+/**
+ * The maps between the input and a unit as planes one behind the other, joined by the edges of its
+ * patches.
+ */
 
 import { colour, sharpen } from "../../dom.js";
 import { aspect, drawMap, rectangle } from "../../figure.js";
@@ -13,7 +16,8 @@ const TEXT = 40;
 /**
  * @param {HTMLCanvasElement} canvas
  * @param {import("./levels.js").Level[]} levels From the input to the unit.
- * @param {(level: any) => ({maps?: any, bitmap?: ImageBitmap} | null)} imageOf What to paint on a plane.
+ * @param {(level: any) => ({maps?: any, bitmap?: ImageBitmap} | null)} imageOf What to paint on a
+ *   plane.
  * @param {any} colours As the state has them.
  * @param {number} width In CSS pixels, at least.
  */

@@ -148,7 +148,7 @@ def server_timing(results: Sequence[Prediction], waited: float) -> str:
 
 def at_once(model: Model, source: RawInput) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
-    return source.small and model.quick
+    return source.small and model.is_fast
 
 
 def body_of(model: Model, prediction: Prediction, waited: float) -> dict[str, Any]:

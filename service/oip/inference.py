@@ -159,7 +159,7 @@ def _check_input(model: Model, source: InputTensor) -> None:
 def _at_once(plan: InferPlan) -> bool:
     """Whether the answer takes less time than handing the request to a thread and back."""
     array, model = plan.source.array, plan.model
-    small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.quick
+    small = array is not None and array.nbytes <= AT_ONCE_BYTES and model.is_fast
     return small and set(plan.tensors) <= set(model.main_session.outputs)
 
 

@@ -1,5 +1,6 @@
 """A loaded model: its file, its sessions, and what follows from its graph and its card."""
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,13 +33,13 @@ which are never empty.
 """
 
 
-# Longer runs would keep the event loop from its other requests.
 QUICK_SECONDS = 0.002
+"""A run that takes longer by itself is worth a hand-over to a thread."""
+LOOP_SECONDS = 0.02
+"""Runs that took longer lately, of several inputs or on a busy machine, would keep the event loop
+from its other requests.
+"""
 SHARED_SECONDS = 0.005
-DATA_DEPENDENT = frozenset(
-    "If Loop Scan SequenceMap NonZero Compress Unique NonMaxSuppression Range".split()
-)
-"""Operators whose work depends on the values of their inputs, so that past runs tell nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,15 +79,28 @@ class Model:
         return self._engine.batch_sizes if self.supports_batching else ()
 
     @property
-    def quick(self) -> bool:
-        """Whether a run takes less time than handing the request to a thread and back, whatever the
-        input.
+    def is_fast(self) -> bool:
+        """Whether the event loop itself may run it: for less time than handing the request to a
+        thread and back takes, whatever the input.
         """
-        return not self._depends_on_data and self.main_session.recent_slowest_run < QUICK_SECONDS
+        times = self.main_session.times
+        return (
+            times.shortest < QUICK_SECONDS
+            and times.recent_maximum < LOOP_SECONDS
+            and self._takes_fixed_time
+        )
 
     @cached_property
-    def _depends_on_data(self) -> bool:
-        return depends_on_data(self.file.proto)
+    def _takes_fixed_time(self) -> bool:
+        """Whether the number of inputs alone settles the work: every tensor has a known size beside
+        the batch, and no operator decides what runs or how often.
+        """
+        if has_control_flow(self.file.proto):
+            return False
+        graph = self.file.graph
+        names = itertools.chain.from_iterable(node.outputs for node in graph.nodes)
+        shapes = [graph.shape(name) for name in names if name]
+        return all(shape is not None and _is_known(shape[1:]) for shape in shapes)
 
     @property
     def shares(self) -> bool:
@@ -95,7 +109,7 @@ class Model:
         On a CPU a run that takes long keeps the processors busy by itself, and would take the
         memory of several.
         """
-        return self.provider != CPU or self.main_session.recent_slowest_run < SHARED_SECONDS
+        return self.provider != CPU or self.main_session.times.shortest < SHARED_SECONDS
 
     @property
     def input_shape(self) -> tuple[int, ...] | None:
@@ -203,17 +217,18 @@ class Model:
         )
 
 
-def depends_on_data(proto: onnx.ModelProto) -> bool:
-    """Whether the time of a run depends on the values in the input, not on its size alone."""
+def has_control_flow(proto: onnx.ModelProto) -> bool:
+    """Whether an operator decides what runs or how often: one with a sub-graph, such as Loop."""
     bodies = [proto.graph.node, *(function.node for function in proto.functions)]
-    return any(node.op_type in DATA_DEPENDENT for nodes in bodies for node in nodes)
+    nodes = itertools.chain.from_iterable(bodies)
+    return any(attribute.HasField("g") for node in nodes for attribute in node.attribute)
 
 
 def _without_padding(output: np.ndarray, size: int, count: int) -> np.ndarray:
     return output[:count] if output.shape[:1] == (size,) else output
 
 
-def _is_known(shape: Sequence[int | None] | None) -> TypeGuard[Sequence[int]]:
+def _is_known(shape: Sequence[int | str | None] | None) -> TypeGuard[Sequence[int]]:
     return shape is not None and all(isinstance(size, int) for size in shape)
 
 

@@ -7,7 +7,6 @@ of a session is in `Session.cuda`, the options of its provider, and in `Session.
 its nodes run.
 """
 
-import math
 import os
 import re
 import threading
@@ -25,6 +24,7 @@ from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
 from service.runtime.contended_session import ContendedSession
 from service.runtime.cuda import Cuda
 from service.runtime.placement import Placement
+from service.runtime.run_times import RunTimes
 from service.runtime.watchdog import Watchdog
 from service.telemetry.instruments import Counter, Gauge
 
@@ -34,8 +34,6 @@ Device = Literal["auto", "cpu", "cuda"]
 CPU = "CPUExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 
-RUN_TIME_DECAY = 0.8
-"""A slow run counts less with each run after it: a tenth after eleven runs."""
 # Inputs of one run at most, unless told otherwise: on a CPU more gain nothing.
 _MOST = {CPU: 8, CUDA: 32}
 
@@ -87,8 +85,7 @@ class Session:
         """What the CUDA provider says is in force; None on another."""
         self.placement = _placement_of(session)
         """Where its nodes run; None where this ONNX Runtime does not tell."""
-        self.recent_slowest_run = math.inf
-        """Seconds of the slowest run lately: a maximum that decays with every run."""
+        self.times = RunTimes()
 
     def run(
         self, feeds: Mapping[str, np.ndarray], deadline: float | None = None
@@ -128,12 +125,8 @@ class Session:
                 ):
                     raise Impossible(self._mismatch(feeds)) from error
                 raise RunFailed(_first_line(error)) from error
-            self._record(time.monotonic() - started)
+            self.times.record(time.monotonic() - started)
             return outputs
-
-    def _record(self, seconds: float) -> None:
-        decayed = self.recent_slowest_run * RUN_TIME_DECAY
-        self.recent_slowest_run = max(seconds, decayed) if math.isfinite(decayed) else seconds
 
     def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
         expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())

@@ -87,7 +87,7 @@ def test_only_requests_of_a_quick_model_share_a_run(
         services.catalogue.get(),
         threading.Event(),
     )
-    model.main_session.recent_slowest_run = seconds
+    model.main_session.times.shortest = seconds
     services.batcher.submit(lambda: release.wait(20))
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(5)]
@@ -95,7 +95,7 @@ def test_only_requests_of_a_quick_model_share_a_run(
             if len(services.batcher._waiting) == 5:
                 break
             time.sleep(0.01)
-        model.main_session.recent_slowest_run = seconds
+        model.main_session.times.shortest = seconds
         release.set()
         assert [future.result(20).status_code for future in waiting] == [200] * 5
     client.post("/predict", content=picture)

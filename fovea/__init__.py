@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         Prediction,
         ProblemError,
         Sample,
-        Scored,
+        ScoredClass,
         UnitField,
     )
 
@@ -36,7 +36,7 @@ __all__ = [
     "Prediction",
     "ProblemError",
     "Sample",
-    "Scored",
+    "ScoredClass",
     "UnitField",
     "__version__",
 ]

@@ -7,7 +7,7 @@ from service.client.models import (
     Prediction,
     ProblemError,
     Sample,
-    Scored,
+    ScoredClass,
     UnitField,
 )
 from service.client.requests import Input
@@ -23,6 +23,6 @@ __all__ = [
     "Prediction",
     "ProblemError",
     "Sample",
-    "Scored",
+    "ScoredClass",
     "UnitField",
 ]

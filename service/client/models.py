@@ -35,7 +35,7 @@ class ProblemError(Exception):
 
 
 @dataclass(frozen=True)
-class Scored:
+class ScoredClass:
     """A class with its probability; no label where the model has none."""
 
     index: int
@@ -51,7 +51,7 @@ class Prediction:
     version: str
     provider: str
     input_id: str
-    predictions: tuple[Scored, ...]
+    predictions: tuple[ScoredClass, ...]
     timings_ms: Mapping[str, float]
 
 

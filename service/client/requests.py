@@ -22,7 +22,7 @@ from service.client.models import (
     Prediction,
     ProblemError,
     Sample,
-    Scored,
+    ScoredClass,
     UnitField,
 )
 
@@ -193,7 +193,7 @@ def _typed(kind: str) -> Mapping[str, str]:
 
 
 def _prediction(body: Any) -> Prediction:
-    scored = tuple(_make(Scored, each) for each in body["predictions"])
+    scored = tuple(_make(ScoredClass, each) for each in body["predictions"])
     return _make(Prediction, body | {"predictions": scored})
 
 

@@ -22,7 +22,7 @@ from service.client import (
     Prediction,
     ProblemError,
     Sample,
-    Scored,
+    ScoredClass,
     UnitField,
 )
 
@@ -125,7 +125,7 @@ def test_a_picture_is_posted_raw_and_its_classes_come_back(invoke: Invoke) -> No
     assert stub.asked.headers["content-type"] == "application/octet-stream"
     assert stub.asked.content == b"pixels"
     assert isinstance(prediction, Prediction)
-    assert prediction.predictions == (Scored(1, "cat", 0.75), Scored(0, None, 0.25))
+    assert prediction.predictions == (ScoredClass(1, "cat", 0.75), ScoredClass(0, None, 0.25))
     assert prediction.input_id == "ab" * 32
 
 

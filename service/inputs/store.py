@@ -1,57 +1,41 @@
 """What was posted before, kept by the SHA-256 of its bytes in one folder that all workers of a
 machine share.
 
-A large input is written to a temporary file and renamed, a small one in one call, and what is read
-is checked by its name, so that nobody is given half of one; a read counts as a use. The folder is
-bounded by bytes and by age since the last use, the least recently used go first, and any worker may
-delete any file at any time: losing one costs the caller a second upload, never an answer. Only
-files that this module named are counted or deleted.
+What is read is checked by its name, so that nobody is given half of one; a read counts as a use.
+The folder is bounded by bytes and by age since the last use, the least recently used go first, and
+any worker may delete any file at any time: losing one costs the caller a second upload, never an
+answer. Only files that the store named are counted or deleted.
 """
 
 import contextlib
-import errno
 import hashlib
-import itertools
 import os
-import re
-import stat
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from service.errors import SettingsError, UnknownInput
+from service.errors import UnknownInput
+from service.inputs.store_files import (
+    ID,
+    INCOMING,
+    count_files,
+    list_files,
+    make_private,
+    remove,
+    write_file,
+)
 from service.telemetry.instruments import Counter
 from service.telemetry.metrics import InputStoreMetrics
 
-ID = re.compile(r"[0-9a-f]{64}", re.ASCII)
-INCOMING = ".incoming-"
 SWEEP_SECONDS = 10.0
-SHARE = 16
-AT_ONCE_BYTES = 16_384
-"""What the system writes in one call, so that nobody meets half of it but in that moment."""
+SPARE_SHARE = 16
 BEING_WRITTEN_SECONDS = 0.01
-LOOK_SHARE = 50
+USAGE_INTERVAL = 50
 """How many times as long as it takes to look through the folder it is not looked through again."""
-# Of the files that this process writes: no two at once have one name, whichever thread they come
-# from.
-_numbers = itertools.count()
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class _Kept:
-    used: float
-    size: int
-    path: Path
-
-    @property
-    def incoming(self) -> bool:
-        """Whether it is still being written, unless its writer died."""
-        return self.path.name.startswith(INCOMING)
 
 
 class InputStore:
@@ -74,13 +58,13 @@ class InputStore:
         self._max_seconds = max_seconds
         # Sweeping costs a look at every file, so it is done per sixteenth of the room, and that
         # much is kept free.
-        self._spare = max_bytes // SHARE
+        self._spare = max_bytes // SPARE_SHARE
         self._unswept = 0
         self._swept = float("-inf")
         self._sweeping = threading.Lock()
         self._usage, self._look_again = (0, 0), 0.0
         self._prefix = os.path.join(folder, "")  # noqa: PTH118 - paths cost more than the system call
-        _make_private(folder)
+        make_private(folder)
 
     def put(self, data: bytes) -> str:
         """Keep these bytes and return their id; an input larger than the whole store gets an id but
@@ -89,7 +73,7 @@ class InputStore:
         input_id = hashlib.sha256(data).hexdigest()
         if len(data) > self._max_bytes - self._spare:
             return input_id
-        if not self._counted(input_id):
+        if not self._touch(input_id):
             self._keep(self._folder / input_id, data)
         return input_id
 
@@ -99,13 +83,13 @@ class InputStore:
         """
         began = time.monotonic()
         if began >= self._look_again:
-            self._usage = _usage(self._folder)
+            self._usage = count_files(self._folder)
             # A full store takes a while to look through.
-            self._look_again = time.monotonic() + LOOK_SHARE * (time.monotonic() - began)
+            self._look_again = time.monotonic() + USAGE_INTERVAL * (time.monotonic() - began)
         return self._usage
 
-    def _counted(self, input_id: str) -> bool:
-        """Count a use of an input that is here: the quickest way for the same one again and again."""
+    def _touch(self, input_id: str) -> bool:
+        """Count a use of an input; False if it is not here. The quickest way for a repeated one."""
         try:
             os.utime(f"{self._prefix}{input_id}")
         except OSError:
@@ -142,13 +126,13 @@ class InputStore:
     def _read(self, path: Path) -> bytes | None:
         """The bytes of a file that is there, young enough and whole; one that is not goes away."""
         try:
-            young, data = self._found(path)
-            if young and hashlib.sha256(data).hexdigest() != path.name:
+            young, data = self._read_file(path)
+            if young and not _is_whole(path, data):
                 # It is being written at this moment, or a machine that went down left the name
                 # without the bytes.
                 time.sleep(BEING_WRITTEN_SECONDS)
-                young, data = self._found(path)
-            if young and hashlib.sha256(data).hexdigest() == path.name:
+                young, data = self._read_file(path)
+            if young and _is_whole(path, data):
                 # On a disk that has become read-only the use goes uncounted.
                 with contextlib.suppress(OSError):
                     os.utime(path)
@@ -160,7 +144,7 @@ class InputStore:
             log.warning("input not read", input_id=path.name, reason=error.strerror)
         return None
 
-    def _found(self, path: Path) -> tuple[bool, bytes]:
+    def _read_file(self, path: Path) -> tuple[bool, bytes]:
         """Whether a file is young enough, and what it holds now."""
         with path.open("rb") as file:
             return time.time() - os.fstat(file.fileno()).st_mtime <= self._max_seconds, file.read()
@@ -179,7 +163,7 @@ class InputStore:
 
     def _write(self, name: str, data: bytes) -> None:
         self._make_room(len(data))
-        _write(self._prefix, name, data)
+        write_file(self._prefix, name, data)
         self._count(self._metrics.writes)
 
     def _make_room(self, size: int) -> None:
@@ -193,19 +177,18 @@ class InputStore:
         """Delete what is too old, then the least recently used until `coming` bytes fit and some
         are to spare.
         """
-        kept = sorted(_kept(self._folder), key=lambda each: each.used)
-        total = sum(each.size for each in kept)
+        files = sorted(list_files(self._folder), key=lambda file: file.last_use)
+        total = sum(file.size for file in files)
         oldest = time.time() - self._max_seconds
-        for each in kept:
-            if each.used >= oldest and (
-                each.incoming or total + coming <= self._max_bytes - self._spare
-            ):
+        for file in files:
+            fits = total + coming <= self._max_bytes - self._spare
+            if file.last_use >= oldest and (file.incoming or fits):
                 continue
-            self._drop(each.path)
-            total -= each.size
+            self._drop(file.path)
+            total -= file.size
 
     def _drop(self, path: Path) -> None:
-        _remove(path)
+        remove(path)
         self._count(self._metrics.evictions)
 
     def _count(self, counter: Counter) -> None:
@@ -213,96 +196,9 @@ class InputStore:
             counter.inc()
 
 
+def _is_whole(path: Path, data: bytes) -> bool:
+    return hashlib.sha256(data).hexdigest() == path.name
+
+
 def _gone(input_id: str) -> str:
     return f"no input is kept as {input_id}, perhaps no longer; post it again"
-
-
-def _make_private(folder: Path) -> None:
-    """The folder, readable by this user only: in a shared temporary folder its name could be taken
-    by another.
-    """
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or (
-            hasattr(os, "getuid") and found.st_uid != os.getuid()
-        ):
-            raise SettingsError(f"input_store {folder} is not a folder of this user; name another")
-        if stat.S_IMODE(found.st_mode) != 0o700:
-            folder.chmod(0o700)
-    except OSError as error:
-        raise SettingsError(
-            f"input_store {folder} cannot be used ({error.strerror}); name another"
-        ) from None
-
-
-def _write(prefix: str, name: str, data: bytes) -> None:
-    """Write a file whole or not at all; in system calls alone, for every new input waits for it."""
-    if len(data) <= AT_ONCE_BYTES:
-        _write_at_once(prefix + name, data)
-        return
-    incoming = f"{prefix}{INCOMING}{os.getpid()}-{next(_numbers)}"
-    number = os.open(incoming, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        left = memoryview(data)
-        try:
-            while left:
-                left = left[os.write(number, left) :]
-        finally:
-            os.close(number)
-        os.rename(incoming, prefix + name)  # noqa: PTH104
-    except OSError:
-        _remove(Path(incoming))
-        raise
-
-
-def _write_at_once(path: str, data: bytes) -> None:
-    """Write a small file under its own name: renaming would take as long again, and a reader knows
-    half of one.
-    """
-    try:
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        # Another worker was given the same.
-        return
-    try:
-        try:
-            if os.write(number, data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        finally:
-            os.close(number)
-    except OSError:
-        _remove(Path(path))
-        raise
-
-
-def _kept(folder: Path) -> list[_Kept]:
-    found = []
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            if ID.fullmatch(entry.name) or entry.name.startswith(INCOMING):
-                with contextlib.suppress(FileNotFoundError):
-                    status = entry.stat(follow_symlinks=False)
-                    found.append(_Kept(status.st_mtime, status.st_size, Path(entry.path)))
-    return found
-
-
-def _usage(folder: Path) -> tuple[int, int]:
-    """Files and bytes, without making objects of them: there may be very many."""
-    files = size = 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if ID.fullmatch(entry.name):
-                    try:
-                        size += entry.stat(follow_symlinks=False).st_size
-                    except FileNotFoundError:
-                        continue
-                    files += 1
-    except OSError:
-        pass
-    return files, size
-
-
-def _remove(path: Path) -> None:
-    path.unlink(missing_ok=True)

@@ -12,8 +12,10 @@ from service.repository.loader import Loader
 from service.repository.manager import ModelManager
 from service.repository.session_cache import LRUCache
 from service.runtime.cuda import Cuda
-from service.runtime.engine import CPU, Engine, Session
+from service.runtime.engine import Engine
+from service.runtime.placement import CPU
 from service.runtime.process import Threads
+from service.runtime.session import Session
 from service.scheduling.batcher import Batcher
 from service.settings import Settings
 from service.telemetry.instruments import Gauge

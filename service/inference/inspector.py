@@ -20,7 +20,7 @@ from service.inference.top_k import top_k
 from service.inputs.preprocess import ModelInput
 from service.repository.model import Model
 from service.repository.session_cache import LRUCache
-from service.runtime.engine import Session
+from service.runtime.session import Session
 from service.telemetry.statistics import Statistics
 
 Tap = Literal["post", "pre", "input"]

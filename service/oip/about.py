@@ -14,7 +14,7 @@ from service.oip.tensors import (
     outputs_of,
 )
 from service.repository.model import Model
-from service.runtime.engine import CPU
+from service.runtime.placement import CPU
 from service.telemetry.statistics import BatchStatistics, Duration, ModelStatistics
 
 PLATFORM = "onnxruntime_onnx"

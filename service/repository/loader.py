@@ -15,8 +15,10 @@ from service.errors import Impossible
 from service.repository.model import LOOP_SECONDS, QUICK_SECONDS, Model
 from service.repository.scan import ModelFiles
 from service.repository.session_cache import LRUCache
-from service.runtime.engine import Engine, RunFailed, Session, UnloadableModel
+from service.runtime.engine import Engine
+from service.runtime.ort_errors import RunFailed, UnloadableModel
 from service.runtime.process import trim_heap
+from service.runtime.session import Session
 
 HEAVY_MACS = 50_000_000
 """About a millisecond's work for a processor."""

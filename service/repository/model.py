@@ -20,7 +20,9 @@ from anatomy.report import LayerNameError, find_layer, layers_body
 from service.errors import UnknownLayer
 from service.repository.session_cache import LRUCache
 from service.runtime.batch_sizes import bucket_of, stacked
-from service.runtime.engine import CPU, Engine, Session
+from service.runtime.engine import Engine
+from service.runtime.placement import CPU
+from service.runtime.session import Session
 
 FLOAT_BYTES = 4
 ONE_RUN_BYTES = 32_000_000

@@ -1,150 +1,53 @@
-"""ONNX Runtime: sessions on the device that was asked for, arrays in and arrays out. No pictures,
-no HTTP, no asyncio.
+"""An engine makes sessions of ONNX Runtime on the device that was asked for.
 
 `cuda` that cannot be had raises at start-up; it never becomes a silent session on the CPU. What
-`auto` got is in `Engine.provider`, and why it is not CUDA in `Engine.cpu_reason`. What ONNX Runtime says
-of a session is in `Session.cuda`, the options of its provider, and in `Session.placement`, where
-its nodes run.
+`auto` got is in `Engine.provider`, and why that is not CUDA in `Engine.cpu_reason`.
 """
 
 import os
-import re
 import threading
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import onnx
 
-from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
+from service.errors import DeviceUnavailable
 from service.runtime.batch_sizes import buckets
-from service.runtime.cancellation import Cancelled, is_cancelled, on_cancel
 from service.runtime.contended_session import ContendedSession
 from service.runtime.cuda import Cuda
-from service.runtime.placement import Placement
-from service.runtime.run_times import RunTimes
+from service.runtime.ort_errors import RunFailed, UnloadableModel, ort_exceptions, reason
+from service.runtime.placement import CPU, CUDA
+from service.runtime.session import LOG_FATAL, Session
 from service.runtime.watchdog import Watchdog
 from service.telemetry.instruments import Counter, Gauge
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Device = Literal["auto", "cpu", "cuda"]
-CPU = "CPUExecutionProvider"
-CUDA = "CUDAExecutionProvider"
 
-# Inputs of one run at most, unless told otherwise: on a CPU more gain nothing.
-_MOST = {CPU: 8, CUDA: 32}
-
-# What failing to get memory says, of the arena, of the C++ library and of CUDA: no fault of the
-# input's size.
-_NO_MEMORY = re.compile(
-    r"allocate memory|bad_alloc|smaller than requested|out of memory|ALLOC_FAILED", re.IGNORECASE
-)
-# What ONNX Runtime puts before the reason: its name, a code, and often a place in its source.
-_PREAMBLE = re.compile(r"(\[ONNXRuntimeError\] : \d+ : \w+ : )?(/\S+:\d+ .*?\)( const)? )?")
-# What CUDA itself says, somewhere within what ONNX Runtime says of it.
-_OF_CUDA = re.compile(r"CU(DA|DNN|BLAS) failure \d+: [^;\n]*[^;\s]")
-# Failures reach the caller as exceptions; the runtime need not print them as well.
-_FATAL = 4
+# On a CPU more inputs in one run gain nothing.
+_DEFAULT_MAX_BATCH = {CPU: 8, CUDA: 32}
 
 _PROBE = """<ir_version: 8, opset_import: ["" : 17]>
-probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,1,1,1}> { y = Conv(x, w) }"""
-
-
-class UnloadableModel(Exception):
-    """ONNX Runtime takes no session of this graph; the message is its reason, in one line."""
+probe (float[1,1,4,4] x) => (float[1,1,2,2] y) <float[1,1,3,3] w = {1,1,1,1,1,1,1,1,1}> {
+  y = Conv(x, w)
+}"""
 
 
 class _Replaced(UnloadableModel):
     """ONNX Runtime took another provider than it was asked for."""
 
 
-class RunFailed(Exception):
-    """ONNX Runtime failed on an input that fits the graph; the message is its reason, in one line."""
-
-
-class Session:
-    """One graph, loaded. Safe to run from several threads at once."""
-
-    def __init__(
-        self, session: Any, runtime: Any, watch: Watchdog, beside: ContendedSession | None = None
-    ) -> None:
-        self._session = session
-        self._beside = beside
-        self._runtime = runtime
-        self._watch = watch
-        self._open = any(
-            not isinstance(size, int) for value in session.get_inputs() for size in value.shape[1:]
-        )
-        self.inputs: tuple[str, ...] = tuple(value.name for value in session.get_inputs())
-        self.outputs: tuple[str, ...] = tuple(value.name for value in session.get_outputs())
-        self.providers: tuple[str, ...] = tuple(session.get_providers())
-        self.cuda = _cuda_of(session)
-        """What the CUDA provider says is in force; None on another."""
-        self.placement = _placement_of(session)
-        """Where its nodes run; None where this ONNX Runtime does not tell."""
-        self.times = RunTimes()
-
-    def run(
-        self, feeds: Mapping[str, np.ndarray], deadline: float | None = None
-    ) -> list[np.ndarray]:
-        """All outputs for these inputs, in the order of `outputs`.
-
-        `deadline` is a point of `time.monotonic()`: DeadlinePassed is raised there and the run is
-        terminated; so it is, with Abandoned, when nobody waits for it any more. Raises Impossible
-        for inputs whose names, types or shapes the graph does not take, RunFailed for what is no
-        fault of the input.
-        """
-        options = self._runtime.RunOptions()
-        options.log_severity_level = _FATAL
-        with (
-            self._watch.until(deadline, options),
-            on_cancel(partial(setattr, options, "terminate", True)),
-        ):
-            inner = (self._beside and self._beside.session) or self._session
-            started = time.monotonic()
-            try:
-                outputs = list(inner.run(None, dict(feeds), options))
-            except _exceptions() as error:
-                if is_cancelled():
-                    raise Cancelled from None
-                if options.terminate:
-                    raise DeadlinePassed(
-                        "the run took longer than allowed and was ended; try again later"
-                    ) from None
-                if _NO_MEMORY.search(str(error)):
-                    raise RunFailed(_first_line(error)) from error
-                # A size that the graph leaves open can be one that an operator deep inside cannot
-                # work with.
-                if (
-                    self._open
-                    or feeds.keys() != set(self.inputs)
-                    or type(error).__name__ == "InvalidArgument"
-                ):
-                    raise Impossible(self._mismatch(feeds)) from error
-                raise RunFailed(_first_line(error)) from error
-            self.times.record(time.monotonic() - started)
-            return outputs
-
-    def _mismatch(self, feeds: Mapping[str, np.ndarray]) -> str:
-        expected = ", ".join(f"{i.name}: {i.type} {i.shape}" for i in self._session.get_inputs())
-        got = ", ".join(
-            f"{name}: {array.dtype} {list(array.shape)}" for name, array in feeds.items()
-        )
-        return f"the network takes {expected}; this input is {got or 'none'}, which it cannot work with"
-
-
 class Engine:
     """Makes sessions on one device, with `threads` threads within an operator (0: the runtime's own
     choice).
 
-    On a CPU, a session that is loaded `adapt_threads` has them for a run that goes by itself; where
-    there are several `busy_workers`, a run has `contended_threads`. `cuda` says
-    how a GPU is used, `max_batch` how many inputs go into one run (8 on the CPU, 32 on CUDA unless
-    given). Each session is counted in `built`. Raises DeviceUnavailable if the device cannot be
-    had, or no ONNX Runtime is installed.
+    On a CPU, a session loaded with `adapt_threads` has `contended_threads` for a run while there
+    are several `busy_workers`. `cuda` says how a GPU is used, `max_batch` how many inputs go into
+    one run (8 on the CPU and 32 on CUDA by default). Each session is counted in `built`. Raises
+    DeviceUnavailable if the device cannot be had, or no ONNX Runtime is installed.
     """
 
     def __init__(
@@ -157,20 +60,20 @@ class Engine:
         contended_threads: int | None = None,
         busy_workers: Gauge | None = None,
     ) -> None:
-        self._runtime = _runtime()
+        self._ort = _import_ort()
         self._threads = threads
-        self._threads_beside = threads if contended_threads is None else contended_threads
+        self._contended_threads = threads if contended_threads is None else contended_threads
         self._busy_workers = busy_workers or Gauge()
         self._cuda = cuda or Cuda()
         self._lock = threading.Lock()
-        self._watch = Watchdog()
+        self._watchdog = Watchdog()
         self._built = built or Counter()
-        self._sharing = False
+        self._shares_allocator = False
         self.cpu_reason = ""
         self.provider = self._pick_provider(device)
         if self.provider == CPU:
-            self._share_memory()
-        self.max_batch = max_batch or _MOST[self.provider]
+            self._share_allocator()
+        self.max_batch = max_batch or _DEFAULT_MAX_BATCH[self.provider]
         self.batch_sizes = buckets(self.max_batch) if self.provider == CUDA else ()
         """The sizes that batches are padded to; none on the CPU, which prepares nothing for a
         shape.
@@ -179,7 +82,7 @@ class Engine:
     @property
     def version(self) -> str:
         """ONNX Runtime's version."""
-        return str(self._runtime.__version__)
+        return str(self._ort.__version__)
 
     @property
     def sessions_built(self) -> int:
@@ -191,71 +94,76 @@ class Engine:
     ) -> Session:
         """A session of this graph; raises UnloadableModel.
 
-        With `allow_spinning` the threads of a run on the CPU wait for its next operator by spinning, until
-        the run ends: worth it where a run takes milliseconds, for waking a thread takes tens of
-        microseconds.
+        With `allow_spinning` the threads of a run on the CPU wait for its next operator by
+        spinning, until the run ends: worth it where a run takes milliseconds, because waking a
+        thread takes tens of microseconds.
         """
-        beside = None
-        if adapt_threads and self.provider == CPU and self._threads_beside != self._threads:
-            beside = ContendedSession(
-                partial(self._create_session, proto, CPU, self._threads_beside), self._busy_workers
-            )
-        session = self._open(
-            proto, self.provider, beside, allow_spinning=allow_spinning and self.provider == CPU
-        )
+        contended = self._contended_session(proto) if adapt_threads else None
+        allow_spinning = allow_spinning and self.provider == CPU
+        session = self._load_on(self.provider, proto, contended, allow_spinning=allow_spinning)
         with self._lock:
             self._built.inc()
         return session
 
-    def _share_memory(self) -> None:
-        """One pool of memory for the runs of all sessions: with one each, a session of a layer
-        takes twice as much.
+    def _contended_session(self, proto: onnx.ModelProto) -> ContendedSession | None:
+        if self.provider != CPU or self._contended_threads == self._threads:
+            return None
+        build = partial(self._create_session, proto, CPU, self._contended_threads)
+        return ContendedSession(build, self._busy_workers)
+
+    def _share_allocator(self) -> None:
+        """One memory arena for the runs of all sessions: with one each, a session of a layer takes
+        twice as much.
         """
-        runtime = self._runtime
-        kind = runtime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
-        runtime.create_and_register_allocator(
-            runtime.OrtMemoryInfo("Cpu", kind, 0, runtime.OrtMemType.DEFAULT), None
-        )
-        self._sharing = True
+        ort = self._ort
+        kind = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+        memory = ort.OrtMemoryInfo("Cpu", kind, 0, ort.OrtMemType.DEFAULT)
+        ort.create_and_register_allocator(memory, None)
+        self._shares_allocator = True
 
     def _pick_provider(self, device: Device) -> str:
         if device == "cpu":
             return CPU
-        reason = self._cuda_missing()
-        if not reason:
+        missing = self._cuda_missing()
+        if not missing:
             return CUDA
         if device == "cuda":
-            raise DeviceUnavailable(f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {reason}")
-        self.cpu_reason = reason
+            raise DeviceUnavailable(f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {missing}")
+        self.cpu_reason = missing
         return CPU
 
     def _cuda_missing(self) -> str:
         """Why there is no CUDA here; empty if a convolution ran on it."""
-        if CUDA not in self._runtime.get_available_providers():
+        if CUDA not in self._ort.get_available_providers():
             return (
                 "this ONNX Runtime is built without CUDA; install fovea[gpu] in place of fovea[cpu]"
             )
-        if hasattr(self._runtime, "preload_dlls"):
-            self._runtime.preload_dlls()
+        if hasattr(self._ort, "preload_dlls"):
+            self._ort.preload_dlls()
         try:
-            session = self._open(onnx.parser.parse_model(_PROBE), CUDA)
+            session = self._load_on(CUDA, onnx.parser.parse_model(_PROBE))
             (result,) = session.run({"x": np.ones((1, 1, 4, 4), np.float32)})
         except _Replaced:
-            return "its libraries or the driver were not found; what ONNX Runtime wrote on standard error says which"
+            return (
+                "its libraries or the driver were not found; "
+                "what ONNX Runtime wrote on standard error says which"
+            )
         except (UnloadableModel, RunFailed, RuntimeError) as error:
-            return _first_line(error)
+            return reason(error)
         return "" if np.all(result == 9) else "a first convolution on it gave a wrong result"
 
-    def _open(
+    def _load_on(
         self,
-        proto: onnx.ModelProto,
         provider: str,
-        beside: ContendedSession | None = None,
+        proto: onnx.ModelProto,
+        contended: ContendedSession | None = None,
         *,
         allow_spinning: bool = False,
     ) -> Session:
-        inner = self._create_session(proto, provider, self._threads, allow_spinning=allow_spinning)
-        session = Session(inner, self._runtime, self._watch, beside)
+        ort_session = self._create_session(
+            proto, provider, self._threads, allow_spinning=allow_spinning
+        )
+        session = Session(ort_session, self._ort, self._watchdog, contended)
         if session.providers[0] != provider:
             raise _Replaced(f"{provider} was asked for, ONNX Runtime gave {session.providers[0]}")
         return session
@@ -263,34 +171,34 @@ class Engine:
     def _create_session(
         self, proto: onnx.ModelProto, provider: str, threads: int, *, allow_spinning: bool = False
     ) -> Any:
+        """ONNX Runtime's own session."""
         providers: Sequence[Any] = [CPU] if provider == CPU else [(CUDA, self._cuda.options()), CPU]
         try:
-            return self._runtime.InferenceSession(
+            return self._ort.InferenceSession(
                 proto.SerializeToString(),
-                self._options(threads, allow_spinning),
+                self._session_options(threads, allow_spinning),
                 providers=providers,
                 enable_fallback=0,
             )
-        except _exceptions() as error:
-            raise UnloadableModel(_first_line(error)) from error
+        except ort_exceptions() as error:
+            raise UnloadableModel(reason(error)) from error
 
-    def _options(self, threads: int, allow_spinning: bool) -> Any:
-        options = self._runtime.SessionOptions()
+    def _session_options(self, threads: int, allow_spinning: bool) -> Any:
+        options = self._ort.SessionOptions()
         options.intra_op_num_threads = threads
-        options.log_severity_level = _FATAL
+        options.log_severity_level = LOG_FATAL
+        spinning = "1" if allow_spinning else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         # Threads that spin between runs take the cores from decoding and from the other sessions.
-        options.add_session_config_entry(
-            "session.intra_op.allow_spinning", "1" if allow_spinning else "0"
-        )
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        if self._sharing:
+        if self._shares_allocator:
             options.add_session_config_entry("session.use_env_allocators", "1")
-        # Noted while nodes are assigned anyway; a runtime too old to know it ignores it.
+        # Recorded while nodes are assigned anyway; a runtime too old to know it ignores it.
         options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         return options
 
 
-def _runtime() -> Any:
+def _import_ort() -> Any:
     try:
         import onnxruntime  # noqa: PLC0415 - one of two extras brings it
     except ImportError:
@@ -298,35 +206,3 @@ def _runtime() -> Any:
             "ONNX Runtime is not installed: install fovea[cpu], or fovea[gpu] for an NVIDIA GPU"
         ) from None
     return onnxruntime
-
-
-def _cuda_of(session: Any) -> Cuda | None:
-    options = session.get_provider_options()
-    return Cuda.from_runtime(options[CUDA]) if CUDA in options else None
-
-
-def _placement_of(session: Any) -> Placement | None:
-    if not hasattr(session, "get_provider_graph_assignment_info"):
-        return None
-    return Placement.from_runtime(
-        session.get_provider_graph_assignment_info(), session.get_providers()[0]
-    )
-
-
-def _exceptions() -> tuple[type[Exception], ...]:
-    """What loading and running raise: ONNX Runtime's exceptions have no common base but Exception."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as state  # noqa: PLC0415 - one of two extras brings it
-
-    own = [
-        value
-        for value in vars(state).values()
-        if isinstance(value, type) and issubclass(value, Exception)
-    ]
-    return (RuntimeError, ValueError, *own)
-
-
-def _first_line(error: Exception) -> str:
-    if of_cuda := _OF_CUDA.search(str(error)):
-        return of_cuda.group()
-    line = next(iter(str(error).strip().splitlines()), "")
-    return _PREAMBLE.sub("", line, count=1)[:300] or type(error).__name__

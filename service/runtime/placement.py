@@ -1,22 +1,23 @@
-"""Which nodes of a graph a provider runs: as ONNX Runtime assigned them, before it fuses what it
-assigned.
-"""
+"""Where the nodes of a graph run: the provider that ONNX Runtime assigned each, before fusing."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+
 
 class Node(Protocol):
-    """A node, as ONNX Runtime tells of it."""
+    """A node, as ONNX Runtime describes it."""
 
     domain: str
     op_type: str
 
 
-class Assigned(Protocol):
-    """Nodes that one provider runs, as ONNX Runtime tells of them."""
+class Subgraph(Protocol):
+    """Nodes that one provider runs, as ONNX Runtime describes them."""
 
     ep_name: str
 
@@ -25,27 +26,30 @@ class Assigned(Protocol):
 
 @dataclass(frozen=True)
 class Placement:
-    """How many nodes each provider runs, and the operators of those that the wanted one does not."""
+    """How many nodes each provider runs, and the operators that fell back from the chosen one."""
 
     nodes: Mapping[str, int]
     fallback_operators: tuple[str, ...]
 
     @classmethod
-    def from_runtime(cls, assigned: Sequence[Assigned], wanted: str) -> "Placement":
-        """From what the runtime tells; operators of other domains than ONNX's are named with
-        theirs.
+    def from_runtime(cls, subgraphs: Sequence[Subgraph], provider: str) -> "Placement":
+        """The placement that the runtime reports for a session on `provider`.
+
+        An operator of another domain than ONNX's is named with its domain.
         """
-        nodes: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         fallback_operators = set[str]()
-        for each in assigned:
-            found = each.get_nodes()
-            nodes[each.ep_name] += len(found)
-            if each.ep_name != wanted:
-                fallback_operators |= {
-                    f"{node.domain}.{node.op_type}".removeprefix(".").removeprefix("ai.onnx.")
-                    for node in found
-                }
+        for subgraph in subgraphs:
+            nodes = subgraph.get_nodes()
+            counts[subgraph.ep_name] += len(nodes)
+            if subgraph.ep_name != provider:
+                fallback_operators.update(map(_operator, nodes))
+        on_provider = counts.pop(provider, 0)
         return cls(
-            {wanted: nodes.pop(wanted, 0), **dict(sorted(nodes.items()))},
+            {provider: on_provider, **dict(sorted(counts.items()))},
             tuple(sorted(fallback_operators)),
         )
+
+
+def _operator(node: Node) -> str:
+    return f"{node.domain}.{node.op_type}".removeprefix(".").removeprefix("ai.onnx.")

@@ -14,7 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.api.predictions import predicted
 from service.inputs.preprocess import Picture
-from service.runtime.engine import RunFailed
+from service.runtime.ort_errors import RunFailed
 from service.services import Services
 from service.settings import Settings
 from service.telemetry.statistics import ModelStatistics

@@ -44,7 +44,7 @@ def test_on_the_cpu_every_node_runs_there_and_no_gpu_is_told_of(client: httpx.Cl
 def test_on_a_gpu_it_is_told_what_is_in_force_and_what_fell_back(
     settings: Settings, started: Callable[[Settings], httpx.Client], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.runtime.engine._runtime", Gpu)
+    monkeypatch.setattr("service.runtime.engine._import_ort", Gpu)
     chosen = {
         "device": "cuda",
         "cuda_device": 1,

@@ -20,7 +20,7 @@ from service.app import App, create_app
 from service.errors import QueueFull
 from service.http import protocol
 from service.http.fast_path import Connection, FastPath, PredictHead
-from service.runtime.engine import RunFailed
+from service.runtime.ort_errors import RunFailed
 from service.server import server_of
 from service.settings import Settings
 from tests.service.networks import encoded, npy

@@ -78,7 +78,7 @@ def test_a_run_has_no_more_rows_than_the_largest_batch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: tuple[int, ...]
 ) -> None:
     model = model_of(tmp_path)
-    monkeypatch.setitem(model.__dict__, "sizes", (1, 2, 4))
+    monkeypatch.setitem(model.__dict__, "batch_sizes", (1, 2, 4))
     ran = Ran(model)
     run_batches(
         model,

@@ -16,7 +16,7 @@ import pytest
 from service.errors import DeadlinePassed, QueueFull
 from service.inference.pipeline import Pipeline
 from service.inputs.store import InputStore
-from service.runtime.engine import Session
+from service.runtime.session import Session
 from service.scheduling.batcher import Batcher
 from service.services import Services
 from service.settings import Settings

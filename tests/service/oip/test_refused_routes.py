@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from service.errors import FoveaError, QueueFull
-from service.runtime.engine import RunFailed
+from service.runtime.ort_errors import RunFailed
 from service.services import Services
 from service.settings import Settings
 from tests.service.conftest import Start
@@ -127,10 +127,10 @@ def failing(
     def start(error: Exception) -> httpx.Client:
         services = Services.start(settings)
 
-        async def ask(*_: Any, **__: Any) -> None:
+        async def run(*_: Any, **__: Any) -> None:
             raise error
 
-        monkeypatch.setattr(services.batcher, "ask", ask)
+        monkeypatch.setattr(services.batcher, "run", run)
         return started(settings, replace(services))
 
     return start

@@ -7,7 +7,7 @@ from typing import Any
 
 import onnxruntime
 
-from service.runtime.engine import CPU, CUDA
+from service.runtime.placement import CPU, CUDA
 
 
 class Gpu:

@@ -21,7 +21,9 @@ from service.repository.loader import Loader, Refused
 from service.repository.model import Model
 from service.repository.scan import scan
 from service.runtime.batch_sizes import bucket_of, buckets, stacked
-from service.runtime.engine import Engine, RunFailed, Session
+from service.runtime.engine import Engine
+from service.runtime.ort_errors import RunFailed
+from service.runtime.session import Session
 from tests.service.networks import SOLIDS, Array, parsed, tensors
 
 SHAPE = (1, 6, 7, 8)
@@ -29,17 +31,23 @@ SHAPE = (1, 6, 7, 8)
 
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_a_bucket_holds_its_batch_and_is_a_power_of_two_or_the_largest(
-    count: int, most: int
+    count: int, max_size: int
 ) -> None:
-    size = bucket_of(count, most)
+    size = bucket_of(count, max_size)
     assert size >= count
-    assert size == count > most or size == most or (size & (size - 1) == 0 and size < 2 * count)
+    assert (
+        size == count > max_size
+        or size == max_size
+        or (size & (size - 1) == 0 and size < 2 * count)
+    )
 
 
 @given(st.integers(1, 64))
-def test_the_buckets_are_those_that_batches_get(most: int) -> None:
-    assert buckets(most) == tuple(sorted({bucket_of(count, most) for count in range(1, most + 1)}))
-    assert len(buckets(most)) <= most.bit_length() + 1
+def test_the_buckets_are_those_that_batches_get(max_size: int) -> None:
+    assert buckets(max_size) == tuple(
+        sorted({bucket_of(count, max_size) for count in range(1, max_size + 1)})
+    )
+    assert len(buckets(max_size)) <= max_size.bit_length() + 1
 
 
 def test_a_maximum_that_is_no_power_of_two_is_a_bucket_too() -> None:
@@ -50,9 +58,9 @@ def test_a_maximum_that_is_no_power_of_two_is_a_bucket_too() -> None:
 
 def test_rows_come_first_and_zeros_after_them() -> None:
     one, two = np.full((1, 3), 7, np.uint8), np.full((2, 3), 9, np.uint8)
-    found = stacked([one, two], 4)
-    assert found.dtype == np.uint8
-    assert found.tolist() == [[7] * 3, [9] * 3, [9] * 3, [0] * 3]
+    batch = stacked([one, two], 4)
+    assert batch.dtype == np.uint8
+    assert batch.tolist() == [[7] * 3, [9] * 3, [9] * 3, [0] * 3]
     assert stacked([two], 2) is two
 
 
@@ -80,11 +88,11 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
     return Seen(monkeypatch)
 
 
-def loaded(folder: Path, text: str = SOLIDS, most: int = 4) -> Model | Refused:
+def loaded(folder: Path, text: str = SOLIDS, max_batch: int = 4) -> Model | Refused:
     """A model on the CPU that pads as one on a GPU does."""
     model_file.write(parsed(text), folder / "net/1/model.onnx", Card(title="Net"))
-    engine = Engine("cpu", 1, max_batch=most)
-    engine.batch_sizes = buckets(most)
+    engine = Engine("cpu", 1, max_batch=max_batch)
+    engine.batch_sizes = buckets(max_batch)
     (entry,) = scan(folder).files.values()
     return Loader(engine).load(entry)
 
@@ -96,7 +104,7 @@ def volumes(count: int) -> Array:
 def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(
     tmp_path: Path, seen: Seen
 ) -> None:
-    model = loaded(tmp_path, most=6)
+    model = loaded(tmp_path, max_batch=6)
     assert isinstance(model, Model)
     assert model.batch_sizes == (1, 2, 4, 6)
     assert seen.sizes == [6, 6, 4, 4, 2, 2, 1, 1]
@@ -104,28 +112,30 @@ def test_every_bucket_is_run_twice_before_the_model_is_served_the_largest_first(
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4])
 def test_padding_changes_no_answer_and_is_cut_off(tmp_path: Path, seen: Seen, count: int) -> None:
-    model, given = loaded(tmp_path), volumes(count)
+    model, rows = loaded(tmp_path), volumes(count)
     assert isinstance(model, Model)
-    (found,) = model.run([row[None] for row in given])
+    (scores,) = model.run([row[None] for row in rows])
     assert seen.sizes[-1] == bucket_of(count, 4)
-    np.testing.assert_allclose(found, tensors(parsed(SOLIDS), ["scores"], given)[0], rtol=1e-5)
-    assert len(found) == count
+    np.testing.assert_allclose(scores, tensors(parsed(SOLIDS), ["scores"], rows)[0], rtol=1e-5)
+    assert len(scores) == count
 
 
 def test_a_run_is_never_larger_than_the_largest_bucket(tmp_path: Path, seen: Seen) -> None:
-    model, given = loaded(tmp_path), volumes(7)
+    model, rows = loaded(tmp_path), volumes(7)
     assert isinstance(model, Model)
     predictor, deadline = (
         Predictor(InputStore(tmp_path / "inputs", 1000, 10), 1000),
         time.monotonic() + 30,
     )
-    found = predictor.predict_all(model, [PredictItem(Tensor(row), 2, deadline) for row in given])
+    predictions = predictor.predict_all(
+        model, [PredictItem(Tensor(row), 2, deadline) for row in rows]
+    )
     assert seen.sizes[-2:] == [4, 4]
-    expected = tensors(parsed(SOLIDS), ["scores"], given)[0]
-    for each, scores in zip(found, expected, strict=True):
-        assert not isinstance(each, FoveaError)
-        assert [one.index for one in each.classes] == np.argsort(-scores).tolist()
-        assert each.classes[0].probability == pytest.approx(scores.max(), rel=1e-5)
+    expected = tensors(parsed(SOLIDS), ["scores"], rows)[0]
+    for prediction, scores in zip(predictions, expected, strict=True):
+        assert not isinstance(prediction, FoveaError)
+        assert [entry.index for entry in prediction.classes] == np.argsort(-scores).tolist()
+        assert prediction.classes[0].probability == pytest.approx(scores.max(), rel=1e-5)
 
 
 def test_a_fixed_batch_axis_is_not_padded(tmp_path: Path, seen: Seen) -> None:

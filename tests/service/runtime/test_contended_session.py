@@ -1,6 +1,4 @@
-"""A run by itself has all threads, runs at the same time a share each, and the answers are the
-same.
-"""
+"""A run alone has all threads, runs at the same time an equal part each, with the same answers."""
 
 import threading
 import time
@@ -15,7 +13,8 @@ from service.repository.loader import Loader
 from service.repository.model import Model
 from service.repository.scan import ModelFiles
 from service.runtime.contended_session import ContendedSession
-from service.runtime.engine import Engine, Session
+from service.runtime.engine import Engine
+from service.runtime.session import Session
 from service.scheduling.batcher import Batcher
 from service.telemetry.instruments import Gauge
 from tests.service import networks
@@ -38,32 +37,32 @@ def session(busy_workers: Gauge, repository_folder: Path) -> Session:
     return engine.load(read(repository_folder / "photos/1/model.onnx").proto, adapt_threads=True)
 
 
-def threads_of(beside: ContendedSession | None) -> int | None:
-    """Of the session that a run beside others would take, once it is there."""
-    assert beside is not None
+def threads_of(contended: ContendedSession | None) -> int | None:
+    """Threads of the session for runs at the same time as others, once it is loaded."""
+    assert contended is not None
     until = time.monotonic() + 20
-    while beside.session is None and time.monotonic() < until:
+    while contended.session is None and time.monotonic() < until:
         time.sleep(0.01)
     return (
         None
-        if beside.session is None
-        else int(beside.session.get_session_options().intra_op_num_threads)
+        if contended.session is None
+        else int(contended.session.get_session_options().intra_op_num_threads)
     )
 
 
-def test_only_runs_beside_others_take_the_session_with_fewer_threads(
+def test_only_runs_under_load_take_the_session_with_fewer_threads(
     session: Session, busy_workers: Gauge
 ) -> None:
     feeds = {session.inputs[0]: np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)}
     alone = session.run(feeds)
-    assert session._beside is not None
-    assert session._beside.session is None
+    assert session._contended is not None
+    assert session._contended.session is None
     busy_workers.set(2)
-    assert threads_of(session._beside) == 1
-    beside = session.run(feeds)
+    assert threads_of(session._contended) == 1
+    under_load = session.run(feeds)
     busy_workers.set(1)
-    assert session._beside.session is None
-    for one, other in zip(alone, beside, strict=True):
+    assert session._contended.session is None
+    for one, other in zip(alone, under_load, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
@@ -72,11 +71,11 @@ def test_where_a_share_is_all_there_is_nothing_is_loaded_twice(repository_folder
     assert (
         engine.load(
             read(repository_folder / "photos/1/model.onnx").proto, adapt_threads=True
-        )._beside
+        )._contended
         is None
     )
     engine = Engine("cpu", threads=2, contended_threads=1, busy_workers=two_busy_workers())
-    assert engine.load(networks.parsed(networks.SIGNALS))._beside is None
+    assert engine.load(networks.parsed(networks.SIGNALS))._contended is None
 
 
 def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
@@ -86,9 +85,9 @@ def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     heavy = loader.load(ModelFiles("heavy", "1", imagenet_model))
     assert isinstance(heavy, Model)
     assert spins(heavy.main_session._session)
-    assert threads_of(heavy.main_session._beside) == 1
-    assert heavy.main_session._beside is not None
-    assert not spins(heavy.main_session._beside.session)
+    assert threads_of(heavy.main_session._contended) == 1
+    assert heavy.main_session._contended is not None
+    assert not spins(heavy.main_session._contended.session)
     assert not spins(heavy.tap(heavy.layers[0].tensor)._session)
     digits = loader.load(
         ModelFiles("digits", "1", Path(__file__).parents[3] / "models/digits/1/model.onnx")
@@ -97,11 +96,11 @@ def test_threads_spin_for_heavy_networks_that_run_by_themselves_and_only_there(
     assert not spins(digits.main_session._session)
 
 
-def spins(inner: Any) -> bool:
+def spins(ort_session: Any) -> bool:
     """Whether the threads of an ONNX Runtime session wait awake; they never do once a run has
     ended.
     """
-    options = inner.get_session_options()
+    options = ort_session.get_session_options()
     assert options.get_session_config_entry("session.force_spinning_stop") == "1"
     return bool(options.get_session_config_entry("session.intra_op.allow_spinning") == "1")
 
@@ -113,15 +112,15 @@ def test_it_is_loaded_once_and_what_cannot_be_loaded_is_done_without() -> None:
         built.append(1)
         raise RuntimeError("no memory")
 
-    beside = ContendedSession(failing, two_busy_workers())
-    assert [beside.session for _ in range(50)] == [None] * 50
-    assert threads_of_none(beside)
+    contended = ContendedSession(failing, two_busy_workers())
+    assert [contended.session for _ in range(50)] == [None] * 50
+    assert threads_of_none(contended)
     assert built == [1]
 
 
-def threads_of_none(beside: ContendedSession) -> bool:
+def threads_of_none(contended: ContendedSession) -> bool:
     time.sleep(0.1)
-    return beside.session is None
+    return contended.session is None
 
 
 def test_the_busy_workers_are_those_that_have_something_to_do() -> None:

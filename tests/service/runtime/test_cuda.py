@@ -9,7 +9,9 @@ import pytest
 
 from service.errors import DeviceUnavailable, Impossible, SettingsError
 from service.runtime.cuda import Cuda, Search
-from service.runtime.engine import CPU, Engine, RunFailed
+from service.runtime.engine import Engine
+from service.runtime.ort_errors import RunFailed
+from service.runtime.placement import CPU
 from service.services import cuda_of
 from service.settings import Settings
 from tests.service.networks import SIGNALS, parsed
@@ -18,9 +20,9 @@ from tests.service.runtime.fake_gpu import Gpu
 
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> Gpu:
-    found = Gpu()
-    monkeypatch.setattr("service.runtime.engine._runtime", lambda: found)
-    return found
+    fake = Gpu()
+    monkeypatch.setattr("service.runtime.engine._import_ort", lambda: fake)
+    return fake
 
 
 def test_the_defaults_keep_to_the_numbers_of_the_cpu_and_to_a_quick_start() -> None:
@@ -99,8 +101,11 @@ def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     said = "CUDA failure 101: invalid device ordinal"
-    whole = f'/src/cuda.cc:63 static A::B() [ONNXRuntimeError] : 1 : FAIL : Parse "device_id": {said} ; GPU=-1 ; file=/src'
-    monkeypatch.setattr("service.runtime.engine._runtime", lambda: Gpu(whole))
+    message = (
+        "/src/cuda.cc:63 static A::B() [ONNXRuntimeError] : 1 : FAIL : "
+        f'Parse "device_id": {said} ; GPU=-1 ; file=/src'
+    )
+    monkeypatch.setattr("service.runtime.engine._import_ort", lambda: Gpu(message))
     with pytest.raises(
         DeviceUnavailable, match=f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {said}$"
     ):
@@ -122,7 +127,8 @@ def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
 def test_too_little_memory_is_no_fault_of_the_input(
     said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, given = Engine("cpu", 1).load(parsed(SIGNALS)), {"x": np.zeros((1, 2, 9), np.float32)}
+    session = Engine("cpu", 1).load(parsed(SIGNALS))
+    feeds = {"x": np.zeros((1, 2, 9), np.float32)}
 
     class Failing:
         def __getattr__(self, name: str) -> Any:
@@ -133,7 +139,7 @@ def test_too_little_memory_is_no_fault_of_the_input(
 
     monkeypatch.setattr(session, "_session", Failing())
     with pytest.raises(RunFailed):
-        session.run(given)
+        session.run(feeds)
 
 
 def test_a_length_that_does_not_fit_is_still_a_fault_of_the_input() -> None:

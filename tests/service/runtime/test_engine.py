@@ -11,7 +11,10 @@ import onnxruntime
 import pytest
 
 from service.errors import DeadlinePassed, DeviceUnavailable, Impossible
-from service.runtime.engine import CPU, CUDA, Engine, Session, UnloadableModel
+from service.runtime.engine import Engine
+from service.runtime.ort_errors import UnloadableModel
+from service.runtime.placement import CPU, CUDA
+from service.runtime.session import Session
 from tests.service.networks import SIGNALS, VOLUMES, parsed, tensors
 
 WITHOUT_CUDA = CUDA not in onnxruntime.get_available_providers()
@@ -38,15 +41,17 @@ def long(engine: Engine) -> Session:
     """A network whose run takes seconds, in thousands of small steps."""
     steps = " ".join(f"t{n + 1} = Conv<pads=[1,1,1,1]>(t{n}, w)" for n in range(2400))
     text = f"""<ir_version: 8, opset_import: ["" : 18]>
-    long (float[1,32,128,128] t0) => (float[1,32,128,128] t2400) <float[32,32,3,3] w> {{ {steps} }}"""
+    long (float[1,32,128,128] t0) => (float[1,32,128,128] t2400) <float[32,32,3,3] w> {{
+      {steps}
+    }}"""
     return engine.load(parsed(text))
 
 
 def test_a_run_gives_what_the_runtime_gives(engine: Engine) -> None:
     model = parsed(VOLUMES)
-    given = np.random.default_rng(0).normal(size=(1, 1, 6, 7, 8)).astype(np.float32)
-    [result] = engine.load(model).run({"x": given})
-    assert np.array_equal(result, tensors(model, ["y"], given)[0])
+    volume = np.random.default_rng(0).normal(size=(1, 1, 6, 7, 8)).astype(np.float32)
+    [result] = engine.load(model).run({"x": volume})
+    assert np.array_equal(result, tensors(model, ["y"], volume)[0])
 
 
 @pytest.mark.skipif(not WITHOUT_CUDA, reason="this ONNX Runtime has CUDA")
@@ -146,20 +151,20 @@ def test_a_graph_that_the_runtime_does_not_take_is_unloadable(engine: Engine) ->
 
 
 def test_a_run_is_ended_at_its_deadline(long: Session) -> None:
-    given = {"t0": np.zeros((1, 32, 128, 128), np.float32)}
+    feeds = {"t0": np.zeros((1, 32, 128, 128), np.float32)}
     started = time.monotonic()
     with pytest.raises(DeadlinePassed, match="was ended"):
-        long.run(given, started + 0.1)
+        long.run(feeds, started + 0.1)
     assert time.monotonic() - started < 1
 
 
 def test_runs_at_once_are_each_ended_at_their_own_deadline(long: Session) -> None:
-    given = {"t0": np.zeros((1, 32, 128, 128), np.float32)}
+    feeds = {"t0": np.zeros((1, 32, 128, 128), np.float32)}
 
     def ended(seconds: float) -> float:
         started = time.monotonic()
         with pytest.raises(DeadlinePassed):
-            long.run(given, started + seconds)
+            long.run(feeds, started + seconds)
         return time.monotonic() - started
 
     with ThreadPoolExecutor(2) as pool:
@@ -173,18 +178,19 @@ def test_a_deadline_in_the_past_starts_no_run(signals: Session) -> None:
 
 
 def test_all_runs_are_watched_by_one_thread_that_ends_with_them() -> None:
-    signals, given = Engine("cpu", 1).load(parsed(SIGNALS)), {"x": np.ones((1, 2, 9), np.float32)}
+    signals = Engine("cpu", 1).load(parsed(SIGNALS))
+    feeds = {"x": np.ones((1, 2, 9), np.float32)}
     before = set(threading.enumerate())
-    expected = signals.run(given)[0]
+    expected = signals.run(feeds)[0]
     assert all(
-        np.array_equal(signals.run(given, time.monotonic() + 60)[0], expected) for _ in range(50)
+        np.array_equal(signals.run(feeds, time.monotonic() + 60)[0], expected) for _ in range(50)
     )
-    [watch] = [
-        each for each in set(threading.enumerate()) - before if each.name == "fovea-deadlines"
+    [watchdog] = [
+        thread for thread in set(threading.enumerate()) - before if thread.name == "fovea-watchdog"
     ]
-    watch.join(5)
-    assert not watch.is_alive()
-    assert np.array_equal(signals.run(given, time.monotonic() + 60)[0], expected)
+    watchdog.join(5)
+    assert not watchdog.is_alive()
+    assert np.array_equal(signals.run(feeds, time.monotonic() + 60)[0], expected)
 
 
 def test_sessions_built_are_counted(engine: Engine) -> None:

@@ -18,7 +18,10 @@ from service.repository.model import Model
 from service.repository.scan import ModelFiles, scan
 from service.runtime.batch_sizes import bucket_of
 from service.runtime.cuda import Cuda
-from service.runtime.engine import CUDA, Engine, RunFailed, Session
+from service.runtime.engine import Engine
+from service.runtime.ort_errors import RunFailed
+from service.runtime.placement import CUDA
+from service.runtime.session import Session
 from service.settings import Settings
 from tests.service.networks import VOLUMES, parsed
 
@@ -86,12 +89,12 @@ def test_a_model_runs_on_cuda_and_gives_what_the_cpu_gives(
     engine: Engine, entry: ModelFiles, record_property: Note
 ) -> None:
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
-    given = inputs(on_gpu, 5)
+    batch = inputs(on_gpu, 5)
     assert on_gpu.provider == on_gpu.main_session.providers[0] == CUDA
-    [found], [expected] = on_gpu.run(given), on_cpu.run(given)
-    record_property("largest difference from the CPU", f"{np.abs(found - expected).max():.1e}")
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
-    assert found.argmax(1).tolist() == expected.argmax(1).tolist()
+    [scores], [expected] = on_gpu.run(batch), on_cpu.run(batch)
+    record_property("largest difference from the CPU", f"{np.abs(scores - expected).max():.1e}")
+    np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
+    assert scores.argmax(1).tolist() == expected.argmax(1).tolist()
 
 
 @each_model
@@ -115,10 +118,10 @@ def test_an_inner_layer_runs_on_cuda_and_gives_what_the_cpu_gives(
     on_gpu, on_cpu = loaded(engine, entry), loaded(Engine("cpu"), entry)
     middle = on_gpu.layers[len(on_gpu.layers) // 2].tensor
     feeds = {on_gpu.file.input: inputs(on_gpu, 1)[0]}
-    [found], [expected] = on_gpu.tap(middle).run(feeds), on_cpu.tap(middle).run(feeds)
+    [activation], [expected] = on_gpu.tap(middle).run(feeds), on_cpu.tap(middle).run(feeds)
     assert on_gpu.tap(middle).providers[0] == CUDA
     np.testing.assert_allclose(
-        found, expected, rtol=1e-3, atol=1e-4 * max(1, float(np.abs(expected).max()))
+        activation, expected, rtol=1e-3, atol=1e-4 * max(1, float(np.abs(expected).max()))
     )
 
 
@@ -148,22 +151,22 @@ def test_no_batch_meets_a_shape_that_was_not_run_before_it(
     model = loaded(engine, entry)
     assert model.batch_sizes == (1, 2, 4, 8)
     warmed = set(sizes)
-    given = inputs(model, 8)
-    [whole] = model.run(given)
+    rows = inputs(model, 8)
+    [full_batch] = model.run(rows)
     for count in range(1, 9):
-        [found] = model.run(given[:count])
+        [scores] = model.run(rows[:count])
         assert sizes[-1] == bucket_of(count, 8)
-        np.testing.assert_allclose(found, whole[:count], rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(scores, full_batch[:count], rtol=1e-3, atol=1e-5)
     assert set(sizes) == warmed == set(model.batch_sizes)
 
 
 def test_a_session_takes_no_more_memory_than_its_limit() -> None:
-    given = {"x": np.ones((1, 1, 1024, 1024), np.float32)}
+    feeds = {"x": np.ones((1, 1, 1024, 1024), np.float32)}
     enough = Engine("cuda", 1, Cuda(memory_bytes=4096 * MIB)).load(parsed(WIDE))
-    assert enough.run(given)[0].shape == (1, 1, 1024, 1024)
+    assert enough.run(feeds)[0].shape == (1, 1, 1024, 1024)
     small = Engine("cuda", 1, Cuda(memory_bytes=64 * MIB)).load(parsed(WIDE))
     with pytest.raises(RunFailed):
-        small.run(given)
+        small.run(feeds)
 
 
 def test_a_gpu_that_is_not_there_is_a_failure_at_start() -> None:
@@ -173,13 +176,13 @@ def test_a_gpu_that_is_not_there_is_a_failure_at_start() -> None:
 
 def test_runs_at_once_give_what_each_gives_alone(engine: Engine) -> None:
     model = loaded(engine, ENTRIES[0])
-    given = [inputs(model, count) for count in range(1, 9)]
-    alone = [model.run(each)[0] for each in given]
+    batches = [inputs(model, count) for count in range(1, 9)]
+    alone = [model.run(batch)[0] for batch in batches]
     with ThreadPoolExecutor(4) as pool:
-        for found, expected in zip(
-            pool.map(lambda each: model.run(each)[0], given * 10), alone * 10, strict=True
+        for scores, expected in zip(
+            pool.map(lambda batch: model.run(batch)[0], batches * 10), alone * 10, strict=True
         ):
-            np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-5)
+            np.testing.assert_allclose(scores, expected, rtol=1e-3, atol=1e-5)
 
 
 def test_the_service_tells_of_each_model_what_it_uses_of_the_gpu(

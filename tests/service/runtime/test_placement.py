@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from service.runtime.engine import CPU, CUDA, Engine, Session
-from service.runtime.placement import Placement
+from service.runtime.engine import Engine
+from service.runtime.placement import CPU, CUDA, Placement
+from service.runtime.session import Session
 from tests.service.networks import DECODER, SIGNALS, SOLIDS, VOLUMES, parsed
 
 
@@ -26,15 +27,15 @@ class Subgraph:
 
 
 def test_nodes_are_counted_by_provider_and_those_that_fell_back_are_named_once() -> None:
-    told = [
+    subgraphs = [
         Subgraph(CPU, [Node("Shape"), Node("NonZero", "ai.onnx")]),
         Subgraph(CUDA, [Node("Conv"), Node("Relu")]),
         Subgraph(CPU, [Node("Shape"), Node("Mystery", "org.example")]),
         Subgraph(CUDA, [Node("Gemm")]),
     ]
-    found = Placement.from_runtime(told, CUDA)
-    assert list(found.nodes.items()) == [(CUDA, 3), (CPU, 4)]
-    assert found.fallback_operators == ("NonZero", "Shape", "org.example.Mystery")
+    placement = Placement.from_runtime(subgraphs, CUDA)
+    assert list(placement.nodes.items()) == [(CUDA, 3), (CPU, 4)]
+    assert placement.fallback_operators == ("NonZero", "Shape", "org.example.Mystery")
 
 
 def test_a_provider_that_got_no_node_is_told_with_none() -> None:

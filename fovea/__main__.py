@@ -1,14 +1,10 @@
 """The `fovea` command: serve models, look into model files, build and adopt them."""
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
 from fovea import __version__
-
-BROKEN_PIPE = 141
-"""What a shell reports of a program that SIGPIPE ended."""
 
 HELP = """usage: fovea COMMAND …
 
@@ -23,8 +19,8 @@ HELP = """usage: fovea COMMAND …
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; 2 for a command that does not exist."""
-    name, *rest = [*(sys.argv[1:] if arguments is None else arguments), ""]
-    rest = rest[:-1]
+    words = sys.argv[1:] if arguments is None else arguments
+    name, rest = (words[0] if words else ""), words[1:]
     _write_what_the_terminal_cannot_show()
     if name in ("", "-h", "--help"):
         print(HELP)
@@ -35,19 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if name not in COMMANDS:
         print(f"fovea: unknown command {name!r}; `fovea --help` lists them", file=sys.stderr)
         return 2
-    return _quietly(COMMANDS[name], rest)
-
-
-def _quietly(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
-    """Run a command whose reader may go before all is written, as `head` does."""
-    try:
-        code = command(arguments)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # Python flushes once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
-    return code
+    return COMMANDS[name](rest)
 
 
 def _write_what_the_terminal_cannot_show() -> None:

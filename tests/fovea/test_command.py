@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fovea.__main__ import BROKEN_PIPE, COMMANDS, HELP, main
+from anatomy.__main__ import BROKEN_PIPE_STATUS
+from fovea.__main__ import COMMANDS, HELP, main
 
 DIGITS = Path(__file__).parents[2] / "models" / "digits" / "1" / "model.onnx"
 
@@ -68,7 +69,7 @@ def test_inspect_into_a_reader_that_goes_ends_quietly() -> None:
     os.close(writing)
     os.close(reading)
     _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (BROKEN_PIPE, b"")
+    assert (process.returncode, errors) == (BROKEN_PIPE_STATUS, b"")
 
 
 def test_an_ascii_terminal_gets_the_table_without_a_traceback() -> None:

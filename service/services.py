@@ -42,7 +42,7 @@ class Services:
     catalogue: Catalogue
     manager: ModelManager
     store: InputStore
-    prepared: DecodedInputCache
+    decoded_inputs: DecodedInputCache
     predictor: Predictor
     inspector: Inspector
     pipeline: Pipeline

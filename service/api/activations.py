@@ -128,12 +128,14 @@ async def of_posted(services: Services, asked: ActivationsRequest, source: RawIn
 async def of_kept(services: Services, asked: ActivationsRequest, input_id: str) -> Response:
     """The answer to an input that was posted before."""
     model, deadline = asked.model, deadline_of(services)
-    if services.prepared.has(model, input_id):
+    if services.decoded_inputs.has(model, input_id):
         # Nothing is to be decoded: the look at the store is part of the run.
-        ran = await _run(services, asked, deadline, lambda: services.prepared.get(model, input_id))
+        ran = await _run(
+            services, asked, deadline, lambda: services.decoded_inputs.get(model, input_id)
+        )
         return await _answer(services, asked, deadline, ran.result, input_id, ran.waited)
     decoded = await services.pipeline.on_cpu(
-        model, deadline, lambda: services.prepared.get(model, input_id)
+        model, deadline, lambda: services.decoded_inputs.get(model, input_id)
     )
     ran = await _run(services, asked, deadline, lambda: decoded.result)
     waited = decoded.waited + ran.waited
@@ -143,8 +145,8 @@ async def of_kept(services: Services, asked: ActivationsRequest, input_id: str) 
 def _keep(services: Services, model: Model, model_input: ModelInput) -> str | None:
     if model_input.posted is None:
         return None
-    input_id = services.store.put(model_input.posted.kept)
-    services.prepared.keep(model, input_id, model_input)
+    input_id = services.store.put(model_input.posted.stored_bytes)
+    services.decoded_inputs.put(model, input_id, model_input)
     return input_id
 
 

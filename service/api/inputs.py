@@ -69,7 +69,7 @@ async def posted(
                 else recognise(source.data).media_type
             )
             return Response(source.data, headers=GUARDED | {"Content-Type": kind})
-        model_input = services.prepared.get(services.catalogue.get(model), input_id)
+        model_input = services.decoded_inputs.get(services.catalogue.get(model), input_id)
         if model_input.prepared is None:
             return as_npy(model_input.array[0], GUARDED)
         return as_png(as_picture(model_input.array[0]), GUARDED)

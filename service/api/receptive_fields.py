@@ -147,7 +147,7 @@ def looked_up(
     """
     if input_id is None:
         return None, services.inspector.fields(model, sizes or model.input_shape)
-    model_input = services.prepared.get(model, input_id)
+    model_input = services.decoded_inputs.get(model, input_id)
     shape = model_input.array.shape
     _check_axes(shape)
     return model_input, services.inspector.fields(model, sizes or shape)

@@ -145,7 +145,7 @@ class Predictor:
         if isinstance(entry, FoveaError) or entry.posted is None or entry.input_id is not None:
             return None
         posted = entry.posted
-        return pipeline.beside(lambda: self._store.put(posted.kept))
+        return pipeline.beside(lambda: self._store.put(posted.stored_bytes))
 
     def _prepared(
         self, model: Model, item: PredictItem, largest_kept: float = math.inf
@@ -158,7 +158,7 @@ class Predictor:
             return error
         posted, input_id = decoded.posted, None
         if posted is not None and len(posted.data) <= largest_kept:
-            input_id = self._store.put(posted.kept)
+            input_id = self._store.put(posted.stored_bytes)
         ready = time.monotonic()
         return PreparedItem(
             decoded.array,

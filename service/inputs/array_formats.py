@@ -23,8 +23,8 @@ CSV = "text/csv"
 JSON = "application/json"
 MAGIC = b"\x93NUMPY"
 # Python makes an object of each, many times as large as the bytes that it may be.
-MOST_LISTS = 500_000
-MOST_CELLS = 2_000_000
+MAX_LISTS = 500_000
+MAX_CELLS = 2_000_000
 
 Array = np.ndarray[Any, Any]
 
@@ -51,23 +51,19 @@ def from_npy(data: bytes) -> Array:
 
 def from_json(data: bytes) -> Array | bytes:
     """The array of `{"inputs": nested lists}`, or the bytes of `{"image": base64}`."""
-    if data.count(b"[") + data.count(b"{") > MOST_LISTS:
-        raise InvalidRequest(
-            f"the JSON holds more than {MOST_LISTS} lists; send the array as {NPY}"
-        )
+    if data.count(b"[") + data.count(b"{") > MAX_LISTS:
+        raise InvalidRequest(f"the JSON holds more than {MAX_LISTS} lists; send the array as {NPY}")
     try:
         value = json.loads(data, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise InvalidRequest(
-            'the body is not JSON; send {"image": "<base64>"} or {"inputs": nested lists}, without NaN'
+            'the body is not JSON; send {"image": "<base64>"} or {"inputs": nested lists}, without '
+            "NaN"
         ) from None
-    if (
-        not isinstance(value, dict)
-        or len(value.keys() & {"image", "inputs"}) != 1
-        or len(value) != 1
-    ):
+    if not isinstance(value, dict) or value.keys() not in ({"image"}, {"inputs"}):
         raise InvalidRequest(
-            'the JSON must be an object of one key: {"image": "<base64>"} or {"inputs": nested lists}'
+            'the JSON must be an object of one key: {"image": "<base64>"} or {"inputs": nested '
+            "lists}"
         )
     return _from_base64(value["image"]) if "image" in value else _from_lists(value["inputs"])
 
@@ -76,8 +72,8 @@ def from_csv(data: bytes) -> Array:
     """The numbers of a table, float64 [rows, columns]; its first line may be a header. NaN and
     infinity are refused.
     """
-    if data.count(b",") + data.count(b"\n") > MOST_CELLS:
-        raise InvalidRequest(f"the CSV holds more than {MOST_CELLS} cells; send the array as {NPY}")
+    if data.count(b",") + data.count(b"\n") > MAX_CELLS:
+        raise InvalidRequest(f"the CSV holds more than {MAX_CELLS} cells; send the array as {NPY}")
     lines: list[int] = []
     rows: list[list[float]] = []
     for line, cells in _lines(data):
@@ -88,8 +84,7 @@ def from_csv(data: bytes) -> Array:
         if len(rows[-1]) != len(rows[0]):
             raise InvalidRequest(
                 f"line {line} of the CSV has {len(cells)} columns, the lines before it "
-                f"{len(rows[0])}; "
-                "write a column for each channel, without gaps"
+                f"{len(rows[0])}; write a column for each channel, without gaps"
             )
     if not rows:
         raise EmptyBody(
@@ -100,8 +95,7 @@ def from_csv(data: bytes) -> Array:
         row, column = np.argwhere(~np.isfinite(table))[0].tolist()
         raise InvalidRequest(
             f"line {lines[row]}, column {column + 1} of the CSV is '{rows[row][column]}', not a "
-            "finite number; "
-            "fill gaps before posting"
+            "finite number; fill gaps before posting"
         )
     return table
 
@@ -134,8 +128,7 @@ def _numbers(line: int, cells: Sequence[str]) -> list[float]:
         column, cell = next((i, cell) for i, cell in enumerate(cells, 1) if not _is_number(cell))
         raise InvalidRequest(
             f"line {line}, column {column} of the CSV is '{cell[:40]}', not a number; separate "
-            "numbers by commas and "
-            "write decimals with a point, with one header line at most"
+            "numbers by commas and write decimals with a point, with one header line at most"
         ) from None
 
 

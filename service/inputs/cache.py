@@ -18,25 +18,25 @@ from service.inputs.preprocess import ModelInput, parse_stored, preprocess
 from service.inputs.store import InputStore
 from service.repository.model import Model
 
-KEPT_BYTES = 32_000_000
-"""Of arrays kept in a process: two hundred photographs as an ImageNet model takes them."""
+MAX_BYTES = 32_000_000
+"""Arrays cached in a process: two hundred photographs as an ImageNet model takes them."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Entry:
     model: weakref.ref[Model]
-    feed: ModelInput
+    model_input: ModelInput
 
 
 class DecodedInputCache:
-    """What `store` keeps, ready for a model; at most `kept_bytes` of it stay here, the least
+    """Inputs of `store` as models take them; at most `max_bytes` of it stay here, the least
     recently used go first.
     """
 
-    def __init__(self, store: InputStore, max_pixels: int, kept_bytes: int = KEPT_BYTES) -> None:
+    def __init__(self, store: InputStore, max_pixels: int, max_bytes: int = MAX_BYTES) -> None:
         self._store = store
         self._max_pixels = max_pixels
-        self._kept_bytes = kept_bytes
+        self._max_bytes = max_bytes
         self._lock = threading.Lock()
         self._entries: OrderedDict[tuple[int, str], _Entry] = OrderedDict()
         self._bytes = 0
@@ -54,13 +54,27 @@ class DecodedInputCache:
 
     def get(self, model: Model, input_id: str) -> ModelInput:
         """The input as this model takes it; raises UnknownInput and what making it ready raises."""
-        feed = self.kept(model, input_id)
-        if feed is None:
-            feed = preprocess(model, parse_stored(self._store.get(input_id)), self._max_pixels)
-            self.keep(model, input_id, feed)
-        return feed
+        model_input = self._look_up(model, input_id)
+        if model_input is None:
+            posted = parse_stored(self._store.get(input_id))
+            model_input = preprocess(model, posted, self._max_pixels)
+            self.put(model, input_id, model_input)
+        return model_input
 
-    def kept(self, model: Model, input_id: str) -> ModelInput | None:
+    def put(self, model: Model, input_id: str, model_input: ModelInput) -> None:
+        """Keep what was made ready of an input, without the bytes that were posted."""
+        if model_input.array.nbytes > self._max_bytes:
+            return
+        key = id(model), input_id
+        entry = _Entry(weakref.ref(model), _detached(model_input))
+        with self._lock:
+            self._drop(key)
+            self._entries[key] = entry
+            self._bytes += entry.model_input.array.nbytes
+            while self._bytes > self._max_bytes:
+                self._drop(next(iter(self._entries)))
+
+    def _look_up(self, model: Model, input_id: str) -> ModelInput | None:
         """The input if it is ready here, without any decoding; raises UnknownInput if the store has
         it no more.
         """
@@ -77,31 +91,21 @@ class DecodedInputCache:
             with self._lock:
                 self._drop(key)
             raise
-        return entry.feed
-
-    def keep(self, model: Model, input_id: str, feed: ModelInput) -> None:
-        """Keep what was made ready of an input, without the bytes that were posted."""
-        if feed.array.nbytes > self._kept_bytes:
-            return
-        key, entry = (id(model), input_id), _Entry(weakref.ref(model), _alone(feed))
-        with self._lock:
-            self._drop(key)
-            self._entries[key] = entry
-            self._bytes += entry.feed.array.nbytes
-            while self._bytes > self._kept_bytes:
-                self._drop(next(iter(self._entries)))
+        return entry.model_input
 
     def _drop(self, key: tuple[int, str]) -> None:
         entry = self._entries.pop(key, None)
         if entry is not None:
-            self._bytes -= entry.feed.array.nbytes
+            self._bytes -= entry.model_input.array.nbytes
 
 
-def _alone(feed: ModelInput) -> ModelInput:
+def _detached(model_input: ModelInput) -> ModelInput:
     """The same with an array of its own: it may be a view of a whole picture, or of the bytes
     posted.
     """
-    array = np.array(feed.array, order="C")
+    array = np.array(model_input.array, order="C")
     array.flags.writeable = False
-    prepared = None if feed.prepared is None else replace(feed.prepared, array=array[0])
-    return replace(feed, array=array, prepared=prepared, posted=None)
+    prepared = model_input.prepared
+    if prepared is not None:
+        prepared = replace(prepared, array=array[0])
+    return replace(model_input, array=array, prepared=prepared, posted=None)

@@ -106,34 +106,34 @@ def fit_paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
     across_terms = _border(np.broadcast_to(columns, grey.shape))
     terms = np.stack([np.ones(len(levels)), down_terms, across_terms])
     residual = levels - _median(levels)
-    grain, plane, before = _deviation(residual), np.zeros(3), None
+    grain, plane, previous = _deviation(residual), np.zeros(3), None
     for _ in range(3):
         # Ink that reaches the border is no paper, and the plane must not lean on it.
-        kept = np.abs(residual) <= max(3 * grain, 2)
-        if before is not None and np.array_equal(kept, before):
+        inliers = np.abs(residual) <= max(3 * grain, 2)
+        if previous is not None and np.array_equal(inliers, previous):
             break
-        plane, before = _plane(terms, levels, kept, grain), kept
+        plane, previous = _plane(terms, levels, inliers, grain), inliers
         residual = levels - np.einsum("i,in->n", plane, terms)
         grain = _deviation(residual)
     level, down, across = plane.tolist()
     return Paper(level, down, across), grain
 
 
-def _plane(terms: Array, levels: Array, kept: Array, grain: float) -> Array:
-    """The coefficients of `terms` [3, n] that come nearest to the kept ones of `levels` [n].
+def _plane(terms: Array, levels: Array, inliers: Array, grain: float) -> Array:
+    """The coefficients of `terms` [3, n] that come nearest to the inliers of `levels` [n].
 
     By the normal equations, which is quick, unless the positions lie on a line or the paper is
     perfectly even: then levels may equal a threshold, and the last bit decides.
     """
     if grain >= EVEN:
-        weighted = terms * kept
+        weighted = terms * inliers
         # Not `@`, which wakes threads that then wait for more, at the cost of others.
         normal = np.einsum("in,jn->ij", weighted, terms)
         scale = 1 / np.sqrt(np.diag(normal))
         normal = normal * scale * scale[:, None]
         if np.linalg.cond(normal) < LINE:
             return scale * np.linalg.solve(normal, scale * np.einsum("in,n->i", weighted, levels))
-    return np.linalg.lstsq(terms[:, kept].T, levels[kept])[0]
+    return np.linalg.lstsq(terms[:, inliers].T, levels[inliers])[0]
 
 
 def _border(grey: Array) -> Array:

@@ -16,7 +16,7 @@ from service.inputs.resize import Prepared, prepare
 from service.inputs.tensor_check import coerce, describe_input
 from service.repository.model import Model
 
-# What is kept of a document: this, its media type and the end of the line, then its bytes. No
+# What is stored of a document: this, its media type and the end of the line, then its bytes. No
 # picture begins so.
 _MARK = b"fovea input "
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -31,8 +31,8 @@ class Picture:
     data: bytes
 
     @property
-    def kept(self) -> bytes:
-        """What stands for it in the store."""
+    def stored_bytes(self) -> bytes:
+        """What the store keeps of it."""
         return self.data
 
     @property
@@ -51,8 +51,8 @@ class Document:
     media_type: str
 
     @property
-    def kept(self) -> bytes:
-        """What stands for it in the store: with its media type, for the same bytes may be two
+    def stored_bytes(self) -> bytes:
+        """What the store keeps of it: with its media type, for the same bytes may be two
         things.
         """
         return _MARK + self.media_type.encode() + b"\n" + self.data
@@ -87,7 +87,7 @@ class ModelInput:
 
     @property
     def feeds(self) -> Mapping[str, np.ndarray]:
-        """What a session is given."""
+        """What a session is source."""
         return {self.name: self.array}
 
     def rectangle(self, interval: Sequence[Sequence[int]]) -> list[list[int]] | None:
@@ -96,7 +96,8 @@ class ModelInput:
         """
         if self.prepared is None or len(interval) != 2:
             return None
-        return [list(each) for each in picture_rect(self.prepared.geometry, interval)]
+        rows, columns = picture_rect(self.prepared.geometry, interval)
+        return [list(rows), list(columns)]
 
     def along(self, axis: int, intervals: Sequence[Sequence[int]]) -> list[list[int]] | None:
         """The pixels of the posted picture behind each of these rows (axis 0) or columns (1); None
@@ -104,7 +105,8 @@ class ModelInput:
         """
         if self.prepared is None:
             return None
-        return [list(self.prepared.geometry.axes[axis].seen(each)) for each in intervals]
+        picture_axis = self.prepared.geometry.axes[axis]
+        return [list(picture_axis.seen(interval)) for interval in intervals]
 
     def frame(self, axis: int) -> list[float] | None:
         """Where the whole input begins and ends along this axis of the posted picture; None for
@@ -113,25 +115,26 @@ class ModelInput:
         return None if self.prepared is None else list(self.prepared.geometry.axes[axis].ends)
 
 
-def parse_stored(kept: bytes) -> RawInput:
-    """What was posted, from what the store kept of it."""
-    if not kept.startswith(_MARK):
-        return Picture(kept)
-    head, _, data = kept.partition(b"\n")
+def parse_stored(stored: bytes) -> RawInput:
+    """What was posted, from what the store keeps of it."""
+    if not stored.startswith(_MARK):
+        return Picture(stored)
+    head, _, data = stored.partition(b"\n")
     return Document(data, head[len(_MARK) :].decode())
 
 
-def preprocess(model: Model, given: InputSource, max_pixels: int) -> ModelInput:
+def preprocess(model: Model, source: InputSource, max_pixels: int) -> ModelInput:
     """Decode, orient, crop and resize a picture, or read and check a tensor; raises the errors of
     the tree.
     """
-    if isinstance(given, Document):
-        return _read(model, given, max_pixels)
-    if isinstance(given, Tensor):
-        return ModelInput(model.file.input, coerce(model, given.array))
+    if isinstance(source, Document):
+        return _read(model, source, max_pixels)
+    if isinstance(source, Tensor):
+        return ModelInput(model.file.input, coerce(model, source.array))
     spec = image_input(model)
-    prepared = prepare(decode(given.data, max_pixels), spec)
-    return ModelInput(model.file.input, np.ascontiguousarray(prepared.array[None]), prepared, given)
+    prepared = prepare(decode(source.data, max_pixels), spec)
+    batch = np.ascontiguousarray(prepared.array[None])
+    return ModelInput(model.file.input, batch, prepared, source)
 
 
 def image_input(model: Model) -> ImageInput:
@@ -153,10 +156,10 @@ def image_input(model: Model) -> ImageInput:
 
 def _read(model: Model, document: Document, max_pixels: int) -> ModelInput:
     if document.media_type == JSON:
-        found = from_json(document.data)
-        if isinstance(found, bytes):
-            return preprocess(model, Picture(found), max_pixels)
-        array = found
+        content = from_json(document.data)
+        if isinstance(content, bytes):
+            return preprocess(model, Picture(content), max_pixels)
+        array = content
     elif document.media_type == CSV:
         array = _signal(model, document.data)
     else:

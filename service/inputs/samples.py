@@ -46,22 +46,22 @@ def samples(model: Path | None, largest: int) -> tuple[Sample, ...]:
     folder = None if model is None else model.parent / "samples"
     if folder is None or not folder.is_dir():
         return ()
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in MEDIA_TYPES and path.name[0] != "."
-    )
-    inside = [
-        path for path in files if path.is_file() and path.resolve().is_relative_to(folder.resolve())
-    ]
-    found = [Sample(path, path.stat().st_size) for path in inside]
-    return tuple(sample for sample in found if 0 < sample.size <= largest)
+    paths = sorted(path for path in folder.iterdir() if _is_sample(path, folder))
+    listed = [Sample(path, path.stat().st_size) for path in paths]
+    return tuple(sample for sample in listed if 0 < sample.size <= largest)
 
 
-def find(found: tuple[Sample, ...], file: str) -> Sample:
+def find(listed: tuple[Sample, ...], file: str) -> Sample:
     """The sample of this file name; raises UnknownSample."""
-    for sample in found:
+    for sample in listed:
         if sample.path.name == file:
             return sample
-    names = ", ".join(sample.path.name for sample in found[:20]) or "none"
+    names = ", ".join(sample.path.name for sample in listed[:20]) or "none"
     raise UnknownSample(f"there is no sample '{file[:200]}'; this model has {names}")
+
+
+def _is_sample(path: Path, folder: Path) -> bool:
+    """Whether it is a file of a known kind that lies in the folder, also where it is a link."""
+    if path.suffix.lower() not in MEDIA_TYPES or path.name.startswith("."):
+        return False
+    return path.is_file() and path.resolve().is_relative_to(folder.resolve())

@@ -38,8 +38,9 @@ class StoredFile:
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder, readable by this user only: in a shared temporary folder its name could be taken
-    by another.
+    """Make the folder, readable by this user only.
+
+    In a shared temporary folder its name could be taken by another.
     """
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -33,13 +33,12 @@ def coerce(model: Model, array: np.ndarray) -> np.ndarray:
     return cast
 
 
-def fits(given: Sequence[int], expected: Shape) -> bool:
+def fits(shape: Sequence[int], expected: Shape) -> bool:
     """Whether an array of this shape is one input, batch axis included."""
-    same = all(
-        not isinstance(want, int) or got == want
-        for got, want in zip(given[1:], expected[1:], strict=False)
-    )
-    return len(given) == len(expected) and given[0] == 1 and same
+    if len(shape) != len(expected) or shape[0] != 1:
+        return False
+    sizes = zip(shape[1:], expected[1:], strict=True)
+    return all(size == allowed or not isinstance(allowed, int) for size, allowed in sizes)
 
 
 def shown(shape: Sequence[object]) -> str:
@@ -52,7 +51,10 @@ def describe_input(model: Model) -> str:
     match model.card.input:
         case ImageInput() as image:
             height, width = image.size
-            return f"a picture, or its pixels as uint8 {shown(image.shape)} in JSON or .npy ({height} x {width})"
+            return (
+                f"a picture, or its pixels as uint8 {shown(image.shape)} in JSON or .npy "
+                f"({height} x {width})"
+            )
         case SignalInput() as signal:
             return (
                 f"a signal of {signal.channels} x {signal.length} samples, {shown(signal.shape)}: "
@@ -60,43 +62,47 @@ def describe_input(model: Model) -> str:
                 '{"inputs": lists}, as text/csv with a column for each channel, or as .npy'
             )
         case VolumeInput() as volume:
-            return f'a volume, {shown(volume.shape)}: post it as .npy, or as JSON {{"inputs": nested lists}}'
+            return (
+                f"a volume, {shown(volume.shape)}: post it as .npy, or as JSON "
+                '{"inputs": nested lists}'
+            )
     shape = model.file.graph.shape(model.file.input)
-    return f"an array of shape {'any' if shape is None else shown(shape[1:])}: post it as .npy or as JSON"
+    expected = "any" if shape is None else shown(shape[1:])
+    return f"an array of shape {expected}: post it as .npy or as JSON"
 
 
 def _with_all_axes(model: Model, array: np.ndarray, shape: Shape) -> np.ndarray:
     """The array as [1, ...]; raises Impossible if it does not fit."""
-    whole = array
+    batch = array
     channels = len(shape) - 1 if isinstance(model.card.input, ImageInput) else 1
     if array.ndim == len(shape) - 2 >= 1 and shape[channels] == 1:
-        whole = np.expand_dims(array, channels - 1)
-    if whole.ndim == len(shape) - 1:
-        whole = whole[None]
-    if fits(whole.shape, shape):
-        return whole
+        batch = np.expand_dims(array, channels - 1)
+    if batch.ndim == len(shape) - 1:
+        batch = batch[None]
+    if fits(batch.shape, shape):
+        return batch
     raise Impossible(
         f"input '{model.file.input}' takes one array of shape {shown(shape)}, with or without the "
-        "batch axis, "
-        f"not {shown(array.shape)}{_advice(whole.shape, shape)}; model '{model.name}' takes "
-        f"{describe_input(model)}"
+        f"batch axis, not {shown(array.shape)}{_advice(batch.shape, shape)}; "
+        f"model '{model.name}' takes {describe_input(model)}"
     )
 
 
-def _advice(got: Sequence[int], expected: Shape) -> str:
-    if len(got) != len(expected):
-        return f", which has {len(got)} axes instead of {len(expected)}"
-    if got[0] != 1:
+def _advice(shape: Sequence[int], expected: Shape) -> str:
+    if len(shape) != len(expected):
+        return f", which has {len(shape)} axes instead of {len(expected)}"
+    if shape[0] != 1:
         return ", which holds several; post them one by one"
-    turned = len(got) == 3 and fits((1, got[2], got[1]), expected)
+    turned = len(shape) == 3 and fits((1, shape[2], shape[1]), expected)
     return "; turn it, the channels come first" if turned else "; cut, fill or resample it"
 
 
 def _check_finite(array: np.ndarray) -> None:
     finite = np.isfinite(array)
     if not finite.all():
-        place = ", ".join(map(str, np.unravel_index(int(np.argmin(finite)), array.shape)[1:]))
+        first = np.unravel_index(int(np.argmin(finite)), array.shape)
+        position = ", ".join(str(index) for index in first[1:])
         raise Impossible(
-            f"the number at [{place}] is NaN, infinite or too large for {array.dtype}; fill gaps "
-            "before posting"
+            f"the number at [{position}] is NaN, infinite or too large for {array.dtype}; fill "
+            "gaps before posting"
         )

@@ -12,7 +12,7 @@ import orjson
 from service.errors import InvalidRequest
 
 DEEPEST = 100
-MOST_LISTS = 500_000
+MAX_LISTS = 500_000
 """Each is an object many times as large as the bytes that it may be."""
 
 Fields = Mapping[str, Any]
@@ -95,9 +95,9 @@ def _check_depth(data: bytes) -> None:
     lists = data.count(b"[") + data.count(b"{")
     if lists <= DEEPEST:
         return
-    if lists > MOST_LISTS:
+    if lists > MAX_LISTS:
         raise InvalidRequest(
-            f"the JSON holds more than {MOST_LISTS} lists; send flat data, or bytes"
+            f"the JSON holds more than {MAX_LISTS} lists; send flat data, or bytes"
         )
     steps = _TEXT.sub(b"", data).translate(_STEPS, _OTHERS)
     depth = np.cumsum(np.frombuffer(steps, np.int8), dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The ink alone, as MNIST has it: its bounding box fills the rule's, its centre of mass is the middle.
+"""The ink alone, as MNIST has it: its bounding box fills the rule's, its mass is centred.
 
 The frame depends on every pixel: a pixel far away that becomes ink moves it. So the rectangle that
 `picture_rect` answers with says which pixels an input pixel is made of within the frame that the

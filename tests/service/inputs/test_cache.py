@@ -51,9 +51,9 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[RawInput]:
     """What was made ready from the bytes posted."""
     made: list[RawInput] = []
 
-    def counted(model: Model, given: RawInput, max_pixels: int) -> ModelInput:
-        made.append(given)
-        return preprocess(model, given, max_pixels)
+    def counted(model: Model, source: RawInput, max_pixels: int) -> ModelInput:
+        made.append(source)
+        return preprocess(model, source, max_pixels)
 
     monkeypatch.setattr(cache, "preprocess", counted)
     return made
@@ -71,9 +71,9 @@ def test_an_input_is_made_ready_once(
     first, second = inputs.get(model, input_id), inputs.get(model, input_id)
     assert len(decoded) == 1
     expected = preprocess(model, Picture(photo()), PIXELS)
-    for feed in (first, second):
-        assert np.array_equal(feed.array, expected.array)
-        assert feed.rectangle([[0, 3], [2, 5]]) == expected.rectangle([[0, 3], [2, 5]])
+    for model_input in (first, second):
+        assert np.array_equal(model_input.array, expected.array)
+        assert model_input.rectangle([[0, 3], [2, 5]]) == expected.rectangle([[0, 3], [2, 5]])
 
 
 def test_each_model_has_its_own(
@@ -89,7 +89,7 @@ def test_each_model_has_its_own(
 def test_numbers_are_kept_too(store: InputStore, model: Model, decoded: list[RawInput]) -> None:
     array = np.random.default_rng(2).integers(0, 256, (32, 32, 3), np.uint8)
     inputs = DecodedInputCache(store, PIXELS)
-    input_id = store.put(Document(npy(array), NPY).kept)
+    input_id = store.put(Document(npy(array), NPY).stored_bytes)
     assert np.array_equal(inputs.get(model, input_id).array, inputs.get(model, input_id).array)
     assert np.array_equal(inputs.get(model, input_id).array[0], array)
     assert len(decoded) == 1
@@ -135,7 +135,7 @@ def test_the_least_recently_used_go_first_and_the_bytes_are_bounded(
     store: InputStore, model: Model, decoded: list[RawInput]
 ) -> None:
     size = 32 * 32 * 3
-    inputs = DecodedInputCache(store, PIXELS, kept_bytes=2 * size)
+    inputs = DecodedInputCache(store, PIXELS, max_bytes=2 * size)
     first, second, third = (store.put(photo(seed)) for seed in range(3))
     for input_id in (first, second, first, third, first):
         inputs.get(model, input_id)
@@ -148,7 +148,7 @@ def test_the_least_recently_used_go_first_and_the_bytes_are_bounded(
 def test_an_input_larger_than_the_room_is_answered_and_not_kept(
     store: InputStore, model: Model
 ) -> None:
-    inputs = DecodedInputCache(store, PIXELS, kept_bytes=100)
+    inputs = DecodedInputCache(store, PIXELS, max_bytes=100)
     assert inputs.get(model, store.put(photo())).array.shape == (1, 32, 32, 3)
     assert inputs.size == 0
 
@@ -157,11 +157,11 @@ def test_nothing_of_the_posted_bytes_is_kept(store: InputStore, model: Model) ->
     inputs = DecodedInputCache(store, PIXELS)
     input_id = store.put(photo())
     inputs.get(model, input_id)
-    feed = inputs.get(model, input_id)
-    assert feed.posted is None
-    assert feed.array.base is None
-    assert feed.prepared is not None
-    assert feed.prepared.array.base is feed.array
+    model_input = inputs.get(model, input_id)
+    assert model_input.posted is None
+    assert model_input.array.base is None
+    assert model_input.prepared is not None
+    assert model_input.prepared.array.base is model_input.array
 
 
 def test_what_is_shared_cannot_be_written_to(store: InputStore, model: Model) -> None:

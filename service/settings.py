@@ -5,14 +5,12 @@ beats the environment, and an empty variable counts as unset. The description of
 line.
 """
 
-import argparse
-import difflib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal, NoReturn, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -25,19 +23,18 @@ from pydantic_settings import (
 )
 
 from service.errors import SettingsError
+from service.settings_sources import PREFIX, describe_error, read_flags, read_variables
 
-PREFIX = "FOVEA_"
 MODELS = Path("models")
 BUNDLED_MODELS = Path(str(resources.files("service").joinpath("bundled_models")))
 """The learned models that the wheel carries; a checkout has none."""
 
 
 def _split(value: Any) -> Any:
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip())
-        if isinstance(value, str)
-        else value
-    )
+    if not isinstance(value, str):
+        return value
+    parts = (part.strip() for part in value.split(","))
+    return tuple(part for part in parts if part)
 
 
 def _input_store() -> Path:
@@ -127,8 +124,7 @@ class Settings(BaseSettings):
         le=1024,
         description=(
             "threads per run; without it, the worker's share of the processors for a run "
-            "that goes by itself, "
-            "shared again by runs at the same time"
+            "that goes by itself, shared again by runs at the same time"
         ),
     )
     instances: int | None = Field(
@@ -203,8 +199,11 @@ class Settings(BaseSettings):
     @classmethod
     def _one_that_is_told(cls, value: int, info: ValidationInfo) -> int:
         if value > 1 and info.data.get("model_control") == "explicit":
-            text = "with FOVEA_MODEL_CONTROL=explicit it must be 1: a request to load a model reaches one worker only"
-            raise PydanticCustomError("one_worker", text)
+            raise PydanticCustomError(
+                "one_worker",
+                "with FOVEA_MODEL_CONTROL=explicit it must be 1: a request to load a model reaches "
+                "one worker only",
+            )
         return value
 
     @classmethod
@@ -225,8 +224,8 @@ class Settings(BaseSettings):
         Raises SettingsError for an unknown variable or flag and for an impossible value; `--help`
         prints and exits.
         """
-        variables = _variables(os.environ if environ is None else environ)
-        flags = _parse(argv)
+        variables = read_variables(cls.model_fields, os.environ if environ is None else environ)
+        flags = read_flags(cls.model_fields, argv)
         source = EnvSettingsSource(cls)
         source.env_vars = {name.lower(): value for name, value in variables.items() if value}
         values = source() | flags
@@ -235,71 +234,5 @@ class Settings(BaseSettings):
         try:
             return cls(**values)
         except ValidationError as error:
-            raise SettingsError(
-                "; ".join(_complaint(each, flags) for each in error.errors())
-            ) from None
-
-
-def variable(field: str) -> str:
-    """The environment variable of a field."""
-    return PREFIX + field.upper()
-
-
-def flag(field: str) -> str:
-    """The command-line flag of a field."""
-    return "--" + field.replace("_", "-")
-
-
-def _variables(environ: Mapping[str, str]) -> dict[str, str]:
-    found = {name: value for name, value in environ.items() if name.upper().startswith(PREFIX)}
-    known = [variable(field) for field in Settings.model_fields]
-    for name in found:
-        if name not in known:
-            raise SettingsError(_unknown("variable", name, known))
-    return found
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise SettingsError(f"{message}; --help lists every flag")
-
-
-def _parse(argv: Sequence[str]) -> dict[str, str]:
-    parser = parser_of_flags()
-    known, unknown = parser.parse_known_args(argv)
-    if unknown:
-        name = unknown[0].partition("=")[0]
-        raise SettingsError(
-            _unknown("flag", name, [flag(field) for field in Settings.model_fields])
-        )
-    return {name: value for name, value in vars(known).items() if value is not None}
-
-
-def parser_of_flags() -> argparse.ArgumentParser:
-    """A parser with one flag per field; values stay text, the model converts them."""
-    parser = _Parser(
-        prog="fovea serve",
-        description="Serve convolutional networks and show what every unit sees.",
-        epilog="Each setting is a flag and a variable; the flag wins.",
-        allow_abbrev=False,
-    )
-    for name, field in Settings.model_fields.items():
-        default = field.get_default(call_default_factory=True, validated_data={})
-        shown = ",".join(default) if isinstance(default, tuple) else default
-        text = f"{field.description} [{variable(name)}, default: {'none' if shown in (None, '') else shown}]"
-        parser.add_argument(flag(name), dest=name, metavar="VALUE", help=text.replace("%", "%%"))
-    return parser
-
-
-def _unknown(what: str, name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(
-        name.upper() if what == "variable" else name, known, n=1, cutoff=0.0
-    )
-    return f"unknown {what} {name}; the nearest known one is {near[0]}"
-
-
-def _complaint(error: Any, flags: Mapping[str, str]) -> str:
-    field = str(error["loc"][0])
-    name = flag(field) if field in flags else variable(field)
-    reason = error["msg"][0].lower() + error["msg"][1:]
-    return f"{name} is {str(error['input'])!r}: {reason}"
+            reasons = [describe_error(details, flags) for details in error.errors()]
+            raise SettingsError("; ".join(reasons)) from None

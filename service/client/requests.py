@@ -1,5 +1,5 @@
-"""What the clients say and hear: each function here makes one `PreparedRequest`, a request with the way to
-read its answer.
+"""What the clients say and hear: each function here makes one `PreparedRequest`, a request with the
+way to read its answer.
 
 Nothing is sent here, so that `service/client/sync_async.py` can send the same calls with and
 without waiting.
@@ -68,7 +68,10 @@ class PreparedRequest(Generic[Answer]):
         try:
             return self.read(response)
         except (AttributeError, EOFError, KeyError, TypeError, ValueError) as error:
-            detail = f"the answer is not one of this service's: {error!r}; is {response.url} its address?"
+            detail = (
+                f"the answer is not one of this service's: {error!r}; is {response.url} its "
+                "address?"
+            )
             raise ProblemError(
                 "about:blank",
                 "Unreadable answer",
@@ -79,16 +82,21 @@ class PreparedRequest(Generic[Answer]):
 
 
 def predict(
-    given: Input | Sequence[Input], top_k: int | None, model: str | None
+    source: Input | Sequence[Input], top_k: int | None, model: str | None
 ) -> PreparedRequest[Prediction | tuple[Prediction, ...]]:
     """`POST /predict`: one input raw, several as files of a form."""
     params = {"top_k": top_k, "model": model}
-    if isinstance(given, bytes | Path | np.ndarray):
-        data, kind = _body(given)
+    if isinstance(source, bytes | Path | np.ndarray):
+        data, media_type = _body(source)
         return PreparedRequest(
-            "POST", "predict", lambda answer: _prediction(answer.json()), params, _typed(kind), data
+            "POST",
+            "predict",
+            lambda answer: _prediction(answer.json()),
+            params,
+            _content_type(media_type),
+            data,
         )
-    files = [("file", (f"{number}", *_body(each))) for number, each in enumerate(given)]
+    files = [("file", (f"{number}", *_body(item))) for number, item in enumerate(source)]
     return PreparedRequest("POST", "predict", _predictions, params, files=files)
 
 
@@ -97,7 +105,7 @@ def models() -> PreparedRequest[tuple[Model, ...]]:
     return PreparedRequest(
         "GET",
         "models",
-        lambda answer: tuple(_make(Model, each) for each in answer.json()["models"]),
+        lambda answer: tuple(_make(Model, item) for item in answer.json()["models"]),
     )
 
 
@@ -106,7 +114,7 @@ def samples(model: str | None) -> PreparedRequest[tuple[Sample, ...]]:
     return PreparedRequest(
         "GET",
         _samples(model),
-        lambda answer: tuple(_make(Sample, each) for each in answer.json()["samples"]),
+        lambda answer: tuple(_make(Sample, item) for item in answer.json()["samples"]),
     )
 
 
@@ -129,7 +137,7 @@ def layers(model: str | None) -> PreparedRequest[tuple[Layer, ...]]:
 
 def activations(
     layer: int | str,
-    given: Input | None,
+    source: Input | None,
     input_id: str | None,
     channel: int | Sequence[int] | None,
     tap: Tap | None,
@@ -140,15 +148,17 @@ def activations(
     """`GET` or `POST /layers/{n}/activations` as .npy; raises ValueError unless given an input or
     an input_id.
     """
-    if (given is None) == (input_id is None):
+    if (source is None) == (input_id is None):
         raise ValueError("give either an input or the input_id of one posted before")
     path, accept = _path(layer, "activations"), {"Accept": NPY}
     params = {"input_id": input_id, "channel": channel, "tap": tap, "model": model}
     params |= {"operand": operand, "strongest": strongest}
-    if given is None:
+    if source is None:
         return PreparedRequest("GET", path, _array, params, accept)
-    data, kind = _body(given)
-    return PreparedRequest("POST", path, _array, params, {**accept, **_typed(kind)}, data)
+    data, media_type = _body(source)
+    return PreparedRequest(
+        "POST", path, _array, params, {**accept, **_content_type(media_type)}, data
+    )
 
 
 def receptive_field(
@@ -177,23 +187,26 @@ def _path(layer: int | str, what: str) -> str:
     return f"layers/{quote(str(layer), safe='')}/{what}"
 
 
-def _body(given: Input) -> tuple[bytes, str]:
-    """The bytes of an input and their type: of a file by the end of its name, of an array as .npy."""
-    if isinstance(given, np.ndarray):
+def _body(source: Input) -> tuple[bytes, str]:
+    """The bytes of an input and their type.
+
+    A file's type is told by the end of its name; an array is sent as .npy.
+    """
+    if isinstance(source, np.ndarray):
         stream = io.BytesIO()
-        np.save(stream, given, allow_pickle=False)
+        np.save(stream, source, allow_pickle=False)
         return stream.getvalue(), NPY
-    if isinstance(given, Path):
-        return given.read_bytes(), TYPES.get(given.suffix.lower(), RAW)
-    return given, RAW
+    if isinstance(source, Path):
+        return source.read_bytes(), TYPES.get(source.suffix.lower(), RAW)
+    return source, RAW
 
 
-def _typed(kind: str) -> Mapping[str, str]:
-    return {"Content-Type": kind}
+def _content_type(media_type: str) -> Mapping[str, str]:
+    return {"Content-Type": media_type}
 
 
 def _prediction(body: Any) -> Prediction:
-    scored = tuple(_make(ScoredClass, each) for each in body["predictions"])
+    scored = tuple(_make(ScoredClass, item) for item in body["predictions"])
     return _make(Prediction, body | {"predictions": scored})
 
 
@@ -215,12 +228,15 @@ def _make(kind: type[Answer], body: Any) -> Answer:
     """The dataclass from the fields of a JSON object that it knows; KeyError where one without a
     default is absent.
     """
-    known = [each for each in fields(kind) if each.name in body or each.default is MISSING]  # type: ignore[arg-type]
-    return kind(**{each.name: _frozen(body[each.name]) for each in known})
+    values: dict[str, Any] = {}
+    for entry in fields(kind):  # type: ignore[arg-type]
+        if entry.name in body or entry.default is MISSING:
+            values[entry.name] = _frozen(body[entry.name])
+    return kind(**values)
 
 
 def _frozen(value: Any) -> Any:
-    return tuple(_frozen(each) for each in value) if isinstance(value, list) else value
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
 
 
 def _problem(response: httpx.Response) -> ProblemError:

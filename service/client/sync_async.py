@@ -52,30 +52,32 @@ class Client:
 
     @overload
     def predict(
-        self, given: Input, *, top_k: int | None = None, model: str | None = None
+        self, source: Input, *, top_k: int | None = None, model: str | None = None
     ) -> Prediction: ...
 
     @overload
     def predict(
-        self, given: Sequence[Input], *, top_k: int | None = None, model: str | None = None
+        self, source: Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> tuple[Prediction, ...]: ...
 
     def predict(
-        self, given: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
+        self, source: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> Prediction | tuple[Prediction, ...]:
         """The strongest classes of an input, or of each of several in one request.
 
         An input is the bytes of a picture; a file, a picture or .npy, .csv or .json by its name; or
         an array, of a signal [C, L] or a volume [C, D, H, W].
         """
-        return self._send(requests.predict(given, top_k, model or self._model))
+        return self._send(requests.predict(source, top_k, model or self._model))
 
     def models(self) -> tuple[Model, ...]:
         """What is served."""
         return self._send(requests.models())
 
     def samples(self, *, model: str | None = None) -> tuple[Sample, ...]:
-        """Inputs to try a model with; raises ValueError unless it is named here or to the client."""
+        """Inputs to try a model with; raises ValueError unless a model is named here or to the
+        client.
+        """
         return self._send(requests.samples(model or self._model))
 
     def sample(self, file: str, *, model: str | None = None) -> bytes:
@@ -89,7 +91,7 @@ class Client:
     def activations(
         self,
         layer: int | str,
-        given: Input | None = None,
+        source: Input | None = None,
         *,
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
@@ -106,7 +108,7 @@ class Client:
         """
         model = model or self._model
         return self._send(
-            requests.activations(layer, given, input_id, channel, tap, model, operand, strongest)
+            requests.activations(layer, source, input_id, channel, tap, model, operand, strongest)
         )
 
     @overload
@@ -167,19 +169,19 @@ class AsyncClient:
 
     @overload
     async def predict(
-        self, given: Input, *, top_k: int | None = None, model: str | None = None
+        self, source: Input, *, top_k: int | None = None, model: str | None = None
     ) -> Prediction: ...
 
     @overload
     async def predict(
-        self, given: Sequence[Input], *, top_k: int | None = None, model: str | None = None
+        self, source: Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> tuple[Prediction, ...]: ...
 
     async def predict(
-        self, given: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
+        self, source: Input | Sequence[Input], *, top_k: int | None = None, model: str | None = None
     ) -> Prediction | tuple[Prediction, ...]:
         """See `Client.predict`."""
-        return await self._send(partial(requests.predict, given, top_k, model or self._model))
+        return await self._send(partial(requests.predict, source, top_k, model or self._model))
 
     async def models(self) -> tuple[Model, ...]:
         """See `Client.models`."""
@@ -200,7 +202,7 @@ class AsyncClient:
     async def activations(
         self,
         layer: int | str,
-        given: Input | None = None,
+        source: Input | None = None,
         *,
         input_id: str | None = None,
         channel: int | Sequence[int] | None = None,
@@ -212,7 +214,7 @@ class AsyncClient:
         """See `Client.activations`."""
         model = model or self._model
         build = partial(
-            requests.activations, layer, given, input_id, channel, tap, model, operand, strongest
+            requests.activations, layer, source, input_id, channel, tap, model, operand, strongest
         )
         return await self._send(build)
 

@@ -9,7 +9,8 @@ import pytest
 
 from service.api.problems import FRAMEWORK, KINDS
 from service.app import create_app
-from service.settings import Settings, variable
+from service.settings import Settings
+from service.settings_sources import variable
 from service.telemetry.metrics import Metrics
 from service.telemetry.prometheus import Snapshot, render
 from service.telemetry.statistics import Statistics

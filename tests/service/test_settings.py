@@ -7,7 +7,8 @@ from pydantic import ValidationError
 
 from service.errors import SettingsError
 from service.runtime.process import Threads, cpu_quota
-from service.settings import Settings, flag, variable
+from service.settings import Settings
+from service.settings_sources import flag, variable
 
 
 def test_the_defaults_listen_on_the_own_machine_only() -> None:
@@ -133,8 +134,8 @@ def test_threads_are_as_set_or_a_share_of_the_quota(monkeypatch: pytest.MonkeyPa
         (10_000, None, None): (1, 1),
         (1, 2, 5): (5, 5),
     }
-    for (workers, instances, given), expected in threads.items():
-        shared = Threads.share(workers, instances, given)
+    for (workers, instances, threads_set), expected in threads.items():
+        shared = Threads.share(workers, instances, threads_set)
         assert (shared.alone, shared.contended) == expected
 
 

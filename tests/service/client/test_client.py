@@ -142,7 +142,9 @@ def test_several_pictures_go_in_one_form_and_come_back_in_order(invoke: Invoke, 
     results = [PREDICTION | {"input_id": str(number)} for number in range(count)]
     stub = json_stub({"results": results} if count > 1 else results[0])
     predictions = invoke(stub, "predict", [f"picture {number}".encode() for number in range(count)])
-    assert [each.input_id for each in predictions] == [str(number) for number in range(count)]
+    assert [prediction.input_id for prediction in predictions] == [
+        str(number) for number in range(count)
+    ]
     assert stub.asked.headers["content-type"].startswith("multipart/form-data")
     assert stub.asked.content.count(b'name="file"') == count
     assert f"picture {count - 1}".encode() in stub.asked.content
@@ -215,9 +217,9 @@ def test_samples_are_those_of_the_model_that_is_named_and_can_be_posted(invoke: 
     stub = json_stub({"model": "net", "version": "1", "samples": [listed]})
     assert invoke(stub, "samples") == (Sample(**listed),)
     assert stub.asked.url.path == "/prefix/models/net:1/samples"
-    given = Stub(httpx.Response(200, content=b"pixels"))
-    assert invoke(given, "sample", "a b/c.png", model="other") == b"pixels"
-    assert given.asked.url.raw_path == b"/prefix/models/other/samples/a%20b%2Fc.png"
+    stub = Stub(httpx.Response(200, content=b"pixels"))
+    assert invoke(stub, "sample", "a b/c.png", model="other") == b"pixels"
+    assert stub.asked.url.raw_path == b"/prefix/models/other/samples/a%20b%2Fc.png"
 
 
 def test_samples_of_no_model_are_refused_before_anything_is_sent() -> None:
@@ -230,9 +232,9 @@ def test_samples_of_no_model_are_refused_before_anything_is_sent() -> None:
 def test_activations_of_a_posted_picture_are_an_array(invoke: Invoke) -> None:
     maps = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     stub = npy(maps)
-    found = invoke(stub, "activations", 0, input_id="cd" * 32, channel=[5, 7], tap="pre")
-    assert np.array_equal(found, maps)
-    assert found.dtype == np.float32
+    array = invoke(stub, "activations", 0, input_id="cd" * 32, channel=[5, 7], tap="pre")
+    assert np.array_equal(array, maps)
+    assert array.dtype == np.float32
     assert (stub.asked.method, stub.asked.headers["accept"]) == ("GET", "application/x-npy")
     assert stub.asked.url.path == "/prefix/layers/0/activations"
     assert stub.asked.url.params.multi_items() == [
@@ -258,12 +260,12 @@ def test_what_a_layer_reads_and_its_strongest_channels_are_asked_for(invoke: Inv
     assert dict(stub.asked.url.params.items()) == asked
 
 
-@pytest.mark.parametrize("given", [{}, {"given": b"a", "input_id": "b"}])
+@pytest.mark.parametrize("arguments", [{}, {"source": b"a", "input_id": "b"}])
 def test_activations_need_an_input_or_an_id_and_not_both(
-    invoke: Invoke, given: dict[str, Any]
+    invoke: Invoke, arguments: dict[str, Any]
 ) -> None:
     with pytest.raises(ValueError, match="either an input or the input_id"):
-        invoke(json_stub({}), "activations", 0, **given)
+        invoke(json_stub({}), "activations", 0, **arguments)
 
 
 def test_an_array_that_holds_objects_is_never_unpickled(invoke: Invoke) -> None:

@@ -1,7 +1,7 @@
-"""Work that nobody waits for any more: known to the thread that does it, ended from another.
+"""Cancel scopes: work that runs on one thread is cancelled from another when nobody waits for it.
 
-A thread that takes up work says so with `doing`; whatever takes long within says with `stopped_by`
-how it is stopped. Who no longer waits lets the errand `check` whether anybody does.
+A thread opens `running` around the work of a scope. Whatever takes long within registers with
+`on_cancel` how it is stopped. A caller who stops waiting calls `cancel_if_unwanted` on the scope.
 """
 
 import threading
@@ -10,73 +10,73 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 
 class Cancelled(Exception):
-    """Nobody waits for the result."""
+    """The work was cancelled, because nobody waits for its result."""
 
 
 class CancelScope:
-    """A piece of work, perhaps of several who wait for it; `wanted` tells whether anybody still
-    does.
-    """
+    """Work that one or more callers wait for; `is_wanted` tells whether anybody still does."""
 
-    def __init__(self, wanted: Callable[[], bool]) -> None:
-        self._wanted = wanted
+    def __init__(self, is_wanted: Callable[[], bool]) -> None:
+        self._is_wanted = is_wanted
         self._lock = threading.Lock()
-        self._stops: list[Callable[[], None]] = []
+        self._callbacks: list[Callable[[], None]] = []
         self._cancelled = False
 
-    def check(self) -> None:
-        """Stop what is going on, and whatever would begin, unless somebody still waits."""
-        if self._wanted():
+    def cancel_if_unwanted(self) -> None:
+        """Stop what runs in this scope, and whatever would start, unless somebody still waits."""
+        if self._is_wanted():
             return
         with self._lock:
             self._cancelled = True
-            for stop in self._stops:
-                stop()
+            for callback in self._callbacks:
+                callback()
 
     @contextmanager
-    def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While open, `stop` is called when nobody waits any more; raises Abandoned if nobody does
-        already.
+    def on_cancel(self, callback: Callable[[], None]) -> Iterator[None]:
+        """While open, `callback` is called when the scope is cancelled.
+
+        Raises Cancelled if it is cancelled already.
         """
         with self._lock:
             if self._cancelled:
                 raise Cancelled
-            self._stops.append(stop)
+            self._callbacks.append(callback)
         try:
             yield
         finally:
             with self._lock:
-                self._stops.remove(stop)
+                self._callbacks.remove(callback)
 
     @property
     def is_cancelled(self) -> bool:
-        """Whether it was found that nobody waits."""
+        """Whether the scope was cancelled."""
         return self._cancelled
 
 
-class _Here(threading.local):
-    errand: CancelScope | None = None
+class _Current(threading.local):
+    scope: CancelScope | None = None
 
 
-_here = _Here()
-_NOTHING = nullcontext()
+_current = _Current()
+_NO_SCOPE = nullcontext()
 
 
 @contextmanager
-def running(errand: CancelScope | None) -> Iterator[None]:
-    """While open, this is what the thread does."""
-    _here.errand = errand
+def running(scope: CancelScope | None) -> Iterator[None]:
+    """While open, this is the scope of what the thread runs."""
+    _current.scope = scope
     try:
         yield
     finally:
-        _here.errand = None
+        _current.scope = None
 
 
-def on_cancel(stop: Callable[[], None]) -> AbstractContextManager[None]:
-    """`CancelScope.stopped_by` of what this thread does; nothing where nobody said what that is."""
-    return _NOTHING if _here.errand is None else _here.errand.on_cancel(stop)
+def on_cancel(callback: Callable[[], None]) -> AbstractContextManager[None]:
+    """`CancelScope.on_cancel` of this thread's scope; does nothing without one."""
+    scope = _current.scope
+    return _NO_SCOPE if scope is None else scope.on_cancel(callback)
 
 
 def is_cancelled() -> bool:
-    """Whether it was found that nobody waits for what this thread does."""
-    return _here.errand is not None and _here.errand.is_cancelled
+    """Whether this thread's scope was cancelled; False without one."""
+    return _current.scope is not None and _current.scope.is_cancelled

@@ -1,16 +1,15 @@
-"""A bounded queue before a pool of threads. Knows no ONNX Runtime and no HTTP: it runs what it is
-given, or is full.
+"""Dynamic batching: a bounded fair queue before a pool of threads. It knows no ONNX Runtime and no
+HTTP.
 
-A free thread takes what is queued, of one key up to `max_batch_size` pieces together, and never waits for
-more to come: so putting pieces together costs nothing when there is only one.
+A free thread takes what is queued, up to `max_batch_size` items of one key together, and never
+waits for more to come: batching costs nothing when there is only one.
 """
 
 import asyncio
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator
-from concurrent.futures import Future
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
 
@@ -24,22 +23,28 @@ from service.scheduling.work_item import (
     Run,
     WorkItem,
     deliver,
-    outcomes_of,
+    resolve_all,
+    run_batch,
 )
 from service.telemetry.instruments import Gauge
 
-_wanted = attrgetter("wanted")
+SMOOTHING = 0.1
+"""Weight of the last run in the mean service time: a moving average is enough for an honest
+Retry-After.
+"""
+
+_is_wanted = attrgetter("is_wanted")
 
 
 class Batcher:
-    """Runs work on `workers` threads. At most `max_queue_size` more pieces of one owner may wait; one more
-    raises QueueFull.
+    """Runs work on `workers` threads. At most `max_queue_size` more items of one owner may wait;
+    one more raises QueueFull.
 
     Owners, such as models, are served in turn, so that a rush for one does not keep the others
     waiting.
 
-    `length` is set to how many are running or waiting, `busy_workers` to how many workers have
-    something to do.
+    `length` is set to how many items are running or waiting, `busy_workers` to how many workers
+    have something to do.
     """
 
     def __init__(
@@ -57,13 +62,13 @@ class Batcher:
         self._limit = workers + max_queue_size
         self._workers = workers
         self._max_batch_size = max_batch_size
-        self._waiting: FairQueue[WorkItem] = FairQueue()
-        self._here: list[WorkItem] = []
-        self._changed = threading.Condition(threading.Lock())
+        self._queue: FairQueue[WorkItem] = FairQueue()
+        self._inline: list[WorkItem] = []
+        self._condition = threading.Condition(threading.Lock())
         self._running: Counter[Hashable] = Counter()
-        self._elsewhere: Counter[Hashable] = Counter()
+        self._admitted: Counter[Hashable] = Counter()
         self._closed = False
-        self._typical = 0.05
+        self._mean_service_seconds = 0.05
         self._threads = [
             threading.Thread(target=self._work, name=f"fovea-{name}-{number}", daemon=True)
             for number in range(workers)
@@ -73,50 +78,31 @@ class Batcher:
 
     @property
     def workers(self) -> int:
-        """How many pieces can run at a time."""
+        """How many batches can run at a time."""
         return self._workers
-
-    @property
-    def pending(self) -> int:
-        """How many pieces are running or waiting now."""
-        with self._changed:
-            self._waiting.keep(_wanted)
-            return self._total()
 
     @contextmanager
     def admitted(self, owner: Hashable = None, *, limited: bool = True) -> Iterator[None]:
         """While open, one more request of this owner counts as waiting, whatever it waits for.
 
-        It has its place in the queue that way while its input is decoded, before there is anything
-        to `run` for. Raises QueueFull as `run` does, unless it is not `limited`.
+        A request has its place in the queue that way while its input is decoded, before there is
+        anything to `run`. Raises QueueFull as `run` does, unless it is not `limited`.
         """
-        with self._changed:
+        with self._condition:
             if limited:
-                self._check_room(owner)
-            self._elsewhere[owner] += 1
-            self._tell()
+                self._check_capacity(owner)
+            self._admitted[owner] += 1
+            self._publish()
         try:
             yield
         finally:
-            with self._changed:
-                self._elsewhere[owner] -= 1
-                if not self._elsewhere[owner]:
-                    del self._elsewhere[owner]
-                self._tell()
-
-    def submit(
-        self, work: Callable[[], Result], owner: Hashable = None
-    ) -> "Future[Completed[Result]]":
-        """Queue `work` for an owner; raises QueueFull, which tells in how many seconds to try
-        again.
-        """
-        future: Future[Completed[Result]] = Future()
-        self._put(WorkItem(lambda _: [work()], None, None, owner, future, None))
-        return future
+            with self._condition:
+                _decrement(self._admitted, owner, 1)
+                self._publish()
 
     async def run(
         self,
-        run: Run[Item, Result],
+        function: Run[Item, Result],
         item: Item,
         deadline: float,
         key: object,
@@ -124,136 +110,142 @@ class Batcher:
         owner: Hashable = None,
         inline: bool = False,
     ) -> Completed[Result]:
-        """What `run` makes of the item, perhaps with others of the same owner and key; None is a
-        key of its own.
+        """What `function` makes of the item, perhaps in one batch with others of the same owner and
+        key; an item with the key None runs alone.
 
-        With `inline` it is done by the event loop itself, together with what else came in this turn
-        of it: right for what takes less time than waking a thread and handing the interpreter to
-        and fro. `deadline` is a point of `time.monotonic()`. Raises QueueFull, what `run` gives or
-        raises for this item, and DeadlinePassed if it is not done in time: work whose turn did not
-        come by then, or whose caller is cancelled, is dropped, and what runs for nobody else is
-        stopped.
+        With `inline` it runs on the event loop itself, together with what else came in this turn of
+        the loop: right for what takes less time than waking a thread and handing the interpreter
+        over and back. `deadline` is a point of `time.monotonic()`.
+
+        Raises QueueFull, what `function` returns or raises for this item, and DeadlinePassed if it
+        is not done in time. An item whose turn did not come by then, or whose caller is cancelled,
+        is dropped; a run that nobody else waits for is cancelled.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Completed[Result]] = loop.create_future()
-        piece = WorkItem(run, item, key, owner, future, loop)
+        work = WorkItem(function, item, key, owner, future)
         if inline:
-            self._put_here(piece)
+            self._enqueue_inline(work)
             return await future
-        self._put(piece)
-        late = loop.call_later(deadline - time.monotonic(), piece.expire)
+        self._enqueue(work)
+        timer = loop.call_later(deadline - time.monotonic(), work.time_out)
         try:
             return await future
         except (DeadlinePassed, asyncio.CancelledError):
-            self._forget()
+            self._purge()
             raise
         finally:
-            late.cancel()
-            piece.leave()
+            timer.cancel()
+            work.detach()
 
     def close(self) -> None:
         """Finish what is running, drop what is waiting, and end the threads."""
-        with self._changed:
+        with self._condition:
             self._closed = True
-            dropped = self._waiting.clear()
-            self._changed.notify_all()
-        for piece in dropped:
-            piece.cancel()
+            dropped = self._queue.clear()
+            self._condition.notify_all()
+        for work in dropped:
+            work.cancel()
         for thread in self._threads:
             thread.join()
 
-    def _put_here(self, piece: WorkItem) -> None:
-        if not self._here:
-            asyncio.get_running_loop().call_soon(self._work_here)
-        self._here.append(piece)
+    def _enqueue_inline(self, work: WorkItem) -> None:
+        if not self._inline:
+            asyncio.get_running_loop().call_soon(self._run_inline)
+        self._inline.append(work)
 
-    def _work_here(self) -> None:
-        here, self._here = self._here, []
-        while here:
-            same = [piece for piece in here if piece.key == here[0].key][: self._max_batch_size]
-            here = [piece for piece in here if piece not in same]
+    def _run_inline(self) -> None:
+        waiting, self._inline = self._inline, []
+        while waiting:
+            same_key = [work for work in waiting if work.key == waiting[0].key]
+            batch = same_key[: self._max_batch_size]
+            waiting = [work for work in waiting if work not in batch]
             started = time.monotonic()
-            found = outcomes_of(same)
+            results = run_batch(batch)
             took = time.monotonic() - started
-            for piece, outcome in zip(same, found, strict=True):
-                piece.settle(outcome, started - piece.came, took)
+            resolve_all(list(zip(batch, results, strict=True)), started, took)
 
-    def _put(self, piece: WorkItem) -> None:
-        with self._changed:
-            self._check_room(piece.owner)
-            self._waiting.put(piece.owner, piece)
-            self._tell()
-            self._changed.notify()
+    def _enqueue(self, work: WorkItem) -> None:
+        with self._condition:
+            self._check_capacity(work.owner)
+            self._queue.put(work.owner, work)
+            self._publish()
+            self._condition.notify()
 
-    def _check_room(self, owner: Hashable) -> None:
-        inside = self._inside(owner)
-        if inside >= self._limit:
-            self._waiting.keep(_wanted)
-            inside = self._inside(owner)
-        if inside >= self._limit:
-            retry_after = inside * self._typical / self._workers
+    def _check_capacity(self, owner: Hashable) -> None:
+        pending = self._pending_of(owner)
+        if pending >= self._limit:
+            self._queue.retain(_is_wanted)
+            pending = self._pending_of(owner)
+        if pending >= self._limit:
+            retry_after = pending * self._mean_service_seconds / self._workers
             raise QueueFull(
-                f"{inside} requests are running or waiting already; try again later", retry_after
+                f"{pending} requests are running or waiting already; try again later", retry_after
             )
 
-    def _inside(self, owner: Hashable) -> int:
-        return self._running[owner] + self._elsewhere[owner] + self._waiting.length(owner)
+    def _pending_of(self, owner: Hashable) -> int:
+        return self._running[owner] + self._admitted[owner] + self._queue.length(owner)
 
-    def _total(self) -> int:
-        return self._running.total() + self._elsewhere.total() + len(self._waiting)
+    def _purge(self) -> None:
+        """Drop the items that nobody waits for any more."""
+        with self._condition:
+            self._queue.retain(_is_wanted)
+            self._publish()
 
-    def _forget(self) -> None:
-        with self._changed:
-            self._waiting.keep(_wanted)
-            self._tell()
-
-    def _tell(self) -> None:
-        self._length.set(self._total())
-        active = self._busy + len(self._waiting) + self._elsewhere.total()
-        self._busy_workers.set(min(active, self._workers))
+    def _publish(self) -> None:
+        """Set the gauges."""
+        waiting = len(self._queue) + self._admitted.total()
+        self._length.set(self._running.total() + waiting)
+        self._busy_workers.set(min(self._busy + waiting, self._workers))
 
     def _work(self) -> None:
-        while pieces := self._taken():
+        while batch := self._next_batch():
             started = time.monotonic()
-            owner = pieces[0].owner
-            with running(pieces[0].errand):
-                found = outcomes_of(pieces)
+            with running(batch[0].scope):
+                results = run_batch(batch)
             took = time.monotonic() - started
-            with self._changed:
-                self._running[owner] -= len(pieces)
-                if not self._running[owner]:
-                    del self._running[owner]
-                self._busy -= 1
-                self._tell()
-                # A moving average is enough for an honest Retry-After.
-                self._typical += 0.1 * (took / len(pieces) - self._typical)
-            deliver(pieces, found, started, took)
-            # While it waits for more, it must not keep what these were about.
-            del pieces, found, owner
+            self._finish(batch, took)
+            deliver(batch, results, started, took)
+            # While the thread waits for more, it must not keep what these were about.
+            del batch, results
 
-    def _taken(self) -> list[WorkItem]:
-        """The next pieces that can run together; none once the queue is closed."""
-        with self._changed:
+    def _finish(self, batch: list[WorkItem], took: float) -> None:
+        with self._condition:
+            _decrement(self._running, batch[0].owner, len(batch))
+            self._busy -= 1
+            self._publish()
+            difference = took / len(batch) - self._mean_service_seconds
+            self._mean_service_seconds += SMOOTHING * difference
+
+    def _next_batch(self) -> list[WorkItem]:
+        """The next items that can run together; none once the batcher is closed."""
+        with self._condition:
             while True:
-                while not self._waiting and not self._closed:
-                    self._changed.wait()
+                while not self._queue and not self._closed:
+                    self._condition.wait()
                 if self._closed:
                     return []
-                pieces = self._next()
-                if pieces:
-                    self._running[pieces[0].owner] += len(pieces)
+                batch = self._take_batch()
+                if batch:
+                    self._running[batch[0].owner] += len(batch)
                     self._busy += 1
-                self._tell()
-                if pieces:
-                    return pieces
+                self._publish()
+                if batch:
+                    return batch
 
-    def _next(self) -> list[WorkItem]:
-        pieces = self._waiting.take(
-            self._max_batch_size, lambda first, other: other.goes_with(first)
+    def _take_batch(self) -> list[WorkItem]:
+        taken = self._queue.take(
+            self._max_batch_size, lambda first, other: other.batches_with(first)
         )
-        futures = [piece.future for piece in pieces]
-        errand = CancelScope(lambda: not all(future.done() for future in futures))
-        for piece in pieces:
-            # Before it is looked whether somebody waits: who leaves after that finds what to stop.
-            piece.errand = errand
-        return [piece for piece in pieces if piece.begin()]
+        futures = [work.future for work in taken]
+        scope = CancelScope(lambda: not all(future.done() for future in futures))
+        for work in taken:
+            # Set before asking who still waits: a caller who leaves after that finds the scope.
+            work.scope = scope
+        return [work for work in taken if work.is_wanted]
+
+
+def _decrement(counter: Counter[Hashable], owner: Hashable, count: int) -> None:
+    counter[owner] -= count
+    if not counter[owner]:
+        del counter[owner]

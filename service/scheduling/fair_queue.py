@@ -1,5 +1,5 @@
-"""Who waits for what: a line for each owner, served in turn, so that a rush for one keeps no others
-waiting.
+"""A fair queue: one first-in-first-out queue per owner, served round-robin, so that a rush for one
+owner does not keep the others waiting.
 """
 
 from collections import OrderedDict, deque
@@ -10,56 +10,56 @@ Item = TypeVar("Item")
 
 
 class FairQueue(Generic[Item]):
-    """Not for several threads at once. An owner is forgotten with the last that waits for it."""
+    """Not thread-safe. An owner's queue is dropped with its last item."""
 
     def __init__(self) -> None:
-        self._lines: OrderedDict[Hashable, deque[Item]] = OrderedDict()
+        self._queues: OrderedDict[Hashable, deque[Item]] = OrderedDict()
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
     def length(self, owner: Hashable) -> int:
-        """How many wait for this owner."""
-        return len(self._lines.get(owner, ()))
+        """How many items of this owner wait."""
+        return len(self._queues.get(owner, ()))
 
-    def put(self, owner: Hashable, piece: Item) -> None:
-        """At the end of the owner's line; a new line is served after the others."""
-        self._lines.setdefault(owner, deque()).append(piece)
+    def put(self, owner: Hashable, item: Item) -> None:
+        """Append to the owner's queue; the queue of a new owner is served after the others."""
+        self._queues.setdefault(owner, deque()).append(item)
         self._count += 1
 
-    def take(self, most: int, together: Callable[[Item, Item], bool]) -> list[Item]:
-        """The first of the line whose turn it is, with up to `most - 1` of the same line that go
-        `together` with it.
+    def take(self, max_size: int, compatible: Callable[[Item, Item], bool]) -> list[Item]:
+        """The first item of the owner whose turn it is, with the next ones `compatible` with it.
 
-        Raises KeyError if nobody waits.
+        At most `max_size` items, all of one owner. Raises KeyError if the queue is empty.
         """
-        owner, line = self._lines.popitem(last=False)
-        first = line.popleft()
-        taken, others = [first], deque[Item]()
-        while line and len(taken) < most:
-            piece = line.popleft()
-            (taken if together(first, piece) else others).append(piece)
-        line.extendleft(reversed(others))
-        if line:
-            self._lines[owner] = line
+        owner, queue = self._queues.popitem(last=False)
+        first = queue.popleft()
+        taken, skipped = [first], deque[Item]()
+        while queue and len(taken) < max_size:
+            item = queue.popleft()
+            (taken if compatible(first, item) else skipped).append(item)
+        queue.extendleft(reversed(skipped))
+        if queue:
+            self._queues[owner] = queue
         self._count -= len(taken)
         return taken
 
-    def keep(self, wanted: Callable[[Item], bool]) -> None:
-        """Drop all others, wherever they stand."""
-        for owner, line in list(self._lines.items()):
-            if not all(map(wanted, line)):
-                kept = deque(filter(wanted, line))
-                self._count -= len(line) - len(kept)
-                if kept:
-                    self._lines[owner] = kept
-                else:
-                    del self._lines[owner]
+    def retain(self, predicate: Callable[[Item], bool]) -> None:
+        """Drop every item for which `predicate` is false, in the queues of all owners."""
+        for owner, queue in list(self._queues.items()):
+            if all(map(predicate, queue)):
+                continue
+            retained = deque(filter(predicate, queue))
+            self._count -= len(queue) - len(retained)
+            if retained:
+                self._queues[owner] = retained
+            else:
+                del self._queues[owner]
 
     def clear(self) -> list[Item]:
-        """All that waited."""
-        dropped = [piece for line in self._lines.values() for piece in line]
-        self._lines.clear()
+        """Remove all items and return them."""
+        dropped = [item for queue in self._queues.values() for item in queue]
+        self._queues.clear()
         self._count = 0
         return dropped

@@ -19,6 +19,7 @@ from service.services import Services
 from service.settings import Settings
 from service.telemetry.statistics import ModelStatistics
 from tests.e2e.process import until
+from tests.service.batches import submit
 from tests.service.conftest import Start
 
 Busy = Callable[..., tuple[httpx.Client, Services, threading.Event]]
@@ -32,7 +33,7 @@ def busy(settings: Settings, started: Start) -> Iterator[Busy]:
     def make(**changes: Any) -> tuple[httpx.Client, Services, threading.Event]:
         services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
-        services.batcher.submit(lambda: events[-1].wait(20))
+        submit(services.batcher, lambda: events[-1].wait(20))
         return started(services.settings, services), services, events[-1]
 
     yield make
@@ -125,7 +126,7 @@ def test_a_caller_who_hangs_up_in_the_queue_is_a_cancelled_request(
         Services.start(settings.model_copy(update={"instances": 1})),
         threading.Event(),
     )
-    services.batcher.submit(lambda: release.wait(20))
+    submit(services.batcher, lambda: release.wait(20))
 
     async def hang_up() -> None:
         task = asyncio.create_task(

@@ -11,6 +11,7 @@ import pytest
 
 from service.services import Services
 from service.settings import Settings
+from tests.service.batches import submit
 from tests.service.conftest import Start
 
 Check = Callable[..., dict[str, Any]]
@@ -26,7 +27,7 @@ def busy(
     def make(**changes: Any) -> tuple[httpx.Client, threading.Event]:
         services = Services.start(settings.model_copy(update={"instances": 1} | changes))
         events.append(threading.Event())
-        services.batcher.submit(lambda: events[-1].wait(20), services.catalogue.get())
+        submit(services.batcher, lambda: events[-1].wait(20), services.catalogue.get())
         return started(services.settings, services), events[-1]
 
     yield make
@@ -88,11 +89,11 @@ def test_only_requests_of_a_quick_model_share_a_run(
         threading.Event(),
     )
     model.main_session.times.shortest = seconds
-    services.batcher.submit(lambda: release.wait(20))
+    submit(services.batcher, lambda: release.wait(20))
     with ThreadPoolExecutor(5) as pool:
         waiting = [pool.submit(client.post, "/predict", content=picture) for _ in range(5)]
         for _ in range(1000):
-            if len(services.batcher._waiting) == 5:
+            if len(services.batcher._queue) == 5:
                 break
             time.sleep(0.01)
         model.main_session.times.shortest = seconds

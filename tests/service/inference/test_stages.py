@@ -20,6 +20,7 @@ from service.runtime.session import Session
 from service.scheduling.batcher import Batcher
 from service.services import Services
 from service.settings import Settings
+from tests.service.batches import pending, submit
 from tests.service.conftest import Start
 from tests.service.networks import encoded
 
@@ -84,7 +85,7 @@ def test_a_picture_is_decoded_while_every_run_slot_is_busy(
         return result
 
     monkeypatch.setattr(f"{module}.preprocess", seen)
-    services.batcher.submit(lambda: release.wait(20))
+    submit(services.batcher, lambda: release.wait(20))
     with ThreadPoolExecutor(1) as pool:
         answer = pool.submit(client.post, path, content=picture, headers=headers)
         try:
@@ -163,14 +164,14 @@ def test_who_waits_to_be_decoded_beyond_its_deadline_is_refused_and_never_decode
         await asyncio.sleep(0.01)
         with pytest.raises(DeadlinePassed):
             await pipeline.on_cpu("model", time.monotonic() + 0.05, lambda: done.append("late"))
-        assert pipeline.batcher.pending == 1
+        assert pending(pipeline.batcher) == 1
         release.set()
         assert (await first).result
         await pipeline.on_cpu("model", soon(), lambda: done.append("next"))
 
     asyncio.run(ask())
     assert done == ["next"]
-    assert pipeline.batcher.pending == 0
+    assert pending(pipeline.batcher) == 0
 
 
 def test_what_waits_to_be_decoded_and_to_be_run_is_bounded_together(pipeline: Pipeline) -> None:
@@ -195,7 +196,7 @@ def test_what_waits_to_be_decoded_and_to_be_run_is_bounded_together(pipeline: Pi
         await asyncio.gather(decoding, running)
 
     asyncio.run(ask())
-    assert pipeline.batcher.pending == 0
+    assert pending(pipeline.batcher) == 0
 
 
 def test_who_hangs_up_while_it_waits_to_be_decoded_frees_its_place(pipeline: Pipeline) -> None:
@@ -205,11 +206,11 @@ def test_who_hangs_up_while_it_waits_to_be_decoded_frees_its_place(pipeline: Pip
         first = asyncio.create_task(pipeline.on_cpu("model", soon(), lambda: release.wait(20)))
         gone = asyncio.create_task(pipeline.on_cpu("model", soon(), lambda: done.append("gone")))
         await asyncio.sleep(0.01)
-        assert pipeline.batcher.pending == 2
+        assert pending(pipeline.batcher) == 2
         gone.cancel()
         with pytest.raises(asyncio.CancelledError):
             await gone
-        assert pipeline.batcher.pending == 1
+        assert pending(pipeline.batcher) == 1
         release.set()
         await first
 
@@ -228,7 +229,7 @@ def test_an_answer_waits_for_the_store_no_longer_than_its_deadline(pipeline: Pip
         assert await pipeline.finished("model", soon(), pipeline.beside(lambda: "id")) == "id"
 
     asyncio.run(ask())
-    assert pipeline.batcher.pending == 0
+    assert pending(pipeline.batcher) == 0
 
 
 def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
@@ -250,7 +251,7 @@ def test_a_disk_that_hangs_fills_the_queue_and_nothing_else(
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(client.post, "/predict", content=large_picture) for _ in range(2)]
         later(lambda: services.statistics.of("photos", "2").execution_count == 2)
-        later(lambda: services.batcher.pending == 2)
+        later(lambda: pending(services.batcher) == 2)
         assert_problem(client.post("/predict", content=large_picture), 429, "queue-full")
         release.set()
         assert [answer.result().status_code for answer in waiting] == [200, 200]

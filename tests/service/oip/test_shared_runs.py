@@ -11,6 +11,7 @@ from anatomy import model_file
 from service.services import Services
 from service.settings import Settings
 from tests.service import networks
+from tests.service.batches import pending, submit
 from tests.service.conftest import Start
 from tests.service.oip.requests import HEAD, outputs, tensor
 
@@ -27,7 +28,7 @@ def hold(services: Services) -> threading.Event:
         release.wait(30)
 
     for _ in range(services.batcher.workers):
-        services.batcher.submit(work)
+        submit(services.batcher, work)
     for _ in range(services.batcher.workers):
         assert held.acquire(timeout=30)
     return release
@@ -36,7 +37,7 @@ def hold(services: Services) -> threading.Event:
 def until_waiting(services: Services, count: int) -> None:
     """Waits until so many pieces wait besides those that hold the runners."""
     end, expected = time.monotonic() + 30, services.batcher.workers + count
-    while services.batcher.pending < expected:
+    while pending(services.batcher) < expected:
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -8,34 +8,34 @@ from service.runtime.cancellation import Cancelled, CancelScope, running
 
 def test_it_is_stopped_when_nobody_waits_any_more() -> None:
     waiting, stops = [1], list[str]()
-    errand = CancelScope(lambda: bool(waiting))
-    with running(errand), cancellation.on_cancel(lambda: stops.append("stopped")):
-        errand.check()
+    scope = CancelScope(lambda: bool(waiting))
+    with running(scope), cancellation.on_cancel(lambda: stops.append("stopped")):
+        scope.cancel_if_unwanted()
         assert not stops
         assert not cancellation.is_cancelled()
         waiting.clear()
-        errand.check()
+        scope.cancel_if_unwanted()
         assert stops == ["stopped"]
         assert cancellation.is_cancelled()
 
 
 def test_what_has_ended_is_not_stopped_any_more() -> None:
     stops = list[str]()
-    errand = CancelScope(lambda: False)
-    with running(errand), cancellation.on_cancel(lambda: stops.append("stopped")):
+    scope = CancelScope(lambda: False)
+    with running(scope), cancellation.on_cancel(lambda: stops.append("stopped")):
         pass
-    errand.check()
+    scope.cancel_if_unwanted()
     assert not stops
 
 
 def test_nothing_begins_for_nobody() -> None:
-    errand = CancelScope(lambda: False)
-    errand.check()
-    with running(errand), pytest.raises(Cancelled), cancellation.on_cancel(lambda: None):
+    scope = CancelScope(lambda: False)
+    scope.cancel_if_unwanted()
+    with running(scope), pytest.raises(Cancelled), cancellation.on_cancel(lambda: None):
         pytest.fail("it began")
 
 
-def test_without_an_errand_nothing_is_stopped() -> None:
+def test_without_a_scope_nothing_is_stopped() -> None:
     with running(CancelScope(lambda: False)):
         pass
     assert not cancellation.is_cancelled()

@@ -18,6 +18,7 @@ from service.runtime.session import Session
 from service.scheduling.batcher import Batcher
 from service.telemetry.instruments import Gauge
 from tests.service import networks
+from tests.service.batches import submit
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_the_busy_workers_are_those_that_have_something_to_do() -> None:
     busy_workers = Gauge()
     batcher = Batcher(2, 8, busy_workers=busy_workers)
     gates = [threading.Event() for _ in range(3)]
-    futures = [batcher.submit(lambda gate=gate: gate.wait(20)) for gate in gates]  # type: ignore[misc]
+    futures = [submit(batcher, lambda gate=gate: gate.wait(20)) for gate in gates]  # type: ignore[misc]
     assert busy_workers.value == 2
     for gate, future in zip(gates, futures, strict=True):
         gate.set()

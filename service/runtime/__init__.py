@@ -1,3 +1,3 @@
-"""Arrays go through ONNX Runtime and come out: devices, sessions, deadlines, and the machine they
-run on.
+"""Arrays go in and come out of ONNX Runtime: devices, sessions, deadlines and cancellation, and
+what the process may use of the machine.
 """

@@ -1,5 +1,5 @@
-"""CUDA's options: from what an operator chose to what ONNX Runtime takes, and back from what it
-says is in force.
+"""Options of the CUDA provider: from the settings to ONNX Runtime, and back from the options that
+ONNX Runtime reports.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ class Cuda:
     """How sessions use a GPU.
 
     `memory_bytes` bounds the arena of each session; None leaves it open. Without `tf32` sums are of
-    whole float32, as on the CPU. `search` is how cuDNN finds an algorithm for each convolution and
+    full float32, as on the CPU. `search` is how cuDNN finds an algorithm for each convolution and
     each shape of its input.
     """
 
@@ -26,23 +26,19 @@ class Cuda:
     search: Search = "heuristic"
 
     def options(self) -> dict[str, str]:
-        """What ONNX Runtime's CUDA provider is given."""
+        """Provider options as ONNX Runtime takes them."""
         options = {
             "device_id": str(self.device),
             "use_tf32": str(int(self.tf32)),
             "cudnn_conv_algo_search": self.search.upper(),
         }
-        return (
-            options
-            if self.memory_bytes is None
-            else options | {"gpu_mem_limit": str(self.memory_bytes)}
-        )
+        if self.memory_bytes is not None:
+            options["gpu_mem_limit"] = str(self.memory_bytes)
+        return options
 
     @classmethod
     def from_runtime(cls, options: Mapping[str, str]) -> "Cuda":
-        """From what the provider says is in force; what it does not name is as ONNX Runtime has it
-        by default.
-        """
+        """The options that the provider reports, with ONNX Runtime's defaults for the others."""
         limit = int(options.get("gpu_mem_limit", _UNLIMITED))
         return cls(
             device=int(options.get("device_id", 0)),

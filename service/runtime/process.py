@@ -1,5 +1,5 @@
-"""What this process may use of the machine, and what it gives back: the processors that its control
-group grants (not the host's count), the threads of a run, and memory that was freed.
+"""What this process may use of the machine: the processors that its control group grants (not the
+host's count), the threads of a run, and the heap, trimmed when memory was freed.
 """
 
 import ctypes
@@ -13,8 +13,9 @@ ROOT = Path("/")
 
 @dataclass(frozen=True, slots=True)
 class Threads:
-    """Threads within an operator, for a run by itself and for one beside others; `processors` is
-    the worker's share.
+    """Threads within an operator, for a run alone and for a run at the same time as others.
+
+    `processors` is the worker's share of the machine.
     """
 
     processors: int
@@ -23,9 +24,10 @@ class Threads:
 
     @classmethod
     def share(cls, workers: int, instances: int | None, chosen: int | None) -> "Threads":
-        """Of one of so many workers. What was chosen holds; else a run by itself has all processors
-        of the worker, and each of `instances` runs an equal part (one processor a run where that is
-        open).
+        """The threads of one of `workers` processes: `chosen` for every run if it is set.
+
+        Otherwise a run alone has all processors of the worker, and each of `instances` runs an
+        equal part; one processor a run if `instances` is None.
         """
         processors = max(1, cpu_quota() // workers)
         contended = max(1, processors // (instances or processors))
@@ -33,8 +35,8 @@ class Threads:
 
 
 def cpu_quota(root: Path = ROOT) -> int:
-    """Whole processors this process may keep busy: the least of its affinity and its cgroup quotas,
-    at least 1.
+    """The number of processors this process may keep busy: the least of its affinity and its cgroup
+    quotas, rounded down, at least 1.
     """
     return max(1, min([_affinity(), *(int(quota) for quota in _quotas(root))]))
 
@@ -46,7 +48,7 @@ def _affinity() -> int:
 
 
 def _quotas(root: Path) -> list[float]:
-    """Every quota that binds, in processors; a group is bound by its ancestors too."""
+    """Every CPU quota in force, in processors; a group has those of its ancestors too."""
     quotas: list[float | None] = []
     mount = root / "sys/fs/cgroup"
     for line in _read(root / "proc/self/cgroup").splitlines():
@@ -64,9 +66,7 @@ def _quotas(root: Path) -> list[float]:
 
 
 def _ancestry(mount: Path, path: str) -> list[Path]:
-    """The group's folder and those above it; inside a container the path may not exist, the mount
-    does.
-    """
+    """The group's folder and its parents; in a container only the mount may exist."""
     group = mount / path.strip("/")
     return [group, *(parent for parent in group.parents if parent.is_relative_to(mount))]
 
@@ -85,10 +85,10 @@ def _read(path: Path) -> str:
 
 
 def trim_heap() -> None:
-    """Return free memory, also from the middle of the heap, as glibc's `malloc_trim` does;
-    elsewhere nothing is done.
+    """Return free memory to the system, also from the middle of the heap, by glibc's `malloc_trim`.
 
-    Reading a model leaves several times its size behind. It takes some milliseconds.
+    It takes some milliseconds, and does nothing on another C library. Reading a model leaves
+    several times its size behind.
     """
     if _TRIM is not None:
         _TRIM(0)
@@ -96,10 +96,10 @@ def trim_heap() -> None:
 
 def _trim() -> Callable[[int], int] | None:
     try:
-        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+        malloc_trim: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
     except (AttributeError, OSError, TypeError):
         return None
-    return found
+    return malloc_trim
 
 
 _TRIM = _trim()

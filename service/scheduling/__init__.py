@@ -1,3 +1,3 @@
-"""Work items wait in a bounded, fair queue, share a run with others of their kind, and can be
+"""Work items wait in a bounded, fair queue, share a run with others of the same key, and can be
 cancelled.
 """

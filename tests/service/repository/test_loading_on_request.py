@@ -185,7 +185,7 @@ def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
         inspector.fields(model, (1, 2, 9))
         return model, weakref.ref(model), weakref.ref(model.main_session)
 
-    model, reference, lean = use()
+    model, reference, session = use()
     tap = weakref.ref(model.tap("c"))
     manager.unload("signals")
     gc.collect()
@@ -194,7 +194,7 @@ def test_requests_keep_their_model_and_its_memory_is_free_when_the_last_is_done(
     assert y.shape == (1, 3, 9)
     del model
     gc.collect()
-    assert (reference(), lean(), tap()) == (None, None, None)
+    assert (reference(), session(), tap()) == (None, None, None)
     assert len(inspector._fields) == 0
     assert len(loader._sessions) == 0
 

@@ -1,5 +1,5 @@
-"""ONNX Runtime as on a machine with a GPU, as far as the service can tell; what CUDA is to run, the
-CPU runs.
+"""ONNX Runtime as on a machine with a GPU, as far as the service can tell: its sessions on CUDA run
+on the CPU.
 """
 
 from collections.abc import Sequence
@@ -11,10 +11,13 @@ from service.runtime.placement import CPU, CUDA
 
 
 class Gpu:
-    """In place of the module `onnxruntime`; `failure` is what taking a session on CUDA raises."""
+    """Stands for the module `onnxruntime`; a session on CUDA raises `failure`, if it is given.
+
+    `cuda_options` are those of every session that was requested on CUDA.
+    """
 
     def __init__(self, failure: str = "") -> None:
-        self.asked: list[dict[str, str]] = []
+        self.cuda_options: list[dict[str, str]] = []
         self._failure = failure
 
     def __getattr__(self, name: str) -> Any:
@@ -31,7 +34,7 @@ class Gpu:
     ) -> Any:
         if providers[0] == CPU:
             return onnxruntime.InferenceSession(model, options, providers=[CPU])
-        self.asked.append(providers[0][1])
+        self.cuda_options.append(providers[0][1])
         if self._failure:
             raise RuntimeError(self._failure)
         return _OnGpu(

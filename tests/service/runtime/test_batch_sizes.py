@@ -1,5 +1,5 @@
-"""Batches padded to few sizes: which, each of them run before anybody waits, and no answer changed
-by it.
+"""Batches are padded to few sizes, each of them is run in the warm-up, and padding changes no
+answer.
 """
 
 import time

@@ -1,6 +1,4 @@
-"""What an operator chooses of a GPU reaches ONNX Runtime, and what it says is in force is told as
-it is.
-"""
+"""The settings of a GPU reach ONNX Runtime, and the options that it reports are read back."""
 
 from typing import Any
 
@@ -80,13 +78,13 @@ def test_the_provider_is_asked_as_chosen_for_the_first_proof_and_for_every_sessi
 ) -> None:
     chosen = Cuda(device=1, memory_bytes=10**9, tf32=True, search="default")
     session = Engine("cuda", 1, chosen).load(parsed(SIGNALS))
-    assert gpu.asked == [chosen.options()] * 2
+    assert gpu.cuda_options == [chosen.options()] * 2
     assert session.cuda == chosen
 
 
 def test_on_the_cpu_no_session_tells_of_a_gpu(gpu: Gpu) -> None:
     assert Engine("cpu", 1, Cuda(device=5)).load(parsed(SIGNALS)).cuda is None
-    assert gpu.asked == []
+    assert gpu.cuda_options == []
 
 
 @pytest.mark.parametrize(("device", "most"), [("cpu", 8), ("cuda", 32)])
@@ -100,22 +98,22 @@ def test_more_inputs_share_a_run_on_a_gpu_unless_told_otherwise(
 def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said = "CUDA failure 101: invalid device ordinal"
+    failure = "CUDA failure 101: invalid device ordinal"
     message = (
         "/src/cuda.cc:63 static A::B() [ONNXRuntimeError] : 1 : FAIL : "
-        f'Parse "device_id": {said} ; GPU=-1 ; file=/src'
+        f'Parse "device_id": {failure} ; GPU=-1 ; file=/src'
     )
     monkeypatch.setattr("service.runtime.engine._import_ort", lambda: Gpu(message))
     with pytest.raises(
-        DeviceUnavailable, match=f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {said}$"
+        DeviceUnavailable, match=f"FOVEA_DEVICE is cuda, but CUDA cannot be had: {failure}$"
     ):
         Engine("cuda", 1, Cuda(device=7))
     engine = Engine("auto", 1, Cuda(device=7))
-    assert (engine.provider, engine.cpu_reason) == (CPU, said)
+    assert (engine.provider, engine.cpu_reason) == (CPU, failure)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "failure",
     [
         "BFCArena::AllocateRawInternal: Available memory of 5 is smaller than requested bytes of 6",
         "Failed to allocate memory for requested buffer of size 4096",
@@ -125,7 +123,7 @@ def test_a_gpu_that_is_not_there_is_a_failure_that_says_what_cuda_said(
     ],
 )
 def test_too_little_memory_is_no_fault_of_the_input(
-    said: str, monkeypatch: pytest.MonkeyPatch
+    failure: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = Engine("cpu", 1).load(parsed(SIGNALS))
     feeds = {"x": np.zeros((1, 2, 9), np.float32)}
@@ -133,7 +131,7 @@ def test_too_little_memory_is_no_fault_of_the_input(
     class Failing:
         def __getattr__(self, name: str) -> Any:
             def run(*_: Any) -> None:
-                raise RuntimeError(said if name == "run" else name)
+                raise RuntimeError(failure if name == "run" else name)
 
             return run
 

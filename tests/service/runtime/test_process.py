@@ -1,5 +1,5 @@
-"""What was freed is given back, where the C library can do that, and nothing breaks where it
-cannot.
+"""Freed memory goes back to the system where the C library can do that, and nothing breaks where
+it cannot.
 """
 
 import ctypes

@@ -12,7 +12,7 @@ STAMP := $(VENV)/.installed
 COMPILE = $(PY) -m uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate $(UPGRADE) pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help serve models install test test-long test-versions test-lowest quick fuzz verify-gpu bench bench-train bench-explorer lint shape format lock upgrade clean
+.PHONY: help serve models install test test-long test-versions test-lowest quick fuzz verify-gpu bench bench-train bench-explorer lint format lock upgrade clean
 
 help: ## Say what can be made
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -68,15 +68,13 @@ $(VENV)/.gpu: $(STAMP) requirements/gpu.txt
 fuzz: $(STAMP) ## Ask every route for what the OpenAPI document allows and for what it does not, for SECONDS (300)
 	@FUZZ_SECONDS=$(or $(SECONDS),300) $(PY) -m pytest -q tests/e2e/test_openapi_fuzz.py
 
-lint: $(STAMP) ## Style, types and import contracts, of Python and of the page's scripts
+lint: $(STAMP) ## Style, types, complexity, length and import contracts, of Python and of the page's scripts
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
+	@$(PY) -m tests.code_shape
 	@$(BIN)/lint-imports
 	@BIN=$(BIN) .ci/lint-js
-
-shape: $(STAMP) ## Complexity and length of functions, and length of files
-	@$(PY) -m tests.code_shape
 
 bench: models ## What the server adds to the bare model: processor time, latency, cold start, memory
 	@$(PY) benchmarks/serve.py --out benchmarks/results/serving

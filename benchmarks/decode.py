@@ -82,7 +82,7 @@ def measured(rounds: int, against: Path | None) -> dict[str, Any]:
 
 
 def calls_of(folder: Path) -> dict[str, Call]:
-    """A call for each case, of the code in this folder; what is imported otherwise stays as it is."""
+    """A call for each case, of the code in this folder; other imports stay as they are."""
     ours = {
         name: sys.modules.pop(name)
         for name in list(sys.modules)
@@ -90,10 +90,9 @@ def calls_of(folder: Path) -> dict[str, Call]:
     }
     sys.path.insert(0, str(folder))
     try:
-        images, card = (
-            importlib.import_module("service.inputs.preprocess"),
-            importlib.import_module("anatomy.cards.card"),
-        )
+        # It imports both functions, in this checkout and in earlier ones.
+        inputs = importlib.import_module("service.inputs.preprocess")
+        card = importlib.import_module("anatomy.cards.card")
     finally:
         sys.path.remove(str(folder))
         for name in [name for name in sys.modules if name.split(".")[0] in ("anatomy", "service")]:
@@ -101,8 +100,8 @@ def calls_of(folder: Path) -> dict[str, Call]:
         sys.modules.update(ours)
 
     def call(data: bytes, spec: Mapping[str, Any]) -> Call:
-        given = card.ImageInput.from_dict({"kind": "image", **spec})
-        return lambda: images.prepare(images.decode(data, 10**8), given)
+        image_input = card.ImageInput.from_dict({"kind": "image", **spec})
+        return lambda: inputs.prepare(inputs.decode(data, 10**8), image_input)
 
     return {name: call(data, spec) for name, (data, spec) in cases().items()}
 
@@ -165,9 +164,10 @@ def compared(calls: Mapping[str, Call], rounds: int) -> dict[str, float]:
             call()
             if number >= WARM_UP:
                 times[where].append((time.process_time() - start) * 1e6)
-    found = {f"{where}_us": round(statistics.median(each), 1) for where, each in times.items()}
-    here, *there = (statistics.median(each) for each in times.values())
-    return found | ({"ratio": round(here / there[0], 3)} if there else {})
+    medians = {where: statistics.median(values) for where, values in times.items()}
+    figures = {f"{where}_us": round(value, 1) for where, value in medians.items()}
+    here, *there = medians.values()
+    return figures | ({"ratio": round(here / there[0], 3)} if there else {})
 
 
 def side_by_side(call: Call, rounds: int) -> float:

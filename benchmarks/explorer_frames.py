@@ -70,11 +70,11 @@ def measured(seconds: float) -> dict[str, Any]:
                 "browser": browser.version,
                 "layers": 80,
             }
-            found = about | {
+            figures = {
                 part: swept(browser, service.address(), at, seconds) for part, at in OVER.items()
             }
             browser.close()
-            return found
+            return about | figures
 
 
 def swept(browser: Browser, address: str, selector: str, seconds: float) -> dict[str, float]:

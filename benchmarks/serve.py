@@ -47,22 +47,24 @@ def main() -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The command line."""
-    found = argparse.ArgumentParser(
+    command_line = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    found.add_argument(
+    command_line.add_argument(
         "--scenario", choices=SCENARIOS, action="append", help="may be repeated; all if not given"
     )
-    found.add_argument("--rounds", type=_positive, default=5)
-    found.add_argument("--seconds", type=_positive, default=2, help="of one load")
-    found.add_argument(
+    command_line.add_argument("--rounds", type=_positive, default=5)
+    command_line.add_argument("--seconds", type=_positive, default=2, help="of one load")
+    command_line.add_argument(
         "--growth", action="store_true", help="how cost grows, in place of the scenarios"
     )
-    found.add_argument(
+    command_line.add_argument(
         "--set", type=_setting, action="append", default=[], metavar="FOVEA_NAME=VALUE"
     )
-    found.add_argument("--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md")
-    return found
+    command_line.add_argument(
+        "--out", type=Path, metavar="FILE", help="write FILE.json and FILE.md"
+    )
+    return command_line
 
 
 def measured(options: argparse.Namespace) -> dict[str, Any]:
@@ -81,10 +83,9 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
                 bench.subject("small"), bench.subject("imagenet"), bench.options
             )
         else:
-            found = result["scenarios"] = {
-                name: bench.scenario(name) for name in options.scenario or SCENARIOS
-            }
-            result["goals"] = goals.held(found)
+            scenarios = {name: bench.scenario(name) for name in options.scenario or SCENARIOS}
+            result["scenarios"] = scenarios
+            result["goals"] = goals.held(scenarios)
     result["machine"]["others_share"] = others.share()
     return result
 

@@ -170,8 +170,8 @@ def torch_step(experiment: Experiment, threads: int) -> Callable[[], object]:
         loss.backward()
         optimiser.step()
         with torch.no_grad():
-            for kept, new in zip(average.parameters(), network.parameters(), strict=True):
-                kept.lerp_(new, 0.001)
+            for mean, new in zip(average.parameters(), network.parameters(), strict=True):
+                mean.lerp_(new, 0.001)
         return float(loss.item())
 
     return step

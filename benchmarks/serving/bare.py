@@ -38,8 +38,8 @@ class Bare:
 
     def __call__(self, batch: Array) -> Array:
         """The first output for a batch, [N, ...]."""
-        found: Array = self._session.run(None, {self._input: batch})[0]
-        return found
+        output: Array = self._session.run(None, {self._input: batch})[0]
+        return output
 
 
 @dataclass(frozen=True)
@@ -78,8 +78,11 @@ def naive(
     answers = []
     for scores in bare(batch):
         order = np.argsort(-scores, kind="stable")[:TOP_K].tolist()
-        found = [{"index": i, "label": labels[i], "probability": float(scores[i])} for i in order]
-        answers.append(json.dumps({"predictions": found}))
+        classes = [
+            {"index": index, "label": labels[index], "probability": float(scores[index])}
+            for index in order
+        ]
+        answers.append(json.dumps({"predictions": classes}))
     return answers
 
 

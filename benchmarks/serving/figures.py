@@ -30,10 +30,10 @@ class Rounds:
         tree: dict[str, Any] = {}
         for name, values in self._values.items():
             *path, leaf = name.split("/")
-            place = tree
+            node = tree
             for part in path:
-                place = place.setdefault(part, {})
-            place[leaf] = spread(values)
+                node = node.setdefault(part, {})
+            node[leaf] = spread(values)
         return tree
 
 
@@ -55,13 +55,13 @@ def significant(value: float) -> float:
 
 def at(figures: Figures, name: str) -> Any:
     """What is found under a name of slashes, None for nothing."""
-    found: Any = figures
+    node: Any = figures
     for part in name.split("/"):
-        found = found.get(part) if isinstance(found, Mapping) else None
-    return found
+        node = node.get(part) if isinstance(node, Mapping) else None
+    return node
 
 
 def median(figures: Figures, name: str) -> float | None:
     """The median found under a name, None for nothing."""
-    found = at(figures, name)
-    return None if found is None else float(found["median"])
+    figure = at(figures, name)
+    return None if figure is None else float(figure["median"])

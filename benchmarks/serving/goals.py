@@ -9,7 +9,10 @@ from benchmarks.serving.figures import at
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound, `at most` or `at least`, of a figure's median, or of its worst round where `always`."""
+    """A bound, `at most` or `at least`, of a figure's median.
+
+    Where `always`, the bound is one of its worst round.
+    """
 
     figure: str
     what: str
@@ -19,11 +22,12 @@ class Goal:
 
     def held(self, scenarios: Mapping[str, Any]) -> dict[str, Any] | None:
         """The goal with what was measured; None where that was not."""
-        found = at(scenarios, self.figure)
-        if found is None:
+        figure = at(scenarios, self.figure)
+        if figure is None:
             return None
         below = self.kind == "at most"
-        value = found[("most" if below else "least") if self.always else "median"]
+        worst = "most" if below else "least"
+        value = figure[worst if self.always else "median"]
         met = value <= self.bound if below else value >= self.bound
         return {
             "what": self.what,
@@ -85,4 +89,5 @@ GOALS = (
 
 def held(scenarios: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Every goal whose figure was measured."""
-    return [found for goal in GOALS if (found := goal.held(scenarios)) is not None]
+    results = [goal.held(scenarios) for goal in GOALS]
+    return [result for result in results if result is not None]

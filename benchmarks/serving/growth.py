@@ -48,20 +48,20 @@ class Point:
 def measured(small: Subject, photo: Subject, options: Options) -> dict[str, list[dict[str, float]]]:
     """A list of points for each thing that grows."""
     wide = Options(options.rounds, options.seconds, options.folder, ROOM | options.settings)
-    found: dict[str, list[dict[str, float]]] = {}
+    curves: dict[str, list[dict[str, float]]] = {}
     with wide.serve(small) as server:
         for name, points in (
             ("connections", by_connections(small)),
             ("pictures in a request", by_batch(small)),
             ("bytes of a picture", by_bytes(small)),
         ):
-            found[name] = [_point(server, point, options.seconds) for point in points]
+            curves[name] = [_point(server, point, options.seconds) for point in points]
     with wide.serve(photo) as server:
         ids = post(server, photo)
-        found["layers asked for"] = [
+        curves["layers asked for"] = [
             _point(server, point, options.seconds) for point in by_layers(photo, ids)
         ]
-    return found
+    return curves
 
 
 def by_connections(subject: Subject) -> Iterator[Point]:
@@ -77,7 +77,7 @@ def by_batch(subject: Subject) -> Iterator[Point]:
     """Several pictures in one form."""
     singles = subject.predictions()
     for count in BATCHES:
-        chosen = [singles[place % len(singles)] for place in range(count)]
+        chosen = [singles[index % len(singles)] for index in range(count)]
         yield Point(count, [form(chosen)], CONNECTIONS, count)
 
 
@@ -96,10 +96,9 @@ def by_layers(subject: Subject, ids: Sequence[str]) -> Iterator[Point]:
     counts = [1 << power for power in range(len(every).bit_length()) if 1 << power < len(every)]
     for count in [*counts, len(every)]:
         # Spread over the whole depth, so that the points differ in number and not in depth.
-        places = np.linspace(len(every) // 2 if count == 1 else 0, len(every) - 1, count).astype(
-            int
-        )
-        calls = [of_layer(subject, every[place], ids[:1])[1][0] for place in places]
+        first = len(every) // 2 if count == 1 else 0
+        indices = np.linspace(first, len(every) - 1, count).astype(int)
+        calls = [of_layer(subject, every[index], ids[:1])[1][0] for index in indices]
         yield Point(count, calls, CONNECTIONS)
 
 
@@ -115,13 +114,13 @@ def form(singles: Sequence[Call]) -> Call:
     body = b"".join([*parts, f"--{BOUNDARY}--\r\n".encode()])
     return Call(
         "/predict",
-        _each([single.wrong for single in singles]),
+        _all_right([single.wrong for single in singles]),
         body,
         f"multipart/form-data; boundary={BOUNDARY}",
     )
 
 
-def _each(checks: Sequence[Callable[[Answer], str]]) -> Callable[[Answer], str]:
+def _all_right(checks: Sequence[Callable[[Answer], str]]) -> Callable[[Answer], str]:
     """What tells whether all results of an answer are right."""
 
     def wrong(answer: Answer) -> str:
@@ -130,11 +129,11 @@ def _each(checks: Sequence[Callable[[Answer], str]]) -> Callable[[Answer], str]:
         results = json.loads(answer.body)["results"]
         if len(results) != len(checks):
             return f"{len(results)} results, expected {len(checks)}"
-        found = (
+        mistakes = (
             check(Answer(200, answer.headers, json.dumps(result).encode()))
             for check, result in zip(checks, results, strict=True)
         )
-        return next(filter(None, found), "")
+        return next(filter(None, mistakes), "")
 
     return wrong
 

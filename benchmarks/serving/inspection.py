@@ -30,20 +30,18 @@ def measured(subject: Subject, options: Options) -> Figures:
     complaints: list[str] = []
     with options.serve(subject) as server:
         ids = post(server, subject)
-        found = {
+        inspected = {
             name: (layer, *of_layer(subject, layer, ids)) for name, layer in chosen(subject).items()
         }
-        for name, (_, _, calls) in found.items():
+        for name, (_, bare, calls) in inspected.items():
             check(server, calls)
             for _ in range(options.rounds):
-                complaints += _round(
-                    rounds, name, server, subject, found[name][1:], options.seconds
-                )
+                complaints += _round(rounds, name, server, subject, bare, calls, options.seconds)
             check(server, calls)
         memory(rounds, server, "loaded")
     about = {
         name: {"name": layer.name, "output_shape": layer.output_shape}
-        for name, (layer, _, _) in found.items()
+        for name, (layer, _, _) in inspected.items()
     }
     return {**rounds.figures(), "layers": about, "complaints": complaints}
 
@@ -97,8 +95,8 @@ def lists(count: int) -> Callable[[Answer], str]:
     """What tells whether an answer lists so many layers."""
 
     def wrong(answer: Answer) -> str:
-        found = len(json.loads(answer.body)["layers"]) if answer.status == 200 else answer.status
-        return "" if found == count else f"{found}, expected {count} layers"
+        listed = len(json.loads(answer.body)["layers"]) if answer.status == 200 else answer.status
+        return "" if listed == count else f"{listed}, expected {count} layers"
 
     return wrong
 
@@ -118,10 +116,10 @@ def mixed(subject: Subject, options: Options) -> Figures:
             Call("/layers", lists(len(layers(subject.file.graph)))),
         )
         check(server, calls)
-        whole = Bare(subject.proto)
+        network = Bare(subject.proto)
         one = subject.tensors[:1]
         for _ in range(options.rounds):
-            predicted = cost(lambda: whole(one), 1, options.seconds / 4).cpu
+            predicted = cost(lambda: network(one), 1, options.seconds / 4).cpu
             shown = cost(lambda: part(one), 1, options.seconds / 4).cpu
             bare_us = (7 * predicted + 2 * shown) / 10 * MICRO
             rounds.add("bare/cpu_us", bare_us)
@@ -159,10 +157,10 @@ def _round(
     name: str,
     server: Server,
     subject: Subject,
-    found: tuple[Bare, list[Call]],
+    bare: Bare,
+    calls: Sequence[Call],
     seconds: float,
 ) -> tuple[str, ...]:
-    bare, calls = found
     bare_us = cost(lambda: bare(subject.tensors[:1]), 1, seconds / 4).cpu * MICRO
     rounds.add(f"{name}/bare/cpu_us", bare_us)
     load = under_load(server, calls, CONNECTIONS, seconds)

@@ -78,11 +78,12 @@ def refusals(metrics: str) -> dict[str, int]:
     """How many requests the server says to have answered since its start with each status of 400
     and above.
     """
-    found = re.findall(
+    counts = re.findall(
         r'^fovea_requests_total\{.*status="([45]\d\d)".*\} (\d+)', metrics, re.MULTILINE
     )
     return {
-        status: sum(int(count) for other, count in found if other == status) for status, _ in found
+        status: sum(int(count) for other, count in counts if other == status)
+        for status, _ in counts
     }
 
 

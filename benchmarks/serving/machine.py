@@ -22,7 +22,7 @@ of the server.
 
 
 def described() -> dict[str, Any]:
-    """Processor, cores, versions, commit, and how busy the machine is before anything is measured."""
+    """Processor, cores, versions, commit, and how busy the machine is before the measurement."""
     load = os.getloadavg()[0]
     return {
         "processor": machine(),
@@ -59,12 +59,12 @@ class Others:
     """How much of the processors others have, from now on."""
 
     def __init__(self) -> None:
-        self._start, self._all, self._own = _account()
+        self._start, self._all, self._ours = _account()
 
     def share(self) -> float:
         """0 to 1 of all processors: what is neither ours nor idle, with what a hypervisor took."""
-        now, everything, own = _account()
-        theirs = (everything - self._all) - (own - self._own)
+        now, everything, ours = _account()
+        theirs = (everything - self._all) - (ours - self._ours)
         return round(max(theirs, 0) / (now - self._start) / (os.cpu_count() or 1), 3)
 
 

@@ -30,15 +30,15 @@ def photographs() -> list[bytes]:
     from them.
     """
     random = np.random.default_rng(0)
-    found = []
+    chosen = []
     for name in PHOTOGRAPHS:
         with Image.open(SAMPLES / f"{name}.jpg") as sample:
             fitted = ImageOps.fit(sample.convert("RGB"), PHOTOGRAPH, Image.Resampling.LANCZOS)
         grain = random.normal(0, 4, (*fitted.size[::-1], 1))
         pixels = np.clip(np.asarray(fitted) + grain, 0, 255).astype(np.uint8)
         files = (jpeg(pixels, quality) for quality in range(40, 96, 2))
-        found.append(min(files, key=lambda file: abs(len(file) - PHOTOGRAPH_BYTES)))
-    return found
+        chosen.append(min(files, key=lambda file: abs(len(file) - PHOTOGRAPH_BYTES)))
+    return chosen
 
 
 def noise(size: int) -> bytes:

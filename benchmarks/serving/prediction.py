@@ -74,16 +74,16 @@ def alone(rounds: Rounds, subject: Subject, seconds: float) -> None:
     bare = Bare(subject.proto)
     for batch in BATCHES:
         tensors, _ = _some(subject, batch)
-        found = cost(partial(bare, tensors), batch, seconds)
-        rounds.add(f"bare/{batch}/cpu_us", found.cpu * MICRO)
-        rounds.add(f"bare/{batch}/wall_us", found.wall * MICRO)
+        run = cost(partial(bare, tensors), batch, seconds)
+        rounds.add(f"bare/{batch}/cpu_us", run.cpu * MICRO)
+        rounds.add(f"bare/{batch}/wall_us", run.wall * MICRO)
     for batch in BATCHES:
         _, bodies = _some(subject, batch)
-        found = cost(partial(naive, bare, bodies, subject.spec, subject.labels), batch, seconds)
-        rounds.add(f"naive/{batch}/cpu_us", found.cpu * MICRO)
+        loop = cost(partial(naive, bare, bodies, subject.spec, subject.labels), batch, seconds)
+        rounds.add(f"naive/{batch}/cpu_us", loop.cpu * MICRO)
         rounds.add(
             f"naive/{batch}/added_us",
-            found.cpu * MICRO - rounds.last(f"bare/{subject.reference}/cpu_us"),
+            loop.cpu * MICRO - rounds.last(f"bare/{subject.reference}/cpu_us"),
         )
 
 
@@ -94,7 +94,8 @@ def served(
     of.
     """
     complaints: list[str] = []
-    for connections, fresh in (*((each, False) for each in CONNECTIONS), (FRESH, True)):
+    loads = [(connections, False) for connections in CONNECTIONS]
+    for connections, fresh in [*loads, (FRESH, True)]:
         length = seconds * subject.longer if connections > 1 else seconds
         load = under_load(server, calls, connections, length, fresh=fresh)
         name = f"{connections}-fresh" if fresh else str(connections)
@@ -138,7 +139,7 @@ def idle(
                 start = time.perf_counter()
                 run()
                 walls[kind].append(time.perf_counter() - start)
-    typical = {kind: median(found) * MILLI for kind, found in walls.items()}
+    typical = {kind: median(times) * MILLI for kind, times in walls.items()}
     for kind, value in typical.items():
         rounds.add(f"idle/{kind}_ms", value)
     rounds.add("idle/added_ms", typical["server"] - typical["bare"])
@@ -155,5 +156,5 @@ def memory(rounds: Rounds, server: Server, when: str) -> None:
 
 def _some(subject: Subject, batch: int) -> tuple[Any, list[bytes]]:
     """So many pictures, again from the first where there are fewer."""
-    places = [place % len(subject.bodies) for place in range(batch)]
-    return subject.tensors[places], [subject.bodies[place] for place in places]
+    indices = [index % len(subject.bodies) for index in range(batch)]
+    return subject.tensors[indices], [subject.bodies[index] for index in indices]

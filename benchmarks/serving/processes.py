@@ -19,14 +19,15 @@ class Quiet(Exception):
 def tree(pid: int, proc: Path = PROC) -> list[int]:
     """The process and its descendants, those of other process groups too; empty if it has ended."""
     children: dict[int, list[int]] = {}
-    for each in _numbers(proc):
-        fields = _stat(each, proc)
+    for process in _numbers(proc):
+        fields = _stat(process, proc)
         if fields:
-            children.setdefault(int(fields[1]), []).append(each)
-    found = [pid] if _stat(pid, proc) else []
-    for each in found:
-        found += children.get(each, [])
-    return found
+            children.setdefault(int(fields[1]), []).append(process)
+    processes = [pid] if _stat(pid, proc) else []
+    for process in processes:
+        # The list grows while it is read.
+        processes += children.get(process, [])
+    return processes
 
 
 def cpu_seconds(pid: int, proc: Path = PROC) -> float:
@@ -36,9 +37,9 @@ def cpu_seconds(pid: int, proc: Path = PROC) -> float:
     The system counts in ticks of 10 ms; take differences over a second or more.
     """
     ticks = 0
-    for each in tree(pid, proc):
+    for process in tree(pid, proc):
         # utime, stime, and the same of children that were waited for (proc(5), fields 14 to 17).
-        ticks += sum(map(int, _stat(each, proc)[11:15]))
+        ticks += sum(map(int, _stat(process, proc)[11:15]))
     return ticks / TICKS
 
 
@@ -46,14 +47,14 @@ def pss_bytes(pid: int, proc: Path = PROC) -> list[int]:
     """The proportional set size of each process of the tree: pages that several share count by
     their share.
     """
-    found = []
-    for each in tree(pid, proc):
+    sizes: list[int] = []
+    for process in tree(pid, proc):
         try:
-            lines = (proc / str(each) / "smaps_rollup").read_text().splitlines()
+            lines = (proc / str(process) / "smaps_rollup").read_text().splitlines()
         except OSError:
             continue
-        found += [int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")]
-    return found
+        sizes += [int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")]
+    return sizes
 
 
 def settle(pid: int, seconds: float = 30) -> None:
@@ -75,7 +76,7 @@ def settle(pid: int, seconds: float = 30) -> None:
 
 
 def _numbers(proc: Path) -> Iterator[int]:
-    return (int(each.name) for each in proc.iterdir() if each.name.isdigit())
+    return (int(entry.name) for entry in proc.iterdir() if entry.name.isdigit())
 
 
 def _stat(pid: int, proc: Path) -> list[str]:

@@ -40,25 +40,23 @@ def _about(result: Mapping[str, Any]) -> Iterator[str]:
     machine = result["machine"]
     yield (
         f"{machine['processor']}, {machine['processors']} processors, {machine['system']}; Python "
-        f"{machine['python']}, "
-        f"ONNX Runtime {machine['onnxruntime']}; commit {machine['commit']}; "
+        f"{machine['python']}, ONNX Runtime {machine['onnxruntime']}; commit {machine['commit']}; "
         f"load average before {machine['load_before']}, others had {machine['others_share']:.0%} "
-        "of the processors "
-        f"meanwhile. Rounds: {result['rounds']}, loads of {result['seconds']} s."
+        f"of the processors meanwhile. Rounds: {result['rounds']}, loads of {result['seconds']} s."
     )
     if machine["busy"]:
-        yield "**The machine was busy before this run: the figures say more of that than of the server.**"
-    if result["settings"]:
         yield (
-            "Settings: "
-            + ", ".join(f"`{name}={value}`" for name, value in result["settings"].items())
-            + "."
+            "**The machine was busy before this run: the figures say more of that than of the "
+            "server.**"
         )
+    if result["settings"]:
+        settings = ", ".join(f"`{name}={value}`" for name, value in result["settings"].items())
+        yield f"Settings: {settings}."
 
 
 def _model(figures: Figures) -> Iterator[str]:
     rows = [_alone(figures, kind, batch) for kind in ("bare", "naive") for batch in ("1", "8")]
-    rows += [_load(found, _title(name)) for name, found in figures["server"].items()]
+    rows += [_load(load, _title(name)) for name, load in figures["server"].items()]
     yield _table(COST, rows)
     idle = {
         name: median(figures, f"idle/{name}_ms")
@@ -66,10 +64,9 @@ def _model(figures: Figures) -> Iterator[str]:
     }
     yield (
         f"A single request on an idle server: {_shown(idle['server'])} ms, the bare run "
-        f"{_shown(idle['bare'])} ms "
-        f"({_shown(idle['bare_threads'])} ms with all processors), added {_shown(idle['added'])} "
-        "ms. "
-        f"Cold start {_shown(median(figures, 'cold_start_s'))} s. {_memory(figures)}"
+        f"{_shown(idle['bare'])} ms ({_shown(idle['bare_threads'])} ms with all processors), "
+        f"added {_shown(idle['added'])} ms. Cold start {_shown(median(figures, 'cold_start_s'))} "
+        f"s. {_memory(figures)}"
     )
     yield from _complaints(figures)
 
@@ -78,20 +75,24 @@ def _loads(figures: Figures) -> Iterator[str]:
     """A scenario of loads beside bare runs of its own: with a part for each layer, or without
     parts.
     """
-    layers = figures.get("layers")
-    rows = []
-    for part, found in [(name, figures[name]) for name in layers] if layers else [("", figures)]:
-        title = (
-            f"{part}: `{layers[part]['name']}` {list(layers[part]['output_shape'])}"
-            if layers
-            else "mixture"
-        )
-        bare = at(found, "bare/cpu_us")
+    rows: list[tuple[Any, ...]] = []
+    for title, part in _parts(figures):
+        bare = at(part, "bare/cpu_us")
         rows.append((f"{title}, bare", bare["median"], _range(bare)))
-        rows += [_load(load, f"{title}, {_title(name)}") for name, load in found["server"].items()]
+        rows += [_load(load, f"{title}, {_title(name)}") for name, load in part["server"].items()]
     yield _table(COST, rows)
     yield _memory(figures)
     yield from _complaints(figures)
+
+
+def _parts(figures: Figures) -> Iterator[tuple[str, Figures]]:
+    """The figures of each layer with its title, or all of them where there are no layers."""
+    layers = figures.get("layers")
+    if not layers:
+        yield "mixture", figures
+        return
+    for name, layer in layers.items():
+        yield f"{name}: `{layer['name']}` {list(layer['output_shape'])}", figures[name]
 
 
 def _alone(figures: Figures, kind: str, batch: str) -> tuple[Any, ...]:
@@ -120,21 +121,25 @@ def _load(load: Figures, title: str) -> tuple[Any, ...]:
 
 def _title(name: str) -> str:
     connections, _, fresh = name.partition("-")
-    return f"server, {connections} connection{'s' * (connections != '1')}{', every picture new' if fresh else ''}"
+    plural = "" if connections == "1" else "s"
+    pictures = ", every picture new" if fresh else ""
+    return f"server, {connections} connection{plural}{pictures}"
 
 
 def _memory(figures: Figures) -> str:
     largest, every = (median(figures, f"memory/loaded/{name}_mb") for name in ("largest", "all"))
     first = median(figures, "memory/started/largest_mb")
     before = f"{_shown(first)} MB after the first answer; " if first else ""
-    return f"Memory (PSS): {before}after the loads {_shown(largest)} MB in the largest process, {_shown(every)} MB in all."
+    return (
+        f"Memory (PSS): {before}after the loads {_shown(largest)} MB in the largest process, "
+        f"{_shown(every)} MB in all."
+    )
 
 
 def _complaints(figures: Figures) -> Iterator[str]:
     if figures["complaints"]:
-        yield "What went wrong, the first ten:\n\n" + "\n".join(
-            f"- {each}" for each in figures["complaints"][:10]
-        )
+        complaints = "\n".join(f"- {complaint}" for complaint in figures["complaints"][:10])
+        yield f"What went wrong, the first ten:\n\n{complaints}"
 
 
 def _growth(name: str, points: Sequence[Mapping[str, float]]) -> str:
@@ -143,8 +148,8 @@ def _growth(name: str, points: Sequence[Mapping[str, float]]) -> str:
     return _table(heads, [tuple(point[key] for key in keys) for point in points])
 
 
-def _range(found: Mapping[str, Any]) -> str:
-    return f"{_shown(found['least'])} – {_shown(found['most'])}"
+def _range(figure: Mapping[str, Any]) -> str:
+    return f"{_shown(figure['least'])} – {_shown(figure['most'])}"
 
 
 def _shown(value: Any) -> str:

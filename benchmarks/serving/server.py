@@ -1,4 +1,6 @@
-"""The real server, `python -m service`, in a process group of its own, and what its processes cost."""
+"""The real server, `python -m service`, in a process group of its own, and what its processes
+cost.
+"""
 
 import os
 import re
@@ -31,13 +33,15 @@ class Server:
     """
 
     def __init__(self, folder: Path, models: Path, settings: Mapping[str, str]) -> None:
-        kept = {name: value for name, value in os.environ.items() if not name.startswith("FOVEA_")}
-        own = {
+        inherited = {
+            name: value for name, value in os.environ.items() if not name.startswith("FOVEA_")
+        }
+        defaults = {
             "FOVEA_PORT": "0",
             "FOVEA_MODELS": str(models),
             "FOVEA_INPUT_STORE": str(folder / "inputs"),
         }
-        self._environment = {**kept, **own, "FOVEA_DEVICE": "cpu", **settings}
+        self._environment = {**inherited, **defaults, "FOVEA_DEVICE": "cpu", **settings}
         folder.mkdir(parents=True, exist_ok=True)
         self._errors = folder / "stderr"
         self._process: subprocess.Popen[bytes]
@@ -111,9 +115,9 @@ class Server:
             line = (
                 self._process.stdout.readline().decode() if selector.select(START_SECONDS) else ""
             )
-        found = re.search(r"http://([\d.]+):(\d+)", line)
-        if not found:
+        address = re.search(r"http://([\d.]+):(\d+)", line)
+        if not address:
             raise ServerError(
                 f"the server did not start: {self._errors.read_text().strip() or 'it said nothing'}"
             )
-        return found[1], int(found[2])
+        return address[1], int(address[2])

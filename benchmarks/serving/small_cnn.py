@@ -50,7 +50,8 @@ def build() -> tuple[onnx.ModelProto, Card]:
     proto = export(module, Signature("x", ir.DataType.FLOAT, ("N", 1, SIDE, SIDE), "logits"), NAME)
     preprocessing = Preprocessing(resize=Resize("stretch", interpolation="bilinear"), softmax=True)
     card = Card(
-        title="Small CNN, random weights", labels=tuple(f"class {each}" for each in range(CLASSES))
+        title="Small CNN, random weights",
+        labels=tuple(f"class {index}" for index in range(CLASSES)),
     )
     return adopt(ModelFile(None, proto, Graph(proto), None), preprocessing, card)
 

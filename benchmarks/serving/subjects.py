@@ -101,8 +101,8 @@ def predicts(scores: Array) -> Callable[[Answer], str]:
     def wrong(answer: Answer) -> str:
         if answer.status != 200:
             return f"{answer.status} {answer.body[:300].decode(errors='replace')}"
-        found = json.loads(answer.body)["predictions"][0]
-        index, probability = int(found["index"]), float(found["probability"])
+        first = json.loads(answer.body)["predictions"][0]
+        index, probability = int(first["index"]), float(first["probability"])
         near = (
             abs(probability - float(scores[best])) <= TOLERANCE
             and scores[best] - scores[index] <= TOLERANCE

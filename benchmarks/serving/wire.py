@@ -42,8 +42,10 @@ class Call:
     @property
     def headers(self) -> Mapping[str, str]:
         """Those that the call itself asks for."""
-        found = {"Accept": self.accept}
-        return found | {"Content-Type": self.media_type} if self.media_type else found
+        headers = {"Accept": self.accept}
+        if self.media_type:
+            headers["Content-Type"] = self.media_type
+        return headers
 
     def bytes(self) -> bytes:
         """The whole request, as it goes over the wire."""

@@ -93,10 +93,10 @@ def ensure_wrk() -> str:
             )
             if done.returncode:
                 raise WrkError(f"{MISSING} (which failed: {done.stderr.strip()})")
-    found = shutil.which("wrk")
-    if not found:
+    path = shutil.which("wrk")
+    if not path:
         raise WrkError(MISSING)
-    return found
+    return path
 
 
 def script(calls: Sequence[Call], folder: Path, fresh: str = "") -> str:
@@ -129,14 +129,14 @@ def parse(output: str) -> Counted:
     line = next((line for line in output.splitlines() if line.startswith(FIGURES)), None)
     if line is None:
         raise WrkError(f"wrk printed no figures: {output.strip() or 'nothing at all'}")
-    found = json.loads(line.removeprefix(FIGURES))
+    figures = json.loads(line.removeprefix(FIGURES))
     return Counted(
-        answers=found["requests"],
-        seconds=found["micros"] / 1e6,
-        p50=found["p50"] / 1e3,
-        p90=found["p90"] / 1e3,
-        p99=found["p99"] / 1e3,
-        errors={kind: found[kind] for kind in ERRORS},
+        answers=figures["requests"],
+        seconds=figures["micros"] / 1e6,
+        p50=figures["p50"] / 1e3,
+        p90=figures["p90"] / 1e3,
+        p99=figures["p99"] / 1e3,
+        errors={kind: figures[kind] for kind in ERRORS},
     )
 
 

@@ -45,9 +45,9 @@ def burning(seconds: float) -> Iterator[tuple[int, int]]:
 
 def test_time_is_that_of_the_process_its_children_and_those_that_have_ended() -> None:
     with burning(0.3) as (pid, _):
-        found = processes.cpu_seconds(pid)
+        seconds = processes.cpu_seconds(pid)
     # Each also starts an interpreter, and those that wait use next to nothing.
-    assert 0.9 - 3 / processes.TICKS <= found < 1.4
+    assert 0.9 - 3 / processes.TICKS <= seconds < 1.4
 
 
 def test_the_tree_holds_a_child_in_a_session_of_its_own() -> None:
@@ -59,7 +59,7 @@ def test_the_tree_holds_a_child_in_a_session_of_its_own() -> None:
 def test_memory_is_told_of_each_process_and_at_most_what_is_resident() -> None:
     with burning(0.01) as (pid, child):
         sizes = processes.pss_bytes(pid)
-        resident = [_resident(each) for each in (pid, child)]
+        resident = [_resident(process) for process in (pid, child)]
     assert len(sizes) == 2
     assert all(0 < size <= most for size, most in zip(sizes, resident, strict=True))
 

@@ -82,17 +82,17 @@ def test_the_naive_loop_answers_what_the_model_says(small: Subject) -> None:
 
 def test_cost_is_that_of_one_item() -> None:
     runs: list[float] = []
-    found = cost(lambda: runs.append(spun(0.01)), 4, 0.1)
-    assert found.cpu == pytest.approx(0.0025, rel=0.3)
-    assert found.wall >= 0.0025
+    spent = cost(lambda: runs.append(spun(0.01)), 4, 0.1)
+    assert spent.cpu == pytest.approx(0.0025, rel=0.3)
+    assert spent.wall >= 0.0025
 
 
 def test_figures_are_nested_by_name_with_median_and_range() -> None:
     rounds = Rounds()
     for value in (3.0, 1.0, 2.00004):
         rounds.add("server/16/cpu_us", value)
-    found = rounds.figures()["server"]["16"]["cpu_us"]
-    assert found == {"median": 2.0, "least": 1.0, "most": 3.0, "rounds": [3.0, 1.0, 2.0]}
+    figure = rounds.figures()["server"]["16"]["cpu_us"]
+    assert figure == {"median": 2.0, "least": 1.0, "most": 3.0, "rounds": [3.0, 1.0, 2.0]}
 
 
 def test_a_goal_is_held_against_the_median() -> None:
@@ -106,8 +106,8 @@ def test_a_goal_is_held_against_the_median() -> None:
 
 def test_errors_of_a_single_round_miss_the_goal() -> None:
     errors = {"median": 0.0, "least": 0.0, "most": 71.0}
-    (found,) = goals.held({"small": {"server": {"64": {"errors": errors}}}})
-    assert (found["measured"], found["met"]) == (71, False)
+    (goal,) = goals.held({"small": {"server": {"64": {"errors": errors}}}})
+    assert (goal["measured"], goal["met"]) == (71, False)
 
 
 def test_the_report_warns_of_a_busy_machine() -> None:
@@ -143,8 +143,8 @@ def test_the_documented_options_are_those_that_there_are(
 def answered(scores: Any) -> Answer:
     """What the service would say of these scores."""
     best = int(np.argmax(scores))
-    found = {"index": best, "label": None, "probability": float(scores[best])}
-    return Answer(200, {}, json.dumps({"predictions": [found]}).encode())
+    first = {"index": best, "label": None, "probability": float(scores[best])}
+    return Answer(200, {}, json.dumps({"predictions": [first]}).encode())
 
 
 def spun(seconds: float) -> float:

@@ -165,8 +165,8 @@ def test_refusals_are_summed_by_status_over_routes() -> None:
         '/predict",status="503"',
     )
     lines = [
-        f'fovea_requests_total{{method="GET",route="{each}}} {3 + place}.0'
-        for place, each in enumerate(labels)
+        f'fovea_requests_total{{method="GET",route="{label}}} {3 + index}.0'
+        for index, label in enumerate(labels)
     ]
     assert refusals("\n".join(["# TYPE fovea_requests_total counter", *lines])) == {
         "429": 7,

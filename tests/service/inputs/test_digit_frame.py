@@ -129,25 +129,25 @@ def test_in_one_frame_nothing_outside_the_rectangle_touches_the_interval_and_its
         0, 5, (160, 131)
     )
     picture = np.clip(np.rint(levels), 0, 255).astype(np.uint8)
-    found = prepare(Image.fromarray(picture), spec)
-    (rows, columns) = found.geometry.inner
+    prepared = prepare(Image.fromarray(picture), spec)
+    (rows, columns) = prepared.geometry.inner
     for _ in range(20):
         top, left = int(random.integers(0, 27)), int(random.integers(0, 27))
         bottom, right = int(random.integers(top + 1, 29)), int(random.integers(left + 1, 29))
-        (y0, y1), (x0, x1) = picture_rect(found.geometry, ((top, bottom), (left, right)))
+        (y0, y1), (x0, x1) = picture_rect(prepared.geometry, ((top, bottom), (left, right)))
         outside, inside = random.integers(0, 256, picture.shape, dtype=np.uint8), picture.copy()
         outside[y0:y1, x0:x1] = picture[y0:y1, x0:x1]
         inside[y0:y1, x0:x1] = 255 - picture[y0:y1, x0:x1]
         part = np.s_[top:bottom, left:right]
         same, other = (
-            prepare(Image.fromarray(each), spec, like=found).array for each in (outside, inside)
+            prepare(Image.fromarray(changed), spec, like=prepared).array
+            for changed in (outside, inside)
         )
-        assert np.array_equal(same[part], found.array[part])
-        assert (other[part] != found.array[part]).any() == (y1 > y0)
-        seen = min(bottom, rows[1]) > max(top, rows[0]) and min(right, columns[1]) > max(
-            left, columns[0]
-        )
-        assert (y1 > y0) == seen
+        assert np.array_equal(same[part], prepared.array[part])
+        assert (other[part] != prepared.array[part]).any() == (y1 > y0)
+        sees_rows = min(bottom, rows[1]) > max(top, rows[0])
+        sees_columns = min(right, columns[1]) > max(left, columns[0])
+        assert (y1 > y0) == (sees_rows and sees_columns)
 
 
 @given(arrays(bool, st.tuples(st.integers(1, 9), st.integers(1, 20))))

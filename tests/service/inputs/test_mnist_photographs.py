@@ -60,10 +60,10 @@ def photograph(digit: Array, random: np.random.Generator, light: bool) -> Image.
 def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Array) -> None:
     random = np.random.default_rng(11)
     photographs = [
-        photograph(each, random, light=number % 2 == 1)
-        for number, each in enumerate(images[:COUNT])
+        photograph(digit, random, light=number % 2 == 1)
+        for number, digit in enumerate(images[:COUNT])
     ]
-    seen = np.stack([prepare(each, DIGITS).array[:, :, 0] for each in photographs])
+    seen = np.stack([prepare(picture, DIGITS).array[:, :, 0] for picture in photographs])
     difference = np.abs(seen.astype(int) - images[:COUNT]).mean()
     assert difference < 10
     means = np.stack([images[COUNT:][labels[COUNT:] == digit].mean(axis=0) for digit in range(10)])
@@ -76,7 +76,7 @@ def test_a_photographed_digit_comes_out_as_it_went_in(images: Array, labels: Arr
 
 
 def test_mnists_own_pictures_are_taken_as_they_are(images: Array) -> None:
-    seen = [prepare(Image.fromarray(each), DIGITS).array[:, :, 0] for each in images[:COUNT]]
+    seen = [prepare(Image.fromarray(digit), DIGITS).array[:, :, 0] for digit in images[:COUNT]]
     differences = [
         np.abs(one.astype(int) - other).mean()
         for one, other in zip(seen, images[:COUNT], strict=True)

@@ -70,7 +70,7 @@ async def posted(
             )
             return Response(source.data, headers=GUARDED | {"Content-Type": kind})
         model_input = services.decoded_inputs.get(services.catalogue.get(model), input_id)
-        if model_input.prepared is None:
+        if model_input.image is None:
             return as_npy(model_input.array[0], GUARDED)
         return as_png(as_picture(model_input.array[0]), GUARDED)
 

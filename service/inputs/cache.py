@@ -105,7 +105,7 @@ def _detached(model_input: ModelInput) -> ModelInput:
     """
     array = np.array(model_input.array, order="C")
     array.flags.writeable = False
-    prepared = model_input.prepared
-    if prepared is not None:
-        prepared = replace(prepared, array=array[0])
-    return replace(model_input, array=array, prepared=prepared, posted=None)
+    image = model_input.image
+    if image is not None:
+        image = replace(image, array=array[0])
+    return replace(model_input, array=array, image=image, posted=None)

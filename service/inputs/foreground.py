@@ -1,7 +1,7 @@
 """Foreground segmentation: which grey levels of a picture are paper, and where on it the ink is.
 
 The paper's tone is a plane fitted to the picture's border, so that a photograph may be brighter on
-one side. What differs from it by more than its grain is ink; small components count as paper. The
+one side. What differs from it by more than its noise is ink; small components count as paper. The
 segmentation works on a reduced copy, in which noise is averaged away; positions are in pixels of
 the picture itself.
 """
@@ -18,19 +18,19 @@ Polarity = Literal["as_is", "light_on_dark", "dark_on_light", "auto"]
 Sign = Literal[-1, 1]
 Span = tuple[float, float]
 
-# Least contrast of ink, in grey levels and in standard deviations of the paper's grain.
+# Least contrast of ink, in grey levels and in standard deviations of the paper's noise.
 LEAST_CONTRAST = 16
-GRAIN = 6
-# Ink begins at this part of the strongest contrast: low, for the faint rim of a stroke is part of
-# its width. In a picture of a few pixels even the faintest of them is as wide as one that the
-# network sees.
-RIM = 0.2
-FAINT = 0.01
-FEW_PIXELS = 64
+NOISE_FACTOR = 6
+# The threshold of ink, as a part of the strongest contrast: low, for the faint rim of a stroke is
+# part of its width. In a picture of a few pixels even the faintest of them is as wide as one that
+# the network sees.
+THRESHOLD = 0.2
+SMALL_THRESHOLD = 0.01
+SMALL_SIDE = 64
 # Positions with a larger condition number than this lie on a line, and many planes go through it.
-LINE = 1e6
-# Less grain than this, in grey levels, is rounding.
-EVEN = 1e-6
+MAX_CONDITION = 1e6
+# Less noise than this, in grey levels, is rounding.
+ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,7 @@ class Ink:
 
 @dataclass(frozen=True)
 class Foreground:
-    """A picture as ink on paper: `sign` is 1 where ink is lighter than paper, -1 where it is
-    darker.
-    """
+    """A picture as ink on paper: `sign` is 1 where ink is lighter, -1 where it is darker."""
 
     paper: Paper
     sign: Sign
@@ -78,12 +76,12 @@ def segment(grey: Array, factor: int, polarity: Polarity) -> Foreground:
     the picture.
     """
     rows, columns = ((np.arange(count) + 0.5) * factor for count in grey.shape)
-    paper, grain = fit_paper(grey, rows, columns)
+    paper, noise = fit_paper(grey, rows, columns)
     ink = contrast(grey, paper, 1, rows, columns)
-    sign = _sign(ink, grain, polarity)
+    sign = _sign(ink, noise, polarity)
     if sign < 0:
         np.negative(ink, out=ink)
-    return Foreground(paper, sign, float(ink.max()), _ink(ink, grain, rows, columns, factor))
+    return Foreground(paper, sign, float(ink.max()), _ink(ink, noise, rows, columns, factor))
 
 
 def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array) -> Array:
@@ -97,7 +95,7 @@ def contrast(grey: Array, paper: Paper, sign: Sign, rows: Array, columns: Array)
 
 def fit_paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
     """The plane through the border by least squares without outliers, and the standard deviation of
-    its grain.
+    its noise.
     """
     levels = _border(grey).astype(np.float64)
     if not levels.any():
@@ -106,32 +104,32 @@ def fit_paper(grey: Array, rows: Array, columns: Array) -> tuple[Paper, float]:
     across_terms = _border(np.broadcast_to(columns, grey.shape))
     terms = np.stack([np.ones(len(levels)), down_terms, across_terms])
     residual = levels - _median(levels)
-    grain, plane, previous = _deviation(residual), np.zeros(3), None
+    noise, plane, previous = _deviation(residual), np.zeros(3), None
     for _ in range(3):
         # Ink that reaches the border is no paper, and the plane must not lean on it.
-        inliers = np.abs(residual) <= max(3 * grain, 2)
+        inliers = np.abs(residual) <= max(3 * noise, 2)
         if previous is not None and np.array_equal(inliers, previous):
             break
-        plane, previous = _plane(terms, levels, inliers, grain), inliers
+        plane, previous = _plane(terms, levels, inliers, noise), inliers
         residual = levels - np.einsum("i,in->n", plane, terms)
-        grain = _deviation(residual)
+        noise = _deviation(residual)
     level, down, across = plane.tolist()
-    return Paper(level, down, across), grain
+    return Paper(level, down, across), noise
 
 
-def _plane(terms: Array, levels: Array, inliers: Array, grain: float) -> Array:
+def _plane(terms: Array, levels: Array, inliers: Array, noise: float) -> Array:
     """The coefficients of `terms` [3, n] that come nearest to the inliers of `levels` [n].
 
     By the normal equations, which is quick, unless the positions lie on a line or the paper is
     perfectly even: then levels may equal a threshold, and the last bit decides.
     """
-    if grain >= EVEN:
+    if noise >= ROUNDING:
         weighted = terms * inliers
         # Not `@`, which wakes threads that then wait for more, at the cost of others.
         normal = np.einsum("in,jn->ij", weighted, terms)
         scale = 1 / np.sqrt(np.diag(normal))
         normal = normal * scale * scale[:, None]
-        if np.linalg.cond(normal) < LINE:
+        if np.linalg.cond(normal) < MAX_CONDITION:
             return scale * np.linalg.solve(normal, scale * np.einsum("in,n->i", weighted, levels))
     return np.linalg.lstsq(terms[:, inliers].T, levels[inliers])[0]
 
@@ -160,24 +158,29 @@ def _median(values: Array) -> float:
     return float(below + above) / 2
 
 
-def _sign(lighter: Array, grain: float, polarity: Polarity) -> Sign:
+def _sign(lighter: Array, noise: float, polarity: Polarity) -> Sign:
     if polarity != "auto":
         return -1 if polarity == "dark_on_light" else 1
     size = np.abs(lighter)
-    beyond = size > GRAIN * grain
-    return -1 if np.sum(lighter[beyond] * size[beyond]) < 0 else 1
+    significant = size > NOISE_FACTOR * noise
+    balance = np.sum(lighter[significant] * size[significant])
+    return -1 if balance < 0 else 1
 
 
-def _ink(ink: Array, grain: float, rows: Array, columns: Array, factor: int) -> Ink | None:
+def _ink(ink: Array, noise: float, rows: Array, columns: Array, factor: int) -> Ink | None:
     strongest = float(ink.max())
-    if strongest < max(LEAST_CONTRAST, GRAIN * grain):
+    if strongest < max(LEAST_CONTRAST, NOISE_FACTOR * noise):
         return None
-    rim = RIM if max(ink.shape) > FEW_PIXELS else FAINT
-    threshold = min(max(rim * strongest, (GRAIN - 1) * grain), strongest / 2)
-    shown = without_small_components(ink * (ink > threshold))
-    spans, masses = [], []
-    for positions, weights in ((rows, shown.sum(axis=1)), (columns, shown.sum(axis=0))):
-        (inked,) = np.nonzero(weights)
-        spans.append((float(inked[0] * factor), float((inked[-1] + 1) * factor)))
-        masses.append(float(positions @ weights / weights.sum()))
-    return Ink((spans[0], spans[1]), (masses[0], masses[1]))
+    share = THRESHOLD if max(ink.shape) > SMALL_SIDE else SMALL_THRESHOLD
+    threshold = min(max(share * strongest, (NOISE_FACTOR - 1) * noise), strongest / 2)
+    strokes = without_small_components(ink * (ink > threshold))
+    row_span, row_mass = _extent(strokes.sum(axis=1), rows, factor)
+    column_span, column_mass = _extent(strokes.sum(axis=0), columns, factor)
+    return Ink((row_span, column_span), (row_mass, column_mass))
+
+
+def _extent(weights: Array, positions: Array, factor: int) -> tuple[Span, float]:
+    """Where the ink begins and ends along an axis, and its centre of mass."""
+    (inked,) = np.nonzero(weights)
+    span = float(inked[0] * factor), float((inked[-1] + 1) * factor)
+    return span, float(positions @ weights / weights.sum())

@@ -12,7 +12,7 @@ from service.errors import Impossible, NoImageInput
 from service.inputs.array_formats import CSV, JSON, NPY, from_csv, from_json, from_npy
 from service.inputs.decode import decode
 from service.inputs.geometry import picture_rect
-from service.inputs.resize import Prepared, prepare
+from service.inputs.resize import ResizedImage, prepare
 from service.inputs.tensor_check import coerce, describe_input
 from service.repository.model import Model
 
@@ -76,13 +76,13 @@ InputSource = RawInput | Tensor
 
 @dataclass(frozen=True, eq=False)
 class ModelInput:
-    """One input of a model: `array` has the batch axis, of size 1; `prepared` is there for
+    """One input of a model: `array` has the batch axis, of size 1; `image` is there for
     pictures.
     """
 
     name: str
     array: np.ndarray
-    prepared: Prepared | None = None
+    image: ResizedImage | None = None
     posted: RawInput | None = None
 
     @property
@@ -94,25 +94,25 @@ class ModelInput:
         """The pixels of the posted picture behind these rows and columns of the input; None for
         tensors.
         """
-        if self.prepared is None or len(interval) != 2:
+        if self.image is None or len(interval) != 2:
             return None
-        rows, columns = picture_rect(self.prepared.geometry, interval)
+        rows, columns = picture_rect(self.image.geometry, interval)
         return [list(rows), list(columns)]
 
     def along(self, axis: int, intervals: Sequence[Sequence[int]]) -> list[list[int]] | None:
         """The pixels of the posted picture behind each of these rows (axis 0) or columns (1); None
         for tensors.
         """
-        if self.prepared is None:
+        if self.image is None:
             return None
-        picture_axis = self.prepared.geometry.axes[axis]
+        picture_axis = self.image.geometry.axes[axis]
         return [list(picture_axis.seen(interval)) for interval in intervals]
 
     def frame(self, axis: int) -> list[float] | None:
         """Where the whole input begins and ends along this axis of the posted picture; None for
         tensors.
         """
-        return None if self.prepared is None else list(self.prepared.geometry.axes[axis].ends)
+        return None if self.image is None else list(self.image.geometry.axes[axis].ends)
 
 
 def parse_stored(stored: bytes) -> RawInput:
@@ -132,9 +132,9 @@ def preprocess(model: Model, source: InputSource, max_pixels: int) -> ModelInput
     if isinstance(source, Tensor):
         return ModelInput(model.file.input, coerce(model, source.array))
     spec = image_input(model)
-    prepared = prepare(decode(source.data, max_pixels), spec)
-    batch = np.ascontiguousarray(prepared.array[None])
-    return ModelInput(model.file.input, batch, prepared, source)
+    image = prepare(decode(source.data, max_pixels), spec)
+    batch = np.ascontiguousarray(image.array[None])
+    return ModelInput(model.file.input, batch, image, source)
 
 
 def image_input(model: Model) -> ImageInput:

@@ -17,7 +17,7 @@ from service.inputs.source_image import SourceImage
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class ResizedImage:
     """What the network is given, and how it lies in the picture."""
 
     array: np.ndarray[Any, np.dtype[np.uint8]]
@@ -39,7 +39,7 @@ class Prepared:
         return self.geometry.picture_size
 
 
-def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) -> Prepared:
+def prepare(image: Image.Image, spec: ImageInput, like: ResizedImage | None = None) -> ResizedImage:
     """Crop and resize an upright picture by the card's rule: uint8 [H, W, C] and the box it was
     taken from.
 
@@ -54,7 +54,7 @@ def prepare(image: Image.Image, spec: ImageInput, like: Prepared | None = None) 
     if stretch is not None:
         rows, columns = (axis.centres for axis in geometry.axes)
         pixels = stretch.applied(pixels[:, :, 0], rows, columns)[:, :, None]
-    return Prepared(_padded(pixels, geometry, spec), geometry, stretch)
+    return ResizedImage(_padded(pixels, geometry, spec), geometry, stretch)
 
 
 def _resized(image: Image.Image, geometry: Geometry, spec: ImageInput) -> np.ndarray[Any, Any]:

@@ -160,8 +160,8 @@ def test_nothing_of_the_posted_bytes_is_kept(store: InputStore, model: Model) ->
     model_input = inputs.get(model, input_id)
     assert model_input.posted is None
     assert model_input.array.base is None
-    assert model_input.prepared is not None
-    assert model_input.prepared.array.base is model_input.array
+    assert model_input.image is not None
+    assert model_input.image.array.base is model_input.array
 
 
 def test_what_is_shared_cannot_be_written_to(store: InputStore, model: Model) -> None:

@@ -10,7 +10,8 @@ class RunTimes:
     """The shortest run so far, and a decaying maximum; both in seconds, infinite before the first.
 
     The shortest tells what the network needs when nothing else is in its way. The maximum tells
-    what it took lately: on this machine, at these sizes, with these data.
+    how long the thread that ran it was busy lately: what it waited for a processor, or for Python's
+    interpreter lock, says nothing of the network.
     """
 
     __slots__ = ("recent_maximum", "shortest")
@@ -19,10 +20,8 @@ class RunTimes:
         self.shortest = math.inf
         self.recent_maximum = math.inf
 
-    def record(self, seconds: float) -> None:
-        """Count one run."""
-        if self.shortest == math.inf:
-            self.shortest = self.recent_maximum = seconds
-            return
+    def record(self, seconds: float, busy: float) -> None:
+        """Count one run: what passed, and how much of it the thread was busy."""
+        remembered = 0.0 if self.shortest == math.inf else DECAY * self.recent_maximum
         self.shortest = min(self.shortest, seconds)
-        self.recent_maximum = max(seconds, DECAY * self.recent_maximum)
+        self.recent_maximum = max(busy, remembered)

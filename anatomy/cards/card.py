@@ -1,7 +1,7 @@
 """The model card: what a model file says about itself that cannot be computed from its graph.
 
 The card is one JSON document with a versioned schema, stored in the file's `metadata_props` under
-`KEY`: title, labels, what the input is (`card_inputs.py`), where the weights come from, their
+`KEY`: title, labels, what the input is (`inputs.py`), where the weights come from, their
 licence, scores and training history. Nothing here knows ONNX or numpy, so that reading a card costs
 nothing.
 
